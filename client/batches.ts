@@ -1,0 +1,80 @@
+import { type Queryable, query, queryValue, toJson } from './query.ts'
+
+export type BatchStatus = 'PENDING' | 'IN_PROGRESS' | 'COMPLETED' | 'COMPLETED_WITH_FAILURES'
+
+/** How counters move when they are moved by hand; the finish and tsq functions do it themselves. */
+export type CounterUpdate = 'complete' | 'tsq_move' | 'tsq_complete' | 'tsq_cancel' | 'tsq_retry'
+
+/** Which batch. Batch ids are unique within their domain. */
+export interface BatchKey {
+  readonly domain: string
+  readonly batchId: string
+}
+
+/** A batch to insert. `totalCount` is final: the batch completes when that many have ended. */
+export interface NewBatch extends BatchKey {
+  readonly totalCount: number
+  readonly name?: string | null
+  readonly customData?: unknown
+}
+
+/** A batch's row. In a running batch of more than 1,000 commands the counts may lag by up to 5 %. */
+export interface Batch extends BatchKey {
+  readonly name: string | null
+  readonly customData: unknown
+  readonly status: BatchStatus
+  readonly totalCount: number
+  readonly completedCount: number
+  readonly canceledCount: number
+  readonly inTroubleshootingCount: number
+  readonly createdAt: Date
+  readonly startedAt: Date | null
+  readonly completedAt: Date | null
+}
+
+/** Inserts a batch; its commands follow, mostly in the same transaction. */
+export async function insertBatch(db: Queryable, batch: NewBatch): Promise<void> {
+  await query(
+    db,
+    `insert into commandbus.batch (domain, batch_id, name, custom_data, total_count)
+     values ($1::text, $2::uuid, $3::text, $4::jsonb, $5::int)`,
+    [batch.domain, batch.batchId, batch.name ?? null, toJson(batch.customData), batch.totalCount],
+  )
+}
+
+/** The batch's row as it is, or null. */
+export async function getBatch(db: Queryable, key: BatchKey): Promise<Batch | null> {
+  const rows = await query<Batch>(
+    db,
+    `select domain, batch_id as "batchId", name, custom_data as "customData", status,
+            total_count as "totalCount", completed_count as "completedCount",
+            canceled_count as "canceledCount",
+            in_troubleshooting_count as "inTroubleshootingCount",
+            created_at as "createdAt", started_at as "startedAt", completed_at as "completedAt"
+       from commandbus.batch
+      where domain = $1::text and batch_id = $2::uuid`,
+    [key.domain, key.batchId],
+  )
+  return rows[0] ?? null
+}
+
+/** Starts a batch. True exactly once: for the call that takes it from PENDING to IN_PROGRESS. */
+export function startBatch(db: Queryable, key: BatchKey): Promise<boolean> {
+  return queryValue<boolean>(db, 'select commandbus.sp_start_batch($1::text, $2::uuid) as value', [
+    key.domain,
+    key.batchId,
+  ])
+}
+
+/** Moves a batch's counters by hand, within their bounds. True when this call completed the batch. */
+export function updateBatchCounters(
+  db: Queryable,
+  key: BatchKey,
+  update: CounterUpdate,
+): Promise<boolean> {
+  return queryValue<boolean>(
+    db,
+    'select commandbus.sp_update_batch_counters($1::text, $2::uuid, $3::text) as value',
+    [key.domain, key.batchId, update],
+  )
+}

@@ -1,0 +1,35 @@
+import { toCommandBusError } from './errors.ts'
+
+/**
+ * Whatever can run one statement: a `pg` Pool, a PoolClient inside a transaction, or anything that
+ * wraps one (to name prepared statements, to trace, to log). The door needs nothing else of `pg`.
+ */
+export interface Queryable {
+  query(statement: { text: string; values: unknown[] }): Promise<{ rows: unknown[] }>
+}
+
+/** Runs one statement; the row type is what its select list says, errors come out named. */
+export async function query<Row>(db: Queryable, text: string, values: unknown[]): Promise<Row[]> {
+  try {
+    const { rows } = await db.query({ text, values })
+    return rows as Row[]
+  } catch (error) {
+    throw toCommandBusError(error)
+  }
+}
+
+/** Runs a statement that returns one row with one column, such as a call of a function. */
+export async function queryValue<Value>(
+  db: Queryable,
+  text: string,
+  values: unknown[],
+): Promise<Value> {
+  const [row] = await query<{ value: Value }>(db, text, values)
+  if (row === undefined) throw new TypeError(`expected one row, found none, from: ${text}`)
+  return row.value
+}
+
+/** jsonb parameters are sent as text: left to itself `pg` makes a PostgreSQL array of an array. */
+export function toJson(value: unknown): string | null {
+  return value === undefined || value === null ? null : JSON.stringify(value)
+}
