@@ -1,4 +1,8 @@
 import type { Pool } from 'pg'
+import type { Config } from '../config.ts'
+import type { Log } from '../log.ts'
+import { openEmbeddedServer } from './embedded.ts'
+import { createConnectionConfig, createPool } from './pool.ts'
 
 /** A PostgreSQL that can be reached; whoever uses it does not ask where it came from. */
 export interface Database {
@@ -14,4 +18,67 @@ export interface Database {
   readonly rootUrl: string | undefined
   /** Ends the pool, and stops the server where it is embedded. */
   close(): Promise<void>
+}
+
+export interface OpenDatabaseDeps {
+  readonly log: Log
+  /** Ends an opening that is under way; the promise is rejected with the signal's reason. */
+  readonly signal: AbortSignal
+}
+
+const APPLICATION_NAME = 'commandbus-db'
+
+/**
+ * Opens the database that the settings name. A given one is only described: whether it answers is
+ * for `waitForDatabase` to find out. The embedded server is started.
+ */
+export async function openDatabase(config: Config, deps: OpenDatabaseDeps): Promise<Database> {
+  return config.databaseUrl === undefined
+    ? openEmbedded(config, deps)
+    : openGiven(config.databaseUrl, config, deps)
+}
+
+function openGiven(url: string, config: Config, { log }: OpenDatabaseDeps): Database {
+  const pool = createPool(url, { applicationName: APPLICATION_NAME, log })
+  return {
+    kind: 'given',
+    url,
+    ...locate(url),
+    pool,
+    shadowUrl: config.shadowDatabaseUrl,
+    rootUrl: config.rootDatabaseUrl,
+    close: () => pool.end(),
+  }
+}
+
+async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): Promise<Database> {
+  const server = await openEmbeddedServer({
+    dataDir: config.embeddedDataDir,
+    port: config.embeddedPort,
+    // Leaves the rest of the time for ending at once what would not end in peace.
+    stopMs: config.shutdownMs * 0.6,
+    log,
+    signal,
+  })
+  const url = server.urlOf('commandbus')
+  const pool = createPool(url, { applicationName: APPLICATION_NAME, log })
+  return {
+    kind: 'embedded',
+    url,
+    ...locate(url),
+    pool,
+    shadowUrl: config.shadowDatabaseUrl ?? server.urlOf('commandbus_shadow'),
+    rootUrl: config.rootDatabaseUrl ?? server.urlOf('postgres'),
+    async close() {
+      // The server ends what the pool still has in use.
+      const ended = pool.end()
+      await server.close()
+      await ended
+    },
+  }
+}
+
+function locate(url: string): { host: string; port: number; name: string } {
+  const { host, port, database } = createConnectionConfig(url, { applicationName: '' })
+  return { host: String(host), port: Number(port), name: String(database) }
 }
