@@ -575,8 +575,9 @@ declare
   v_until timestamptz := clock_timestamp() + make_interval(secs => max_poll_seconds);
 begin
   loop
+    exit when clock_timestamp() >= v_until;
     return query select * from pgmq.read(queue_name, vt, qty, conditional);
-    exit when found or clock_timestamp() >= v_until;
+    exit when found;
     perform pg_sleep(poll_interval_ms / 1000.0);
   end loop;
 end;
@@ -930,7 +931,6 @@ begin
       ('topics', 'unbind_topic(pattern text, queue_name text)', 'boolean'),
       ('topics', 'test_routing(routing_key text)', 'table (pattern text, queue_name text, compiled_regex text)'),
       ('topics', 'list_topic_bindings()', 'table (pattern text, queue_name text, bound_at timestamptz, compiled_regex text)'),
-      ('topics', 'list_topic_bindings(queue_name text)', 'table (pattern text, queue_name text, bound_at timestamptz, compiled_regex text)'),
       ('topics', 'send_topic(routing_key text, msg jsonb)', 'integer'),
       ('topics', 'send_topic(routing_key text, msg jsonb, delay integer)', 'integer'),
       ('topics', 'send_topic(routing_key text, msg jsonb, headers jsonb, delay integer)', 'integer'),
@@ -948,6 +948,24 @@ begin
          set search_path = pg_catalog, pg_temp
          as $f$ begin perform pgmq._refuse(%L); end $f$',
       v_signature, v_result, v_feature);
+  end loop;
+
+  -- In SQL: PL/pgSQL does not take an argument and a column of one name.
+  create function pgmq.list_topic_bindings(queue_name text)
+  returns table (pattern text, queue_name text, bound_at timestamptz, compiled_regex text)
+  language sql
+  volatile
+  set search_path = pg_catalog, pg_temp
+  as 'select * from pgmq.list_topic_bindings()';
+
+  for v_signature in
+    select p.oid::regprocedure
+      from pg_proc p
+     where p.pronamespace = 'pgmq'::regnamespace
+       and obj_description(p.oid, 'pg_proc') is null
+  loop
+    execute format('comment on function %s is %L', v_signature,
+      'Not carried by the stand-in: raises feature_not_supported.');
   end loop;
 end;
 $$;
