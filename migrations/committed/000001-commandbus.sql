@@ -1,0 +1,1185 @@
+--! Previous: -
+--! Hash: sha1:551e260c63e5ab797cf49f552c24d4e36762ad23
+--! Message: commandbus
+
+-- The command bus: four tables, the counter rows of large batches, and the functions that move
+-- commands and count for their batches. Tables of a database from before this project are adopted
+-- rather than made; what is said here of a table, an index or a comment holds for both.
+
+--! Included commandbus/pgmq.sql
+-- PGMQ may be there as an extension or as plain SQL; where it is neither, it is created.
+do $$
+declare
+  v_missing text;
+begin
+  if not exists (select from pg_catalog.pg_extension where extname = 'pgmq')
+     and to_regprocedure('pgmq.send(text, jsonb)') is null then
+    if not exists (select from pg_catalog.pg_available_extensions where name = 'pgmq') then
+      raise exception 'PGMQ is missing: this server has no extension pgmq, and the database has no schema pgmq with its functions'
+        using errcode = 'feature_not_supported',
+              hint = 'Use an image that has it (ghcr.io/pgmq/pg17-pgmq), install the extension on the server, or run PGMQ''s pgmq.sql in this database; then migrate again.';
+    end if;
+
+    begin
+      create extension pgmq;
+    exception when others then
+      raise exception 'PGMQ is missing, and creating the extension failed: %', sqlerrm
+        using errcode = sqlstate,
+              hint = 'Have an administrator run "create extension pgmq" in this database (a schema pgmq that stands in its way has to go first); then migrate again.';
+    end;
+  end if;
+
+  select string_agg(needed.name, ', ' order by needed.name)
+    into v_missing
+    from unnest(array['create', 'send', 'send_batch', 'read', 'delete', 'archive', 'set_vt'])
+           as needed (name)
+   where not exists (select
+                       from pg_catalog.pg_proc
+                       join pg_catalog.pg_namespace on pg_namespace.oid = pg_proc.pronamespace
+                      where pg_namespace.nspname = 'pgmq'
+                        and pg_proc.proname = needed.name);
+
+  if v_missing is not null then
+    raise exception 'PGMQ is incomplete: the schema pgmq lacks %', v_missing
+      using errcode = 'feature_not_supported',
+            hint = 'Install PGMQ 1.5 or later, as an extension or as plain SQL; then migrate again.';
+  end if;
+end;
+$$;
+--! EndIncluded commandbus/pgmq.sql
+
+create schema if not exists commandbus;
+comment on schema commandbus is
+  'The command bus: commands sent through PGMQ queues, their audit trail, and their batches.';
+
+create table if not exists commandbus.batch (
+  domain                    text         not null,
+  batch_id                  uuid         not null,
+  name                      text,
+  custom_data               jsonb,
+  status                    text         not null default 'PENDING',
+  total_count               int          not null default 0,
+  completed_count           int          not null default 0,
+  canceled_count            int          not null default 0,
+  in_troubleshooting_count  int          not null default 0,
+  created_at                timestamptz  not null default now(),
+  started_at                timestamptz,
+  completed_at              timestamptz,
+  counter_rows              smallint     not null default 0,
+
+  primary key (domain, batch_id),
+  constraint batch_status_is_known
+    check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_FAILURES')),
+  constraint batch_counts_are_not_negative
+    check (completed_count >= 0 and canceled_count >= 0 and in_troubleshooting_count >= 0),
+  constraint batch_counts_do_not_exceed_total
+    check (completed_count + canceled_count + in_troubleshooting_count <= total_count)
+);
+
+-- Each finish of a small batch updates its row; free room keeps those updates on the page (HOT).
+alter table commandbus.batch set (fillfactor = 50);
+
+-- Lists of the batches in one state.
+create index if not exists batch_domain_status_idx
+  on commandbus.batch (domain, status);
+-- Lists of the newest batches.
+create index if not exists batch_domain_created_at_idx
+  on commandbus.batch (domain, created_at desc);
+
+comment on table commandbus.batch is
+  'A number of commands that are followed as one, with a callback when the last of them is done.';
+comment on column commandbus.batch.domain is 'The domain whose commands these are.';
+comment on column commandbus.batch.batch_id is 'The client''s id, unique in the domain.';
+comment on column commandbus.batch.name is 'For people.';
+comment on column commandbus.batch.custom_data is 'The client''s own; never read here.';
+comment on column commandbus.batch.status is
+  'PENDING, IN_PROGRESS, then COMPLETED, or COMPLETED_WITH_FAILURES where any was canceled.';
+comment on column commandbus.batch.total_count is
+  'How many commands the client announced; final from the insert.';
+comment on column commandbus.batch.completed_count is
+  'Commands that completed. Lags while counter rows count: view commandbus.batch_progress is exact.';
+comment on column commandbus.batch.canceled_count is 'Commands that were canceled.';
+comment on column commandbus.batch.in_troubleshooting_count is
+  'Commands that wait for an operator in the troubleshooting queue.';
+comment on column commandbus.batch.created_at is 'When the client made the batch.';
+comment on column commandbus.batch.started_at is 'When the first of its commands was received.';
+comment on column commandbus.batch.completed_at is 'When the last of its commands was counted.';
+comment on column commandbus.batch.counter_rows is
+  'How many rows of commandbus.batch_counter count for it; 0: it counts in its own row.';
+
+create table if not exists commandbus.batch_counter (
+  domain      text      not null,
+  batch_id    uuid      not null,
+  counter_no  smallint  not null,
+  quota       int       not null,
+  completed   int       not null default 0,
+  unreported  int       not null default 0,
+
+  primary key (domain, batch_id, counter_no),
+  constraint counter_belongs_to_a_batch
+    foreign key (domain, batch_id) references commandbus.batch on delete cascade,
+  constraint completed_does_not_exceed_quota check (completed <= quota),
+  constraint unreported_is_a_part_of_completed check (unreported between 0 and completed)
+)
+-- Only ever updated in place (HOT).
+with (fillfactor = 50);
+
+comment on table commandbus.batch_counter is
+  'Counts the completed commands of one large batch in several rows, so that its workers do not wait for one another.';
+comment on column commandbus.batch_counter.domain is 'The batch''s domain.';
+comment on column commandbus.batch_counter.batch_id is 'The batch that this row counts for.';
+comment on column commandbus.batch_counter.counter_no is
+  'Which commands it counts: those for which commandbus.counter_no(command_id) is this.';
+comment on column commandbus.batch_counter.quota is
+  'How many commands it has to count; the others are counted by the batch''s own row.';
+comment on column commandbus.batch_counter.completed is 'How many of them it has counted.';
+comment on column commandbus.batch_counter.unreported is
+  'How many of those the batch''s own row does not hold yet.';
+
+create table if not exists commandbus.command (
+  domain            text         not null,
+  queue_name        text         not null,
+  msg_id            bigint,
+  command_id        uuid         not null,
+  command_type      text         not null,
+  status            text         not null,
+  attempts          int          not null default 0,
+  max_attempts      int          not null,
+  lease_expires_at  timestamptz,
+  last_error_type   text,
+  last_error_code   text,
+  last_error_msg    text,
+  created_at        timestamptz  not null default now(),
+  updated_at        timestamptz  not null default now(),
+  reply_queue       text         not null default '',
+  correlation_id    uuid,
+  batch_id          uuid,
+  counted_as        text,
+
+  unique (domain, command_id),
+  constraint command_status_is_known
+    check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED',
+                      'IN_TROUBLESHOOTING_QUEUE')),
+  constraint command_is_counted_as_an_end_or_in_troubleshooting
+    check (counted_as in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE', 'AS_STATUS')),
+  -- Clients delete commands before batches; a batch that still has commands stays.
+  constraint command_belongs_to_a_batch_that_exists
+    foreign key (domain, batch_id) references commandbus.batch on delete no action
+);
+
+-- Lists and counts of the commands in one state, by type.
+create index if not exists command_status_command_type_idx
+  on commandbus.command (status, command_type);
+-- The newest commands in one state.
+create index if not exists command_status_created_at_idx
+  on commandbus.command (status, created_at desc);
+-- What changed since a time, and what has not changed for long.
+create index if not exists command_updated_at_idx
+  on commandbus.command (updated_at);
+-- A batch's commands: lists, the set-up of counter rows, the settling of operators' moves.
+create index if not exists command_domain_batch_id_idx
+  on commandbus.command (domain, batch_id) where batch_id is not null;
+
+comment on table commandbus.command is
+  'The state of each command; its payload travels in the queue''s message.';
+comment on column commandbus.command.domain is 'The domain that the command is sent to.';
+comment on column commandbus.command.queue_name is 'The queue that carries it.';
+comment on column commandbus.command.msg_id is 'Its message in that queue; null where there is none.';
+comment on column commandbus.command.command_id is 'The client''s id, unique in the domain.';
+comment on column commandbus.command.command_type is 'Which handler it is for.';
+comment on column commandbus.command.status is
+  'PENDING, IN_PROGRESS, FAILED, IN_TROUBLESHOOTING_QUEUE; COMPLETED and CANCELED are final.';
+comment on column commandbus.command.attempts is 'How often it has been received.';
+comment on column commandbus.command.max_attempts is 'After how many it goes to troubleshooting.';
+comment on column commandbus.command.lease_expires_at is 'The client''s own; never read here.';
+comment on column commandbus.command.last_error_type is 'Class of the last error.';
+comment on column commandbus.command.last_error_code is 'Code of the last error.';
+comment on column commandbus.command.last_error_msg is 'Text of the last error.';
+comment on column commandbus.command.created_at is 'When it was sent.';
+comment on column commandbus.command.updated_at is 'When its state last changed.';
+comment on column commandbus.command.reply_queue is 'Where the reply goes; empty: none is wanted.';
+comment on column commandbus.command.correlation_id is 'Ties request and reply together.';
+comment on column commandbus.command.batch_id is 'The batch that it belongs to, if any.';
+comment on column commandbus.command.counted_as is
+  'What the batch''s counters hold for this command: null for nothing; AS_STATUS, from adoption only, for what its status says.';
+
+create table if not exists commandbus.audit (
+  audit_id      bigserial    primary key,
+  domain        text         not null,
+  command_id    uuid         not null,
+  event_type    text         not null,
+  ts            timestamptz  not null default now(),
+  details_json  jsonb
+);
+
+-- The trail of one command.
+create index if not exists audit_command_id_ts_idx
+  on commandbus.audit (command_id, ts);
+
+comment on table commandbus.audit is
+  'What happened to each command and batch; only ever added to, except by tests.';
+comment on column commandbus.audit.audit_id is 'Counts up.';
+comment on column commandbus.audit.domain is 'The domain of the command or batch.';
+comment on column commandbus.audit.command_id is 'The command; for events of a batch the batch''s id.';
+comment on column commandbus.audit.event_type is 'SENT, RECEIVED, … ; clients add their own.';
+comment on column commandbus.audit.ts is 'When the transaction began.';
+comment on column commandbus.audit.details_json is 'Facts that depend on the event.';
+
+create table if not exists commandbus.payload_archive (
+  domain        text         not null,
+  command_id    uuid         not null,
+  payload_json  jsonb        not null,
+  archived_at   timestamptz  not null default now(),
+
+  primary key (domain, command_id)
+);
+
+comment on table commandbus.payload_archive is
+  'Payloads that outlive their messages.';
+comment on column commandbus.payload_archive.domain is 'The command''s domain.';
+comment on column commandbus.payload_archive.command_id is 'The command.';
+comment on column commandbus.payload_archive.payload_json is 'The message as it was sent.';
+comment on column commandbus.payload_archive.archived_at is 'When it was put here.';
+
+-- What several functions share.
+--! Included commandbus/functions/counter_no.sql
+create or replace function commandbus.counter_no(p_command_id uuid)
+returns smallint
+language plpgsql
+immutable
+strict
+parallel safe
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_bytes bytea := uuid_send(p_command_id);
+begin
+  -- Bytes that differ between neighbours in every version of UUID, and in ids that count up.
+  return (get_byte(v_bytes, 3) # get_byte(v_bytes, 7) # get_byte(v_bytes, 15)) & 15;
+end;
+$$;
+
+comment on function commandbus.counter_no(uuid) is
+  'Which of a large batch''s 16 counter rows counts this command.';
+
+revoke all on function commandbus.counter_no(uuid) from public;
+--! EndIncluded commandbus/functions/counter_no.sql
+--! Included commandbus/functions/start_batch.sql
+create or replace function commandbus.start_batch(p_domain text, p_batch_id uuid, p_wait boolean)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch commandbus.batch;
+  v_counter_rows int := 0;
+begin
+  -- Waiting may end with the lock of a batch that somebody else has started. A block of its own
+  -- gives it back: in the order of locks it would come before the counters'.
+  begin
+    if p_wait then
+      select batch.*
+        into v_batch
+        from commandbus.batch
+       where batch.domain = p_domain
+         and batch.batch_id = p_batch_id
+         and batch.status = 'PENDING'
+         for no key update;
+    else
+      select batch.*
+        into v_batch
+        from commandbus.batch
+       where batch.domain = p_domain
+         and batch.batch_id = p_batch_id
+         and batch.status = 'PENDING'
+         for no key update skip locked;
+    end if;
+
+    if not found then
+      raise exception 'this batch is not pending' using errcode = 'KBNOP';
+    end if;
+  exception when sqlstate 'KBNOP' then
+    return false;
+  end;
+
+  -- A large batch is counted in several rows, provided that every command is here: only then is
+  -- it known how many each of them has to count.
+  if v_batch.total_count > 1000 then
+    with part as (
+      select commandbus.counter_no(command.command_id) as counter_no,
+             count(*) as commands,
+             count(*) filter (
+               where command.counted_as is null
+                  or (command.counted_as = 'AS_STATUS'
+                      and command.status in ('PENDING', 'IN_PROGRESS', 'FAILED'))
+             ) as uncounted
+        from commandbus.command
+       where command.domain = p_domain
+         and command.batch_id = p_batch_id
+       group by 1
+    )
+    insert into commandbus.batch_counter (domain, batch_id, counter_no, quota)
+    select p_domain, p_batch_id, numbers.counter_no, coalesce(part.uncounted, 0)
+      from generate_series(0, 15) as numbers (counter_no)
+      left join part on part.counter_no = numbers.counter_no
+     where (select sum(part.commands) = v_batch.total_count
+                   and sum(part.uncounted) = v_batch.total_count - v_batch.completed_count
+                       - v_batch.canceled_count - v_batch.in_troubleshooting_count
+              from part);
+
+    get diagnostics v_counter_rows = row_count;
+  end if;
+
+  update commandbus.batch
+     set status = 'IN_PROGRESS',
+         started_at = now(),
+         counter_rows = v_counter_rows
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id;
+
+  insert into commandbus.audit (domain, command_id, event_type, details_json)
+  values (p_domain, p_batch_id, 'BATCH_STARTED', jsonb_build_object('batch_id', p_batch_id));
+
+  return true;
+end;
+$$;
+
+comment on function commandbus.start_batch(text, uuid, boolean) is
+  'Takes a batch from PENDING to IN_PROGRESS; true for the call that did. Without p_wait a batch that somebody else holds is left alone.';
+
+revoke all on function commandbus.start_batch(text, uuid, boolean) from public;
+--! EndIncluded commandbus/functions/start_batch.sql
+--! Included commandbus/functions/release_place.sql
+create or replace function commandbus.release_place(
+  p_domain text,
+  p_batch_id uuid,
+  p_counter_no smallint
+)
+returns int
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_counter_no smallint;
+  v_unreported int;
+begin
+  loop
+    -- Its own row first; where that is full (more commands than announced) any other.
+    select batch_counter.counter_no
+      into v_counter_no
+      from commandbus.batch_counter
+     where batch_counter.domain = p_domain
+       and batch_counter.batch_id = p_batch_id
+       and batch_counter.completed < batch_counter.quota
+     order by batch_counter.counter_no <> p_counter_no, batch_counter.counter_no
+     limit 1;
+
+    if not found then
+      return null;
+    end if;
+
+    -- Without this place the row may have counted all of its own, so it reports as well.
+    update commandbus.batch_counter
+       set quota = batch_counter.quota - 1
+     where batch_counter.domain = p_domain
+       and batch_counter.batch_id = p_batch_id
+       and batch_counter.counter_no = v_counter_no
+       and batch_counter.completed < batch_counter.quota
+    returning batch_counter.unreported into v_unreported;
+
+    exit when found;
+  end loop;
+
+  update commandbus.batch_counter
+     set unreported = 0
+   where batch_counter.domain = p_domain
+     and batch_counter.batch_id = p_batch_id
+     and batch_counter.counter_no = v_counter_no;
+
+  return v_unreported;
+end;
+$$;
+
+comment on function commandbus.release_place(text, uuid, smallint) is
+  'Takes the place of one command out of a large batch''s counter rows, for the batch''s own row to count; returns what that counter row reports at this, null where no place is left.';
+
+revoke all on function commandbus.release_place(text, uuid, smallint) from public;
+--! EndIncluded commandbus/functions/release_place.sql
+--! Included commandbus/functions/count_in_rows.sql
+create or replace function commandbus.count_in_rows(
+  p_domain text,
+  p_batch_id uuid,
+  p_command_id uuid,
+  p_from text,
+  p_to text,
+  p_total_count int
+)
+returns int
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_counter_no smallint := commandbus.counter_no(p_command_id);
+  v_unreported int;
+  v_due boolean;
+begin
+  -- What is in troubleshooting belongs to the batch's own row, until an operator retries it.
+  if p_from = 'IN_TROUBLESHOOTING_QUEUE' then
+    if p_to is null then
+      update commandbus.batch_counter
+         set quota = batch_counter.quota + 1
+       where batch_counter.domain = p_domain
+         and batch_counter.batch_id = p_batch_id
+         and batch_counter.counter_no = v_counter_no;
+    end if;
+
+    return case when p_to = 'COMPLETED' then 1 else 0 end;
+  end if;
+
+  if p_to = 'COMPLETED' then
+    update commandbus.batch_counter
+       set completed = batch_counter.completed + 1,
+           unreported = batch_counter.unreported + 1
+     where batch_counter.domain = p_domain
+       and batch_counter.batch_id = p_batch_id
+       and batch_counter.counter_no = v_counter_no
+       and batch_counter.completed < batch_counter.quota
+    returning batch_counter.unreported,
+              batch_counter.completed = batch_counter.quota
+                or batch_counter.unreported >= p_total_count / 320
+         into v_unreported, v_due;
+
+    if found then
+      -- 16 rows that keep less than 1/320 each leave the batch's row within 5 %.
+      if not v_due then
+        return 0;
+      end if;
+
+      update commandbus.batch_counter
+         set unreported = 0
+       where batch_counter.domain = p_domain
+         and batch_counter.batch_id = p_batch_id
+         and batch_counter.counter_no = v_counter_no;
+
+      return v_unreported;
+    end if;
+  end if;
+
+  -- The batch's own row counts it, in the place of one that a counter row had to count.
+  v_unreported := commandbus.release_place(p_domain, p_batch_id, v_counter_no);
+
+  return v_unreported + case when p_to = 'COMPLETED' then 1 else 0 end;
+end;
+$$;
+
+comment on function commandbus.count_in_rows(text, uuid, uuid, text, text, int) is
+  'Counts a command''s move in the batch''s counter rows; returns what the batch''s completed_count has to gain, null where nothing is left to count.';
+
+revoke all on function commandbus.count_in_rows(text, uuid, uuid, text, text, int) from public;
+--! EndIncluded commandbus/functions/count_in_rows.sql
+--! Included commandbus/functions/move_batch_counts.sql
+create or replace function commandbus.move_batch_counts(
+  p_domain text,
+  p_batch_id uuid,
+  p_completed int,
+  p_canceled int,
+  p_in_troubleshooting int
+)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch commandbus.batch;
+begin
+  -- Bounds and sums are taken from the row as it is when its lock is had.
+  update commandbus.batch
+     set completed_count = batch.completed_count + p_completed,
+         canceled_count = batch.canceled_count + p_canceled,
+         in_troubleshooting_count = batch.in_troubleshooting_count + p_in_troubleshooting
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id
+     and batch.in_troubleshooting_count + p_in_troubleshooting >= 0
+     and batch.completed_count + batch.canceled_count + batch.in_troubleshooting_count
+         + p_completed + p_canceled + p_in_troubleshooting <= batch.total_count
+  returning batch.* into v_batch;
+
+  if not found then
+    return null;
+  end if;
+
+  if v_batch.completed_count + v_batch.canceled_count < v_batch.total_count
+     or v_batch.total_count = 0
+     or v_batch.status in ('COMPLETED', 'COMPLETED_WITH_FAILURES') then
+    return false;
+  end if;
+
+  update commandbus.batch
+     set status = case when batch.canceled_count > 0 then 'COMPLETED_WITH_FAILURES'
+                       else 'COMPLETED' end,
+         started_at = coalesce(batch.started_at, now()),
+         completed_at = now()
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id;
+
+  insert into commandbus.audit (domain, command_id, event_type, details_json)
+  values (p_domain, p_batch_id, 'BATCH_COMPLETED',
+          jsonb_build_object('batch_id', p_batch_id,
+                             'total_count', v_batch.total_count,
+                             'completed_count', v_batch.completed_count,
+                             'canceled_count', v_batch.canceled_count));
+
+  return true;
+end;
+$$;
+
+comment on function commandbus.move_batch_counts(text, uuid, int, int, int) is
+  'Moves a batch''s counts within their bounds; true if this completed the batch, null if the bounds forbid it.';
+
+revoke all on function commandbus.move_batch_counts(text, uuid, int, int, int) from public;
+--! EndIncluded commandbus/functions/move_batch_counts.sql
+--! Included commandbus/functions/count_move.sql
+create or replace function commandbus.count_move(
+  p_domain text,
+  p_batch_id uuid,
+  p_command_id uuid,
+  p_from text,
+  p_to text
+)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch commandbus.batch;
+  v_completed int := case when p_to = 'COMPLETED' then 1 else 0 end;
+  v_canceled int := case when p_to = 'CANCELED' then 1 else 0 end;
+  v_in_troubleshooting int := case when p_to = 'IN_TROUBLESHOOTING_QUEUE' then 1 else 0 end
+                            - case when p_from = 'IN_TROUBLESHOOTING_QUEUE' then 1 else 0 end;
+  v_is_complete boolean;
+begin
+  -- Not locked: how a batch is counted is settled when it starts.
+  select batch.*
+    into v_batch
+    from commandbus.batch
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id;
+
+  if v_batch.status = 'PENDING' then
+    perform commandbus.start_batch(p_domain, p_batch_id, p_wait => true);
+
+    select batch.*
+      into v_batch
+      from commandbus.batch
+     where batch.domain = p_domain
+       and batch.batch_id = p_batch_id;
+  end if;
+
+  if v_batch.counter_rows > 0 then
+    v_completed := commandbus.count_in_rows(p_domain, p_batch_id, p_command_id, p_from, p_to,
+                                            v_batch.total_count);
+  end if;
+
+  if v_completed = 0 and v_canceled = 0 and v_in_troubleshooting = 0 then
+    -- A counter row has it, and has nothing to report yet.
+    v_is_complete := false;
+  else
+    v_is_complete := commandbus.move_batch_counts(p_domain, p_batch_id, v_completed, v_canceled,
+                                                  v_in_troubleshooting);
+  end if;
+
+  -- Null: the batch has counted total_count commands already, and this one is beyond them.
+  update commandbus.command
+     set counted_as = case when v_is_complete is null then p_from else p_to end
+   where command.domain = p_domain
+     and command.command_id = p_command_id
+     and command.counted_as is distinct from
+           case when v_is_complete is null then p_from else p_to end;
+
+  return coalesce(v_is_complete, false);
+end;
+$$;
+
+comment on function commandbus.count_move(text, uuid, uuid, text, text) is
+  'Counts for its batch what became of a command that the caller has locked, and sets the command''s mark; true if this completed the batch.';
+
+revoke all on function commandbus.count_move(text, uuid, uuid, text, text) from public;
+--! EndIncluded commandbus/functions/count_move.sql
+--! Included commandbus/functions/settle_batch.sql
+create or replace function commandbus.settle_batch(p_domain text, p_batch_id uuid)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_command record;
+  v_is_complete boolean := false;
+begin
+  for v_command in
+    select command.command_id,
+           command.counted_as as counted_from,
+           case when command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+                then command.status end as counted_to
+      from commandbus.command
+     where command.domain = p_domain
+       and command.batch_id = p_batch_id
+       and (command.counted_as is null
+              and command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+            or command.counted_as = 'IN_TROUBLESHOOTING_QUEUE'
+              and command.status <> 'IN_TROUBLESHOOTING_QUEUE')
+     order by command.command_id
+       for no key update
+  loop
+    -- No or: the count must happen whatever the ones before it did.
+    if commandbus.count_move(p_domain, p_batch_id, v_command.command_id,
+                             v_command.counted_from, v_command.counted_to) then
+      v_is_complete := true;
+    end if;
+  end loop;
+
+  return v_is_complete;
+end;
+$$;
+
+comment on function commandbus.settle_batch(text, uuid) is
+  'Counts every command of the batch whose status is not what the batch holds for it; true if this completed the batch.';
+
+revoke all on function commandbus.settle_batch(text, uuid) from public;
+--! EndIncluded commandbus/functions/settle_batch.sql
+--! Included commandbus/views/batch_progress.sql
+create or replace view commandbus.batch_progress
+with (security_invoker = true) as
+select batch.domain,
+       batch.batch_id,
+       batch.status,
+       batch.total_count,
+       (batch.completed_count + coalesce(counter.unreported, 0))::int as completed_count,
+       batch.canceled_count,
+       batch.in_troubleshooting_count
+  from commandbus.batch
+  left join lateral (
+    select sum(batch_counter.unreported) as unreported
+      from commandbus.batch_counter
+     where batch_counter.domain = batch.domain
+       and batch_counter.batch_id = batch.batch_id
+       and batch.counter_rows > 0
+  ) as counter on true;
+
+comment on view commandbus.batch_progress is
+  'The exact counts of each batch, also of a large one while it runs.';
+comment on column commandbus.batch_progress.domain is 'The batch''s domain.';
+comment on column commandbus.batch_progress.batch_id is 'The batch.';
+comment on column commandbus.batch_progress.status is 'The batch''s status.';
+comment on column commandbus.batch_progress.total_count is 'How many commands were announced.';
+comment on column commandbus.batch_progress.completed_count is 'How many completed.';
+comment on column commandbus.batch_progress.canceled_count is 'How many were canceled.';
+comment on column commandbus.batch_progress.in_troubleshooting_count is 'How many wait for an operator.';
+--! EndIncluded commandbus/views/batch_progress.sql
+
+-- A final status stays.
+--! Included commandbus/functions/tg_command__keep_final_status.sql
+create or replace function commandbus.tg_command__keep_final_status()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  raise exception 'command % is %, which is final', OLD.command_id, OLD.status
+    using errcode = 'object_not_in_prerequisite_state',
+          detail = format('It was to become %s.', NEW.status),
+          hint = 'Somebody else ended it meanwhile; read it again.';
+end;
+$$;
+
+comment on function commandbus.tg_command__keep_final_status() is
+  'Refuses to change the status of a command that is COMPLETED or CANCELED. Raises object_not_in_prerequisite_state.';
+
+revoke all on function commandbus.tg_command__keep_final_status() from public;
+--! EndIncluded commandbus/functions/tg_command__keep_final_status.sql
+create or replace trigger keep_final_status
+  before update of status on commandbus.command
+  for each row
+  when (OLD.status in ('COMPLETED', 'CANCELED') and NEW.status is distinct from OLD.status)
+  execute function commandbus.tg_command__keep_final_status();
+
+--! Included commandbus/functions/tg_command__mark_adopted.sql
+create or replace function commandbus.tg_command__mark_adopted()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  -- Adoption wrote no row: the mark AS_STATUS holds until the status moves on.
+  NEW.counted_as := case when OLD.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+                         then OLD.status end;
+  return NEW;
+end;
+$$;
+
+comment on function commandbus.tg_command__mark_adopted() is
+  'Writes out what an adopted command is counted as, before its status changes.';
+
+revoke all on function commandbus.tg_command__mark_adopted() from public;
+--! EndIncluded commandbus/functions/tg_command__mark_adopted.sql
+create or replace trigger mark_adopted
+  before update of status on commandbus.command
+  for each row
+  when (OLD.counted_as = 'AS_STATUS' and NEW.counted_as = 'AS_STATUS'
+        and NEW.status is distinct from OLD.status)
+  execute function commandbus.tg_command__mark_adopted();
+
+-- What clients call.
+--! Included commandbus/functions/sp_receive_command.sql
+create or replace function commandbus.sp_receive_command(
+  p_domain text,
+  p_command_id uuid,
+  p_new_status text = 'IN_PROGRESS',
+  p_msg_id bigint = null,
+  p_max_attempts int = null
+)
+returns table (
+  domain text,
+  command_id uuid,
+  command_type text,
+  status text,
+  attempts int,
+  max_attempts int,
+  msg_id bigint,
+  correlation_id uuid,
+  reply_queue text,
+  last_error_type text,
+  last_error_code text,
+  last_error_msg text,
+  created_at timestamptz,
+  updated_at timestamptz,
+  batch_id uuid
+)
+language plpgsql
+volatile
+rows 1
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch_is_pending boolean;
+begin
+  if p_new_status is null or p_new_status not in ('IN_PROGRESS', 'PENDING', 'FAILED') then
+    raise exception 'a command is not received into status "%"', p_new_status
+      using errcode = 'invalid_parameter_value',
+            hint = 'IN_PROGRESS, PENDING or FAILED.';
+  end if;
+
+  update commandbus.command
+     set status = p_new_status,
+         attempts = command.attempts + 1,
+         updated_at = now()
+   where command.domain = p_domain
+     and command.command_id = p_command_id
+     and command.status not in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+  returning command.domain, command.command_id, command.command_type, command.status,
+            command.attempts, coalesce(p_max_attempts, command.max_attempts),
+            coalesce(p_msg_id, command.msg_id), command.correlation_id, command.reply_queue,
+            command.last_error_type, command.last_error_code, command.last_error_msg,
+            command.created_at, command.updated_at, command.batch_id,
+            exists (select
+                      from commandbus.batch
+                     where batch.domain = command.domain
+                       and batch.batch_id = command.batch_id
+                       and batch.status = 'PENDING')
+       into domain, command_id, command_type, status, attempts, max_attempts, msg_id,
+            correlation_id, reply_queue, last_error_type, last_error_code, last_error_msg,
+            created_at, updated_at, batch_id, v_batch_is_pending;
+
+  if not found then
+    return;
+  end if;
+
+  insert into commandbus.audit (domain, command_id, event_type, details_json)
+  values (p_domain, p_command_id, 'RECEIVED',
+          jsonb_build_object('msg_id', msg_id, 'attempt', attempts, 'max_attempts', max_attempts));
+
+  -- A batch that somebody else holds is left to the next receive or finish: a receive never waits.
+  if v_batch_is_pending then
+    perform commandbus.start_batch(p_domain, batch_id, p_wait => false);
+  end if;
+
+  return next;
+end;
+$$;
+
+comment on function commandbus.sp_receive_command(text, uuid, text, bigint, int) is
+  'Takes a command for processing and starts its batch; no row where there is nothing left to do. Raises invalid_parameter_value.';
+
+revoke all on function commandbus.sp_receive_command(text, uuid, text, bigint, int) from public;
+--! EndIncluded commandbus/functions/sp_receive_command.sql
+--! Included commandbus/functions/sp_finish_command.sql
+create or replace function commandbus.sp_finish_command(
+  p_domain text,
+  p_command_id uuid,
+  p_status text,
+  p_event_type text,
+  p_error_type text = null,
+  p_error_code text = null,
+  p_error_msg text = null,
+  p_details jsonb = null,
+  p_batch_id uuid = null
+)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_old record;
+  v_from text;
+  v_to text;
+begin
+  if p_domain is null or p_command_id is null or p_event_type is null then
+    raise exception 'domain, command_id and event_type must not be null'
+      using errcode = 'null_value_not_allowed';
+  end if;
+
+  if p_status is null
+     or p_status not in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED',
+                         'IN_TROUBLESHOOTING_QUEUE') then
+    raise exception 'a command has no status "%"', p_status
+      using errcode = 'invalid_parameter_value',
+            hint = 'PENDING, IN_PROGRESS, COMPLETED, FAILED, CANCELED or IN_TROUBLESHOOTING_QUEUE.';
+  end if;
+
+  loop
+    select command.status, command.counted_as, command.batch_id, batch.status as batch_status
+      into v_old
+      from commandbus.command
+      left join commandbus.batch
+        on batch.domain = command.domain
+       and batch.batch_id = command.batch_id
+     where command.domain = p_domain
+       and command.command_id = p_command_id;
+
+    exit when not found;
+
+    if v_old.status in ('COMPLETED', 'CANCELED', p_status)
+       or v_old.status = 'IN_TROUBLESHOOTING_QUEUE' and p_status not in ('COMPLETED', 'CANCELED')
+    then
+      -- Somebody finished it before: this is only written down, if it is still so under the lock.
+      perform
+         from commandbus.command
+        where command.domain = p_domain
+          and command.command_id = p_command_id
+          and command.status = v_old.status
+          for no key update;
+
+      exit when found;
+      continue;
+    end if;
+
+    -- Before the command is locked: who waits here holds nothing that the starter may want.
+    if v_old.batch_status = 'PENDING' then
+      perform commandbus.start_batch(p_domain, v_old.batch_id, p_wait => true);
+      continue;
+    end if;
+
+    v_from := case when v_old.counted_as <> 'AS_STATUS' then v_old.counted_as
+                   when v_old.status = 'IN_TROUBLESHOOTING_QUEUE'
+                        and v_old.counted_as = 'AS_STATUS' then v_old.status end;
+    v_to := case when p_status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+                 then p_status end;
+
+    -- Only if the row is still what was read; who waited for another's commit reads it again.
+    with finished as (
+      update commandbus.command
+         set status = p_status,
+             last_error_type = coalesce(p_error_type, command.last_error_type),
+             last_error_code = coalesce(p_error_code, command.last_error_code),
+             last_error_msg = coalesce(p_error_msg, command.last_error_msg),
+             updated_at = now(),
+             counted_as = case when v_old.batch_status is null then command.counted_as
+                               else v_to end
+       where command.domain = p_domain
+         and command.command_id = p_command_id
+         and command.status = v_old.status
+         and command.counted_as is not distinct from v_old.counted_as
+      returning command.domain, command.command_id
+    )
+    insert into commandbus.audit (domain, command_id, event_type, details_json)
+    select finished.domain, finished.command_id, p_event_type, p_details
+      from finished;
+
+    continue when not found;
+
+    if v_old.batch_status is null or v_from is not distinct from v_to then
+      return false;
+    end if;
+
+    return commandbus.count_move(p_domain, v_old.batch_id, p_command_id, v_from, v_to);
+  end loop;
+
+  insert into commandbus.audit (domain, command_id, event_type, details_json)
+  values (p_domain, p_command_id, p_event_type, p_details);
+
+  return false;
+end;
+$$;
+
+comment on function commandbus.sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid) is
+  'Finishes a command and counts it for its batch; true for the call that completed the batch, whose caller runs the callback. Raises null_value_not_allowed, invalid_parameter_value.';
+
+revoke all on function commandbus.sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid) from public;
+--! EndIncluded commandbus/functions/sp_finish_command.sql
+--! Included commandbus/functions/sp_fail_command.sql
+create or replace function commandbus.sp_fail_command(
+  p_domain text,
+  p_command_id uuid,
+  p_error_type text,
+  p_error_code text,
+  p_error_msg text,
+  p_attempt int,
+  p_max_attempts int,
+  p_msg_id bigint
+)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  update commandbus.command
+     set last_error_type = p_error_type,
+         last_error_code = p_error_code,
+         last_error_msg = p_error_msg,
+         updated_at = now()
+   where command.domain = p_domain
+     and command.command_id = p_command_id
+     and command.status not in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE');
+
+  if not found then
+    return false;
+  end if;
+
+  insert into commandbus.audit (domain, command_id, event_type, details_json)
+  values (p_domain, p_command_id, 'FAILED',
+          jsonb_build_object('msg_id', p_msg_id,
+                             'attempt', p_attempt,
+                             'max_attempts', p_max_attempts,
+                             'error_type', p_error_type,
+                             'error_code', p_error_code,
+                             'error_msg', p_error_msg));
+
+  return true;
+end;
+$$;
+
+comment on function commandbus.sp_fail_command(text, uuid, text, text, text, int, int, bigint) is
+  'Writes down a failure that will be retried; false where the command is unknown or has ended.';
+
+revoke all on function commandbus.sp_fail_command(text, uuid, text, text, text, int, int, bigint) from public;
+--! EndIncluded commandbus/functions/sp_fail_command.sql
+--! Included commandbus/functions/sp_start_batch.sql
+create or replace function commandbus.sp_start_batch(p_domain text, p_batch_id uuid)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  select commandbus.start_batch(p_domain, p_batch_id, p_wait => true);
+$$;
+
+comment on function commandbus.sp_start_batch(text, uuid) is
+  'Starts a batch; true for the one call that took it from PENDING to IN_PROGRESS.';
+
+revoke all on function commandbus.sp_start_batch(text, uuid) from public;
+--! EndIncluded commandbus/functions/sp_start_batch.sql
+--! Included commandbus/functions/sp_update_batch_counters.sql
+create or replace function commandbus.sp_update_batch_counters(
+  p_domain text,
+  p_batch_id uuid,
+  p_update_type text
+)
+returns boolean
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_counter_rows int;
+  v_completed int;
+  v_canceled int;
+  v_in_troubleshooting int;
+  v_reported int := 0;
+  v_is_complete boolean;
+begin
+  case p_update_type
+    when 'complete' then
+      v_completed := 1; v_canceled := 0; v_in_troubleshooting := 0;
+    when 'tsq_move' then
+      v_completed := 0; v_canceled := 0; v_in_troubleshooting := 1;
+    when 'tsq_complete' then
+      v_completed := 1; v_canceled := 0; v_in_troubleshooting := -1;
+    when 'tsq_cancel' then
+      v_completed := 0; v_canceled := 1; v_in_troubleshooting := -1;
+    when 'tsq_retry' then
+      v_completed := 0; v_canceled := 0; v_in_troubleshooting := -1;
+    else
+      raise exception 'counters have no update of type "%"', p_update_type
+        using errcode = 'invalid_parameter_value',
+              hint = 'complete, tsq_move, tsq_complete, tsq_cancel or tsq_retry.';
+  end case;
+
+  -- A batch that has not started is locked: its start decides how it is counted.
+  perform
+     from commandbus.batch
+    where batch.domain = p_domain
+      and batch.batch_id = p_batch_id
+      and batch.status = 'PENDING'
+      for no key update;
+
+  select batch.counter_rows
+    into v_counter_rows
+    from commandbus.batch
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id;
+
+  if v_counter_rows > 0 and p_update_type in ('complete', 'tsq_move') then
+    v_reported := commandbus.release_place(p_domain, p_batch_id, 0::smallint);
+  end if;
+
+  v_is_complete := commandbus.move_batch_counts(p_domain, p_batch_id, v_completed + v_reported,
+                                                v_canceled, v_in_troubleshooting);
+
+  -- Only now is it known that there was one to retry.
+  if v_counter_rows > 0 and p_update_type = 'tsq_retry' and v_is_complete is not null then
+    update commandbus.batch_counter
+       set quota = batch_counter.quota + 1
+     where batch_counter.domain = p_domain
+       and batch_counter.batch_id = p_batch_id
+       and batch_counter.counter_no = 0;
+  end if;
+
+  return coalesce(v_is_complete, false);
+end;
+$$;
+
+comment on function commandbus.sp_update_batch_counters(text, uuid, text) is
+  'Moves a batch''s counters by one, as far as their bounds allow; true if this completed the batch. Raises invalid_parameter_value.';
+
+revoke all on function commandbus.sp_update_batch_counters(text, uuid, text) from public;
+--! EndIncluded commandbus/functions/sp_update_batch_counters.sql
+--! Included commandbus/functions/sp_tsq_complete.sql
+create or replace function commandbus.sp_tsq_complete(p_domain text, p_batch_id uuid)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- The command is not named, so this settles whatever the batch does not hold yet.
+  select commandbus.settle_batch(p_domain, p_batch_id);
+$$;
+
+comment on function commandbus.sp_tsq_complete(text, uuid) is
+  'Counts a command that an operator has completed: its row is COMPLETED already, set in the same transaction. True if this completed the batch.';
+
+revoke all on function commandbus.sp_tsq_complete(text, uuid) from public;
+--! EndIncluded commandbus/functions/sp_tsq_complete.sql
+--! Included commandbus/functions/sp_tsq_cancel.sql
+create or replace function commandbus.sp_tsq_cancel(p_domain text, p_batch_id uuid)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- The command is not named, so this settles whatever the batch does not hold yet.
+  select commandbus.settle_batch(p_domain, p_batch_id);
+$$;
+
+comment on function commandbus.sp_tsq_cancel(text, uuid) is
+  'Counts a command that an operator has canceled: its row is CANCELED already, set in the same transaction. True if this completed the batch.';
+
+revoke all on function commandbus.sp_tsq_cancel(text, uuid) from public;
+--! EndIncluded commandbus/functions/sp_tsq_cancel.sql
+--! Included commandbus/functions/sp_tsq_retry.sql
+create or replace function commandbus.sp_tsq_retry(p_domain text, p_batch_id uuid)
+returns boolean
+language sql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+  -- The command is not named, so this settles whatever the batch does not hold yet.
+  select commandbus.settle_batch(p_domain, p_batch_id);
+$$;
+
+comment on function commandbus.sp_tsq_retry(text, uuid) is
+  'Counts a command that an operator has sent again: its row is PENDING already, set in the same transaction. True if this completed the batch.';
+
+revoke all on function commandbus.sp_tsq_retry(text, uuid) from public;
+--! EndIncluded commandbus/functions/sp_tsq_retry.sql
+
+--! Included commandbus/functions/grant_client.sql
+create or replace function commandbus.grant_client(p_role text)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_schema text;
+begin
+  if not exists (select from pg_roles where rolname = p_role) then
+    raise exception 'role "%" does not exist', p_role
+      using errcode = 'undefined_object',
+            hint = 'Create it first; then call commandbus.grant_client() again.';
+  end if;
+
+  foreach v_schema in array array['commandbus', 'e2e', 'pgmq'] loop
+    continue when to_regnamespace(v_schema) is null;
+
+    execute format('grant usage on schema %I to %I', v_schema, p_role);
+    execute format('grant select, insert, update, delete on all tables in schema %I to %I',
+                   v_schema, p_role);
+    execute format('grant usage, select on all sequences in schema %I to %I', v_schema, p_role);
+    execute format('grant execute on all functions in schema %I to %I', v_schema, p_role);
+  end loop;
+
+  -- Who may call a function that grants decides who is a client.
+  execute format('revoke execute on function commandbus.grant_client(text) from %I', p_role);
+end;
+$$;
+
+comment on function commandbus.grant_client(text) is
+  'Gives a role what a client of the bus needs; to be called again when a queue has been made. Raises undefined_object.';
+
+revoke all on function commandbus.grant_client(text) from public;
+--! EndIncluded commandbus/functions/grant_client.sql
+
+do $$
+begin
+  if exists (select from pg_catalog.pg_roles where rolname = 'commandbus_client') then
+    perform commandbus.grant_client('commandbus_client');
+  end if;
+end;
+$$;
