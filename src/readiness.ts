@@ -16,5 +16,26 @@ export type ReadinessState =
 /** The one state that /readyz, /status and the reset look at. */
 export interface Readiness {
   readonly current: ReadinessState
+  /** `stopping` is the last state: whatever is set after it is not heeded. */
   set(state: ReadinessState): void
+  /** Says why the database cannot be reached, or undefined when it can; for the monitor. */
+  setDatabaseProblem(problem: string | undefined): void
+}
+
+/** Creates the state of a service that is starting. A lost database shows only over `ready`. */
+export function createReadiness(): Readiness {
+  let state: ReadinessState = { ready: false, reason: 'waiting_for_database', detail: 'starting' }
+  let problem: string | undefined
+  return {
+    get current(): ReadinessState {
+      if (!state.ready || problem === undefined) return state
+      return { ready: false, reason: 'database_unavailable', detail: problem }
+    },
+    set(next) {
+      if (state.ready || state.reason !== 'stopping') state = next
+    },
+    setDatabaseProblem(next) {
+      problem = next
+    },
+  }
 }

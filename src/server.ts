@@ -1,1 +1,149 @@
-export {}
+import { createApp } from './app.ts'
+import { type Config, loadConfig } from './config.ts'
+import { type Database, openDatabase } from './database/database.ts'
+import { monitorDatabase } from './database/monitor.ts'
+import { waitForDatabase } from './database/wait.ts'
+import { EXIT, type ExitCode, ServiceError } from './errors.ts'
+import { createLogger } from './logger.ts'
+import { provision } from './migrations/provision.ts'
+import { createReadiness, type NotReadyReason } from './readiness.ts'
+import { createMask } from './secrets.ts'
+import { onStopSignal } from './signals.ts'
+import { createStatusReader } from './status.ts'
+
+const startedAt = new Date()
+const stopping = new AbortController()
+const { signal } = stopping
+const readiness = createReadiness()
+let database: Database | undefined
+let serverVersion: string | undefined
+let ending: Promise<never> | undefined
+
+const config = loadConfigOrExit()
+const log = createLogger(config.logLevel, createMask(config))
+process.on('uncaughtException', endAfterError)
+process.on('unhandledRejection', endAfterError)
+onStopSignal((name) => {
+  log.info({ signal: name }, 'stopping')
+  end(EXIT.stopped)
+})
+
+const app = createApp({
+  log,
+  readiness,
+  readStatus: createStatusReader({
+    startedAt,
+    migrationsDir: config.migrationsDir,
+    readiness,
+    database: () => database,
+    serverVersion: () => serverVersion,
+    reset: () => ({
+      enabled: config.resetEnabled,
+      allowedHere: false,
+      count: 0,
+      lastAt: null,
+      lastDurationMs: null,
+    }),
+  }),
+})
+const running = run().catch(endAfterError)
+
+/** Listen, reach the database, bring it to the last migration, and watch over it until the end. */
+async function run(): Promise<void> {
+  await listen(config)
+  database = await openDatabase(config, { log, signal })
+  serverVersion = await reach(database)
+  try {
+    await migrate(database)
+  } catch (error) {
+    stayOrThrow(error)
+  }
+  await monitorDatabase({ url: database.url, readiness, log, signal })
+}
+
+async function listen({ host, port }: Config): Promise<void> {
+  try {
+    await app.listen({ host, port, listenTextResolver: (address) => `listening at ${address}` })
+  } catch (cause) {
+    const { code, syscall, message } = cause as NodeJS.ErrnoException
+    if (syscall === undefined) throw cause
+    const expected = code === 'EADDRINUSE' ? 'a free one' : 'an address of this machine'
+    throw new ServiceError(
+      `cannot listen on HOST ${host}, PORT ${port}: ${message}; expected ${expected}`,
+      { code: 'address_not_available', exitCode: EXIT.settings, cause },
+    )
+  }
+}
+
+async function reach({ url }: Database): Promise<string> {
+  const facts = await waitForDatabase(url, {
+    waitMs: config.databaseWaitMs,
+    applicationName: 'commandbus-db wait',
+    log,
+    signal,
+    onWait: (detail) => readiness.set({ ready: false, reason: 'waiting_for_database', detail }),
+  })
+  return facts.serverVersion
+}
+
+async function migrate(database: Database): Promise<void> {
+  const { applied, pending, optionalSchema } = await provision({
+    config,
+    database,
+    readiness,
+    log,
+    signal,
+  })
+  const { ignored } = optionalSchema
+  if (ignored !== undefined) log.warn(ignored)
+  readiness.set({ ready: true, ...(ignored !== undefined && { detail: ignored }) })
+  const startMs = Date.now() - startedAt.getTime()
+  log.info({ migrations: applied.length, appliedNow: pending.length, startMs }, 'ready')
+}
+
+/** With ON_MIGRATION_FAILURE=stay the service goes on, not ready, for somebody to look at. */
+function stayOrThrow(error: unknown): void {
+  const reason = error instanceof ServiceError ? REASONS[error.exitCode] : undefined
+  if (reason === undefined || config.onMigrationFailure === 'exit' || signal.aborted) throw error
+  log.error({ err: error }, 'not ready, and staying so')
+  readiness.set({ ready: false, reason, detail: (error as ServiceError).message })
+}
+
+const REASONS: Readonly<Partial<Record<ExitCode, NotReadyReason>>> = {
+  [EXIT.migration]: 'migration_failed',
+  [EXIT.history]: 'history_refused',
+  [EXIT.lock]: 'waiting_for_lock',
+}
+
+function endAfterError(error: unknown): void {
+  // What was under way when the stop was asked for has been given up, which is no error.
+  if (ending !== undefined && signal.aborted && error === signal.reason) return
+  log.fatal({ err: error }, 'the service ends')
+  end(error instanceof ServiceError ? error.exitCode : EXIT.unforeseen)
+}
+
+/** Lets requests finish, a migration be rolled back and the embedded server stop; then ends. */
+function end(exitCode: ExitCode): void {
+  ending ??= (async () => {
+    setTimeout(() => {
+      log.error({ shutdownMs: config.shutdownMs }, 'not stopped in time (SHUTDOWN_SECONDS)')
+      process.exit(EXIT.unforeseen)
+    }, config.shutdownMs)
+    readiness.set({ ready: false, reason: 'stopping', detail: 'the service is stopping' })
+    stopping.abort()
+    await Promise.all([app.close(), running])
+    await database?.close()
+    log.info({ exitCode }, 'stopped')
+    process.exit(exitCode)
+  })()
+}
+
+function loadConfigOrExit(): Config {
+  try {
+    return loadConfig()
+  } catch (error) {
+    // Not masked: the error names secrets, and holds none.
+    createLogger('info', (line) => line).fatal({ err: error }, 'the service ends')
+    process.exit(error instanceof ServiceError ? error.exitCode : EXIT.unforeseen)
+  }
+}

@@ -1,0 +1,102 @@
+import type { Client } from 'pg'
+import type { Logger } from 'pino'
+import type { Config } from '../config.ts'
+import { openClient } from '../database/client.ts'
+import type { Database } from '../database/database.ts'
+import { EXIT, ServiceError } from '../errors.ts'
+import type { Readiness } from '../readiness.ts'
+import { type CommittedMigration, readCommittedMigrations } from './committed.ts'
+import { type AppliedMigration, comparePending, readAppliedMigrations } from './history.ts'
+import { withMigrationLock } from './lock.ts'
+import { chooseOptionalSchema, type OptionalSchemaChoice } from './optional-schema.ts'
+
+export interface ProvisionOptions {
+  readonly config: Pick<Config, 'migrationsDir' | 'migrationLockMs' | 'e2eSchema' | 'nodeVariables'>
+  readonly database: Pick<Database, 'url' | 'name' | 'pool'>
+  readonly readiness: Readiness
+  readonly log: Logger
+  /** Ends every wait, and rolls a migration in flight back. */
+  readonly signal: AbortSignal
+  readonly hooks?: ProvisionHooks
+}
+
+/** All run while the migration lock is held, on the session that holds it. */
+export interface ProvisionHooks {
+  /** Before the history is looked at. */
+  locked?(client: Client): Promise<void>
+  /** After the history was found in order; also when nothing is pending. */
+  beforeMigrating?(client: Client, plan: MigrationPlan): Promise<void>
+  /** After every pending migration was applied; also when there was none. */
+  afterMigrating?(client: Client, result: ProvisionResult): Promise<void>
+}
+
+export interface MigrationPlan {
+  readonly committed: readonly CommittedMigration[]
+  readonly applied: readonly AppliedMigration[]
+  readonly pending: readonly CommittedMigration[]
+}
+
+/** `pending` are the migrations that were applied by this call. */
+export interface ProvisionResult extends MigrationPlan {
+  readonly optionalSchema: OptionalSchemaChoice
+}
+
+/** Brings the database to the last committed migration: lock, compare, migrate. */
+export async function provision(options: ProvisionOptions): Promise<ProvisionResult> {
+  const { config, database, readiness, log, signal, hooks } = options
+  const client = await openClient(database.url, 'lock')
+  const onWaiting = (detail: string) => {
+    readiness.set({ ready: false, reason: 'waiting_for_lock', detail })
+    log.info({ detail }, 'waiting for the migration lock')
+  }
+  const lockOptions = { timeoutMs: config.migrationLockMs, signal, onWaiting }
+  try {
+    return await withMigrationLock(client, lockOptions, async (lock) => {
+      await hooks?.locked?.(client)
+      await lock.waitForTool()
+      const plan = await compare(client, config.migrationsDir)
+      const optionalSchema = await chooseOptionalSchema(client, plan, config.e2eSchema)
+      await hooks?.beforeMigrating?.(client, plan)
+      if (plan.pending.length > 0) {
+        const migrate = await import('./migrate.ts')
+        await migrate.migrateAll({ ...options, client, lock, optionalSchema, plan })
+      }
+      const applied = await readAppliedMigrations(client)
+      const result = { ...plan, applied, optionalSchema }
+      await hooks?.afterMigrating?.(client, result)
+      return result
+    })
+  } catch (error) {
+    throw toServiceError(error)
+  } finally {
+    await client.end().catch(() => {})
+  }
+}
+
+async function compare(client: Client, migrationsDir: string): Promise<MigrationPlan> {
+  const committed = readCommittedMigrations(migrationsDir)
+  const applied = await readAppliedMigrations(client)
+  return { committed, applied, pending: comparePending(committed, applied) }
+}
+
+/** What the lock's own session can meet: a privilege that is missing, a connection that breaks. */
+function toServiceError(error: unknown): unknown {
+  if (error instanceof ServiceError || !(error instanceof Error)) return error
+  const { code } = error as { code?: string }
+  if (code === '42501') {
+    return new ServiceError(`${error.message}; grant it to the user of DATABASE_URL`, {
+      code: 'privilege_missing',
+      exitCode: EXIT.migration,
+      cause: error,
+    })
+  }
+  const isConnectionLost =
+    code?.startsWith('57P') || code === 'ECONNRESET' || /^Connection terminated/.test(error.message)
+  if (!isConnectionLost) return error
+  return new ServiceError(`the database was lost while provisioning: ${error.message}`, {
+    code: 'database_lost',
+    exitCode: EXIT.database,
+    statusCode: 503,
+    cause: error,
+  })
+}

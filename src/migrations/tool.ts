@@ -1,0 +1,104 @@
+// Run as a process of its own (see runner.ts): the only file that imports graphile-migrate. Its
+// `migrate` function is used rather than its command line, which prints an error as text and leaves
+// out the context that PostgreSQL gave; docs/decisions says what that costs.
+import { Logger, migrate } from 'graphile-migrate'
+import pg from 'pg'
+import type { ToolSettings } from './gmrc.ts'
+
+/** What the runner asks for, as the one message that it sends. */
+export interface ToolJob extends ToolSettings {
+  /** Sent rather than given as an argument, which every user of the machine could read. */
+  readonly connectionString: string
+  readonly migrationsFolder: string
+}
+
+/** What PostgreSQL or the tool said of a failure; never the place in PostgreSQL's own source. */
+export interface ToolError {
+  readonly message: string
+  readonly code?: string
+  readonly detail?: string
+  readonly hint?: string
+  readonly where?: string
+  /** Counted in characters from 1, in the text with its placeholders replaced. */
+  readonly position?: string
+  /** How many statements of the failing text had been completed. */
+  readonly completedStatements?: number
+}
+
+export type ToolMessage =
+  | { readonly type: 'log'; readonly level: string; readonly text: string }
+  | { readonly type: 'notice'; readonly severity: string; readonly text: string }
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly error: ToolError }
+
+let completedStatements = 0
+
+// The runner decides when this process ends: a signal to the process group must not cut a migration.
+process.on('SIGTERM', () => {})
+process.on('SIGINT', () => {})
+process.on('disconnect', () => process.exit(1))
+// A backend that is ended while a migration runs surfaces here, not as the tool's own error.
+process.on('uncaughtException', (error) => finish({ type: 'failed', error: pickError(error) }))
+process.once('message', (job: ToolJob) => {
+  run(job).then(
+    () => finish({ type: 'done' }),
+    (error) => finish({ type: 'failed', error: pickError(error) }),
+  )
+})
+
+async function run(job: ToolJob): Promise<void> {
+  watchSessions()
+  const logger = new Logger(() => (level, text) => tell({ type: 'log', level, text }))
+  await migrate({ ...job, logger })
+}
+
+/** The tool has no way to hear what its sessions say, so it is given a pool that listens. */
+function watchSessions(): void {
+  class WatchedPool extends pg.Pool {
+    constructor(options?: pg.PoolConfig) {
+      super(options)
+      this.on('connect', (client) => {
+        client.on('notice', ({ severity = 'NOTICE', message: text = '' }) =>
+          tell({ type: 'notice', severity, text }),
+        )
+        countStatements(client)
+      })
+    }
+  }
+  Object.assign(pg, { Pool: WatchedPool })
+}
+
+/** A script is sent as one query, and an error without position does not say where in it. */
+function countStatements(client: pg.PoolClient): void {
+  const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
+  let completed = 0
+  connection.on('commandComplete', () => completed++)
+  connection.on('errorMessage', () => {
+    completedStatements = completed
+  })
+  connection.on('readyForQuery', () => {
+    completed = 0
+  })
+}
+
+function pickError(error: unknown): ToolError {
+  const { message, code, detail, hint, where, position } = error as Partial<pg.DatabaseError>
+  return {
+    message: message ?? String(error),
+    ...(code !== undefined && { code }),
+    ...(detail !== undefined && { detail }),
+    ...(hint !== undefined && { hint }),
+    ...(where !== undefined && { where }),
+    ...(position !== undefined && { position }),
+    completedStatements,
+  }
+}
+
+function tell(message: ToolMessage, then = () => {}): void {
+  if (process.connected) process.send?.(message, undefined, undefined, then)
+}
+
+/** Ends at once: the tool's pool would keep the process alive for another 200 ms. */
+function finish(message: ToolMessage): void {
+  tell(message, () => process.exit(0))
+}

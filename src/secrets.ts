@@ -1,0 +1,44 @@
+import type { Config } from './config.ts'
+
+/** A shorter secret would blot out parts of ordinary words. */
+const SHORTEST_MASKED = 6
+
+/** Returns a function that takes every secret of the settings out of a text. */
+export function createMask(config: Config): (text: string) => string {
+  const secrets = [...new Set(listSecrets(config))]
+    .filter((secret) => secret.length >= SHORTEST_MASKED)
+    // The longest first: a connection string holds its password.
+    .sort((a, b) => b.length - a.length)
+    // As it stands in a line of JSON.
+    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
+  return (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, '[hidden]'), text)
+}
+
+function* listSecrets(config: Config): Generator<string> {
+  if (config.resetToken !== undefined) yield config.resetToken
+  const urls = [config.databaseUrl, config.shadowDatabaseUrl, config.rootDatabaseUrl]
+  for (const url of urls) {
+    if (url === undefined) continue
+    yield url
+    yield* listPasswords(url)
+  }
+}
+
+/** Encoded and decoded, unless the password is a word that the log needs, as in a:a@a:5432/a. */
+function* listPasswords(url: string): Generator<string> {
+  const encoded = /^[^:]+:\/\/[^:@/]*:(.*)@/.exec(url)?.[1]
+  const asParameter = /[?&]password=([^&]*)/.exec(url)?.[1]
+  for (const password of [encoded, asParameter]) {
+    if (!password) continue
+    const words = url.replace(`:${password}@`, '@').replace(`password=${password}`, '')
+    for (const form of [password, decode(password)]) if (!words.includes(form)) yield form
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
