@@ -58,8 +58,7 @@ export function loadConfig(
     databaseUrl: read.databaseUrl('DATABASE_URL'),
     shadowDatabaseUrl: read.databaseUrl('SHADOW_DATABASE_URL'),
     rootDatabaseUrl: read.databaseUrl('ROOT_DATABASE_URL'),
-    host: read.text('HOST') ?? '127.0.0.1',
-    port: read.integer('PORT', 8080, { min: 0, max: 65_535 }),
+    ...readListenAddress(read),
     embeddedDataDir: resolve(read.text('EMBEDDED_DATA_DIR') ?? '.data/postgres'),
     embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
     migrationsDir: resolve(read.text('MIGRATIONS_DIR') ?? 'migrations'),
@@ -88,6 +87,21 @@ export function loadConfig(
   refuseUnfitToken(config, read)
   read.assertNoProblems()
   return config
+}
+
+/** Where HTTP listens, for the image's health check: it asks there and needs nothing else. */
+export function loadListenAddress(env: Environment = process.env): Pick<Config, 'host' | 'port'> {
+  const read = new SettingsReader(env)
+  const address = readListenAddress(read)
+  read.assertNoProblems()
+  return address
+}
+
+function readListenAddress(read: SettingsReader): Pick<Config, 'host' | 'port'> {
+  return {
+    host: read.text('HOST') ?? '127.0.0.1',
+    port: read.integer('PORT', 8080, { min: 0, max: 65_535 }),
+  }
 }
 
 function refuseUnfitToken({ resetEnabled, resetToken }: Config, read: SettingsReader): void {

@@ -1,0 +1,40 @@
+// Bundles what the image runs into one flat folder: no node_modules to copy, load or patch.
+//
+//   node scripts/bundle.mjs FOLDER
+//
+// Flat, because the service finds its migration worker beside itself.
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const outdir = process.argv[2]
+if (outdir === undefined) throw new Error('usage: node scripts/bundle.mjs FOLDER')
+
+await build({
+  absWorkingDir: root,
+  entryPoints: {
+    server: 'src/server.ts',
+    tool: 'src/migrations/tool.ts',
+    healthcheck: 'src/healthcheck.ts',
+  },
+  outdir,
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  // Keeps what is imported late out of the files that are read at start.
+  splitting: true,
+  chunkNames: '[name]-[hash]',
+  // Optional native bindings of pg, which nothing here uses.
+  external: ['pg-native'],
+  // CommonJS dependencies ask for Node's own modules by `require`, which an ES module lacks.
+  banner: {
+    js: "import { createRequire as from } from 'node:module'; const require = from(import.meta.url);",
+  },
+  logLevel: 'warning',
+})
+
+// Says that the files are ES modules.
+writeFileSync(join(outdir, 'package.json'), '{ "type": "module" }\n')
