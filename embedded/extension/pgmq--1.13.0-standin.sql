@@ -38,14 +38,16 @@ alter default privileges in schema pgmq grant select on sequences to pg_monitor;
 
 -- Types ----------------------------------------------------------------------------------------------
 
+-- In the order of PGMQ up to 1.9, with the column that came later at the end: the command bus's
+-- released clients take the columns by position. Others take them by name.
 create type pgmq.message_record as (
   msg_id       bigint,
   read_ct      integer,
   enqueued_at  timestamptz,
-  last_read_at timestamptz,
   vt           timestamptz,
   message      jsonb,
-  headers      jsonb
+  headers      jsonb,
+  last_read_at timestamptz
 );
 
 comment on type pgmq.message_record is 'A message. vt: not visible to readers before this time.';
@@ -194,10 +196,10 @@ begin
        msg_id       bigint      primary key generated always as identity,
        read_ct      integer     not null default 0,
        enqueued_at  timestamptz not null default now(),
-       last_read_at timestamptz,
        vt           timestamptz not null,
        message      jsonb,
-       headers      jsonb
+       headers      jsonb,
+       last_read_at timestamptz
      )',
     case when is_unlogged then 'unlogged' else '' end, v_queue);
   execute format('create index if not exists %I on pgmq.%I (vt)', v_queue || '_vt_idx', v_queue);
@@ -207,11 +209,11 @@ begin
        msg_id       bigint      primary key,
        read_ct      integer     not null default 0,
        enqueued_at  timestamptz not null default now(),
-       last_read_at timestamptz,
        archived_at  timestamptz not null default now(),
        vt           timestamptz not null,
        message      jsonb,
-       headers      jsonb
+       headers      jsonb,
+       last_read_at timestamptz
      )',
     v_archive);
   execute format('create index if not exists %I on pgmq.%I (archived_at)',
@@ -547,7 +549,7 @@ begin
               vt = clock_timestamp() + make_interval(secs => $1)
          from visible
         where q.msg_id = visible.msg_id
-       returning q.msg_id, q.read_ct, q.enqueued_at, q.last_read_at, q.vt, q.message, q.headers
+       returning q.msg_id, q.read_ct, q.enqueued_at, q.vt, q.message, q.headers, q.last_read_at
      )
      select * from taken order by msg_id',
     pgmq.format_table_name(queue_name, 'q'))
@@ -606,7 +608,7 @@ begin
        delete from pgmq.%1$I q
         using visible
         where q.msg_id = visible.msg_id
-       returning q.msg_id, q.read_ct, q.enqueued_at, q.last_read_at, q.vt, q.message, q.headers
+       returning q.msg_id, q.read_ct, q.enqueued_at, q.vt, q.message, q.headers, q.last_read_at
      )
      select * from taken order by msg_id',
     pgmq.format_table_name(queue_name, 'q'))
@@ -628,7 +630,7 @@ begin
     'update pgmq.%I
         set vt = $1
       where msg_id = any ($2)
-     returning msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers',
+     returning msg_id, read_ct, enqueued_at, vt, message, headers, last_read_at',
     pgmq.format_table_name(queue_name, 'q'))
   using vt, msg_ids;
 end;
@@ -711,9 +713,9 @@ begin
     'with taken as (
        delete from pgmq.%I
         where msg_id = any ($1)
-       returning msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers
+       returning msg_id, read_ct, enqueued_at, vt, message, headers, last_read_at
      )
-     insert into pgmq.%I (msg_id, read_ct, enqueued_at, last_read_at, vt, message, headers)
+     insert into pgmq.%I (msg_id, read_ct, enqueued_at, vt, message, headers, last_read_at)
      select * from taken
      returning msg_id',
     pgmq.format_table_name(queue_name, 'q'),

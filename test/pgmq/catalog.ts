@@ -16,7 +16,7 @@ export async function readCatalog(pool: Pool): Promise<Catalog> {
       from pg_proc p
      where p.pronamespace = 'pgmq'::regnamespace and p.proname not like '\\_%'
      order by 1`)
-  // Of the tables for topics the stand-in has none.
+  // In any order, which differs on purpose; and the stand-in has no table for topics.
   const columns = await lines(`
     select format('%s.%s %s %s%s%s%s', c.oid::regclass, a.attname,
                   format_type(a.atttypid, a.atttypmod), c.relpersistence,
@@ -28,7 +28,7 @@ export async function readCatalog(pool: Pool): Promise<Catalog> {
       left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
      where c.relnamespace = 'pgmq'::regnamespace and c.relkind in ('r', 'c', 'p')
        and c.relname <> 'topic_bindings'
-     order by c.oid::regclass::text, a.attnum`)
+     order by 1`)
   const indexes = await lines(`
     select indexdef from pg_indexes
      where schemaname = 'pgmq' and (tablename like '%\\_sample' or tablename like '%\\_swift')

@@ -85,6 +85,16 @@ test('the stand-in for PGMQ', async (t) => {
     t.strictSame(rows, [])
   })
 
+  t.test('messages have their columns where the released clients look for them', async (t) => {
+    await pool.query("select pgmq.create('positional')")
+    await pool.query(`select pgmq.send('positional', '{"a": 1}', '{"h": 2}'::jsonb)`)
+
+    for (const call of [`read('positional', 0, 1)`, `set_vt('positional', 1, 0)`]) {
+      const { rows } = await pool.query({ text: `select * from pgmq.${call}`, rowMode: 'array' })
+      t.match(rows, [['1', 1, Date, Date, { a: 1 }, { h: 2 }, Date]], call)
+    }
+  })
+
   t.test('a dump carries the list of queues', async (t) => {
     const { rows } = await pool.query(
       `select extconfig::regclass[]::text[] as tables

@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+
+/** A running Python process that uses the client library; calls are served one after another. */
+export interface ClientSession {
+  call<T = unknown>(name: string, ...args: readonly unknown[]): Promise<T>
+  close(): Promise<void>
+}
+
+/** Starts test/clients/reliable-cmd.py with the installed library. */
+export function openClientSession(libraryDir: string, databaseUrl: string): ClientSession {
+  const script = join(import.meta.dirname, 'reliable-cmd.py')
+  const python = spawn('python3', [script], {
+    env: { PATH: process.env.PATH, PYTHONPATH: libraryDir, CLIENT_DATABASE_URL: databaseUrl },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
+  // The library logs every failure that a handler makes; shown only when the session breaks.
+  let log = ''
+  python.stderr.on('data', (chunk) => {
+    log += chunk
+  })
+  const ended = new Promise<void>((resolve) => python.once('close', () => resolve()))
+  const answers = createInterface({ input: python.stdout })[Symbol.asyncIterator]()
+
+  return {
+    async call<T>(name: string, ...args: readonly unknown[]): Promise<T> {
+      python.stdin.write(`${JSON.stringify([name, ...args])}\n`)
+      const { value, done } = await answers.next()
+      if (done) throw new Error(`the Python client ended:\n${log}`)
+      const answer = JSON.parse(value)
+      if (answer.error !== undefined) throw new Error(`${name}: ${answer.error}`)
+      return answer.result
+    },
+    async close() {
+      python.stdin.end()
+      await ended
+    },
+  }
+}
