@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:551e260c63e5ab797cf49f552c24d4e36762ad23
+--! Hash: sha1:a2faadc7b08822f460aad19591e7d9bc262fee38
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -412,12 +412,10 @@ revoke all on function commandbus.release_place(text, uuid, smallint) from publi
 --! EndIncluded commandbus/functions/release_place.sql
 --! Included commandbus/functions/count_in_rows.sql
 create or replace function commandbus.count_in_rows(
-  p_domain text,
-  p_batch_id uuid,
+  p_batch commandbus.batch,
   p_command_id uuid,
   p_from text,
-  p_to text,
-  p_total_count int
+  p_to text
 )
 returns int
 language plpgsql
@@ -435,8 +433,8 @@ begin
     if p_to is null then
       update commandbus.batch_counter
          set quota = batch_counter.quota + 1
-       where batch_counter.domain = p_domain
-         and batch_counter.batch_id = p_batch_id
+       where batch_counter.domain = p_batch.domain
+         and batch_counter.batch_id = p_batch.batch_id
          and batch_counter.counter_no = v_counter_no;
     end if;
 
@@ -447,13 +445,13 @@ begin
     update commandbus.batch_counter
        set completed = batch_counter.completed + 1,
            unreported = batch_counter.unreported + 1
-     where batch_counter.domain = p_domain
-       and batch_counter.batch_id = p_batch_id
+     where batch_counter.domain = p_batch.domain
+       and batch_counter.batch_id = p_batch.batch_id
        and batch_counter.counter_no = v_counter_no
        and batch_counter.completed < batch_counter.quota
     returning batch_counter.unreported,
               batch_counter.completed = batch_counter.quota
-                or batch_counter.unreported >= p_total_count / 320
+                or batch_counter.unreported >= p_batch.total_count / 320
          into v_unreported, v_due;
 
     if found then
@@ -464,8 +462,8 @@ begin
 
       update commandbus.batch_counter
          set unreported = 0
-       where batch_counter.domain = p_domain
-         and batch_counter.batch_id = p_batch_id
+       where batch_counter.domain = p_batch.domain
+         and batch_counter.batch_id = p_batch.batch_id
          and batch_counter.counter_no = v_counter_no;
 
       return v_unreported;
@@ -473,16 +471,16 @@ begin
   end if;
 
   -- The batch's own row counts it, in the place of one that a counter row had to count.
-  v_unreported := commandbus.release_place(p_domain, p_batch_id, v_counter_no);
+  v_unreported := commandbus.release_place(p_batch.domain, p_batch.batch_id, v_counter_no);
 
   return v_unreported + case when p_to = 'COMPLETED' then 1 else 0 end;
 end;
 $$;
 
-comment on function commandbus.count_in_rows(text, uuid, uuid, text, text, int) is
+comment on function commandbus.count_in_rows(commandbus.batch, uuid, text, text) is
   'Counts a command''s move in the batch''s counter rows; returns what the batch''s completed_count has to gain, null where nothing is left to count.';
 
-revoke all on function commandbus.count_in_rows(text, uuid, uuid, text, text, int) from public;
+revoke all on function commandbus.count_in_rows(commandbus.batch, uuid, text, text) from public;
 --! EndIncluded commandbus/functions/count_in_rows.sql
 --! Included commandbus/functions/move_batch_counts.sql
 create or replace function commandbus.move_batch_counts(
@@ -549,8 +547,7 @@ revoke all on function commandbus.move_batch_counts(text, uuid, int, int, int) f
 --! EndIncluded commandbus/functions/move_batch_counts.sql
 --! Included commandbus/functions/count_move.sql
 create or replace function commandbus.count_move(
-  p_domain text,
-  p_batch_id uuid,
+  p_batch commandbus.batch,
   p_command_id uuid,
   p_from text,
   p_to text
@@ -562,59 +559,33 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_batch commandbus.batch;
   v_completed int := case when p_to = 'COMPLETED' then 1 else 0 end;
   v_canceled int := case when p_to = 'CANCELED' then 1 else 0 end;
   v_in_troubleshooting int := case when p_to = 'IN_TROUBLESHOOTING_QUEUE' then 1 else 0 end
                             - case when p_from = 'IN_TROUBLESHOOTING_QUEUE' then 1 else 0 end;
-  v_is_complete boolean;
 begin
-  -- Not locked: how a batch is counted is settled when it starts.
-  select batch.*
-    into v_batch
-    from commandbus.batch
-   where batch.domain = p_domain
-     and batch.batch_id = p_batch_id;
+  if p_batch.counter_rows > 0 then
+    v_completed := commandbus.count_in_rows(p_batch, p_command_id, p_from, p_to);
 
-  if v_batch.status = 'PENDING' then
-    perform commandbus.start_batch(p_domain, p_batch_id, p_wait => true);
-
-    select batch.*
-      into v_batch
-      from commandbus.batch
-     where batch.domain = p_domain
-       and batch.batch_id = p_batch_id;
+    if v_completed is null then
+      return null;
+    end if;
   end if;
 
-  if v_batch.counter_rows > 0 then
-    v_completed := commandbus.count_in_rows(p_domain, p_batch_id, p_command_id, p_from, p_to,
-                                            v_batch.total_count);
-  end if;
-
+  -- A counter row has counted it, and has nothing to report yet.
   if v_completed = 0 and v_canceled = 0 and v_in_troubleshooting = 0 then
-    -- A counter row has it, and has nothing to report yet.
-    v_is_complete := false;
-  else
-    v_is_complete := commandbus.move_batch_counts(p_domain, p_batch_id, v_completed, v_canceled,
-                                                  v_in_troubleshooting);
+    return false;
   end if;
 
-  -- Null: the batch has counted total_count commands already, and this one is beyond them.
-  update commandbus.command
-     set counted_as = case when v_is_complete is null then p_from else p_to end
-   where command.domain = p_domain
-     and command.command_id = p_command_id
-     and command.counted_as is distinct from
-           case when v_is_complete is null then p_from else p_to end;
-
-  return coalesce(v_is_complete, false);
+  return commandbus.move_batch_counts(p_batch.domain, p_batch.batch_id, v_completed, v_canceled,
+                                      v_in_troubleshooting);
 end;
 $$;
 
-comment on function commandbus.count_move(text, uuid, uuid, text, text) is
-  'Counts for its batch what became of a command that the caller has locked, and sets the command''s mark; true if this completed the batch.';
+comment on function commandbus.count_move(commandbus.batch, uuid, text, text) is
+  'Counts for its batch, which has started, what became of a command that the caller has locked: true if this completed the batch, null if the batch has counted total_count commands already.';
 
-revoke all on function commandbus.count_move(text, uuid, uuid, text, text) from public;
+revoke all on function commandbus.count_move(commandbus.batch, uuid, text, text) from public;
 --! EndIncluded commandbus/functions/count_move.sql
 --! Included commandbus/functions/settle_batch.sql
 create or replace function commandbus.settle_batch(p_domain text, p_batch_id uuid)
@@ -626,7 +597,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_command record;
-  v_is_complete boolean := false;
+  v_batch commandbus.batch;
+  v_is_complete boolean;
+  v_completed_now boolean := false;
 begin
   for v_command in
     select command.command_id,
@@ -643,14 +616,37 @@ begin
      order by command.command_id
        for no key update
   loop
-    -- No or: the count must happen whatever the ones before it did.
-    if commandbus.count_move(p_domain, p_batch_id, v_command.command_id,
-                             v_command.counted_from, v_command.counted_to) then
-      v_is_complete := true;
+    if v_batch.batch_id is null then
+      perform commandbus.start_batch(p_domain, p_batch_id, p_wait => true)
+         from commandbus.batch
+        where batch.domain = p_domain
+          and batch.batch_id = p_batch_id
+          and batch.status = 'PENDING';
+
+      select batch.*
+        into v_batch
+        from commandbus.batch
+       where batch.domain = p_domain
+         and batch.batch_id = p_batch_id;
+
+      exit when not found;
     end if;
+
+    v_is_complete := commandbus.count_move(v_batch, v_command.command_id, v_command.counted_from,
+                                           v_command.counted_to);
+
+    -- Commands beyond the announced total stay uncounted.
+    continue when v_is_complete is null;
+
+    update commandbus.command
+       set counted_as = v_command.counted_to
+     where command.domain = p_domain
+       and command.command_id = v_command.command_id;
+
+    v_completed_now := v_completed_now or v_is_complete;
   end loop;
 
-  return v_is_complete;
+  return v_completed_now;
 end;
 $$;
 
@@ -851,6 +847,7 @@ declare
   v_old record;
   v_from text;
   v_to text;
+  v_is_complete boolean;
 begin
   if p_domain is null or p_command_id is null or p_event_type is null then
     raise exception 'domain, command_id and event_type must not be null'
@@ -866,7 +863,7 @@ begin
   end if;
 
   loop
-    select command.status, command.counted_as, command.batch_id, batch.status as batch_status
+    select command.status, command.counted_as, batch
       into v_old
       from commandbus.command
       left join commandbus.batch
@@ -893,8 +890,8 @@ begin
     end if;
 
     -- Before the command is locked: who waits here holds nothing that the starter may want.
-    if v_old.batch_status = 'PENDING' then
-      perform commandbus.start_batch(p_domain, v_old.batch_id, p_wait => true);
+    if (v_old.batch).status = 'PENDING' then
+      perform commandbus.start_batch(p_domain, (v_old.batch).batch_id, p_wait => true);
       continue;
     end if;
 
@@ -912,7 +909,7 @@ begin
              last_error_code = coalesce(p_error_code, command.last_error_code),
              last_error_msg = coalesce(p_error_msg, command.last_error_msg),
              updated_at = now(),
-             counted_as = case when v_old.batch_status is null then command.counted_as
+             counted_as = case when (v_old.batch).batch_id is null then command.counted_as
                                else v_to end
        where command.domain = p_domain
          and command.command_id = p_command_id
@@ -926,11 +923,21 @@ begin
 
     continue when not found;
 
-    if v_old.batch_status is null or v_from is not distinct from v_to then
+    if (v_old.batch).batch_id is null or v_from is not distinct from v_to then
       return false;
     end if;
 
-    return commandbus.count_move(p_domain, v_old.batch_id, p_command_id, v_from, v_to);
+    v_is_complete := commandbus.count_move(v_old.batch, p_command_id, v_from, v_to);
+
+    -- A command beyond the announced total is not counted.
+    if v_is_complete is null then
+      update commandbus.command
+         set counted_as = v_from
+       where command.domain = p_domain
+         and command.command_id = p_command_id;
+    end if;
+
+    return coalesce(v_is_complete, false);
   end loop;
 
   insert into commandbus.audit (domain, command_id, event_type, details_json)

@@ -1,5 +1,5 @@
---! Previous: sha1:551e260c63e5ab797cf49f552c24d4e36762ad23
---! Hash: sha1:4dcb175ee062d765ec6cc8a45ae9cfb6e20770df
+--! Previous: sha1:a2faadc7b08822f460aad19591e7d9bc262fee38
+--! Hash: sha1:f44b064431af2f4b0c11ee9c20512a21e392a31b
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
