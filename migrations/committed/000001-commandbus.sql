@@ -1,10 +1,13 @@
 --! Previous: -
---! Hash: sha1:a2faadc7b08822f460aad19591e7d9bc262fee38
+--! Hash: sha1:41245c23fad714a7fc1fd20ea17e8f97896bb04b
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
 -- commands and count for their batches. Tables of a database from before this project are adopted
 -- rather than made; what is said here of a table, an index or a comment holds for both.
+
+-- Nothing that stands in another schema may be taken for a part of PostgreSQL.
+set local search_path = pg_catalog, pg_temp;
 
 --! Included commandbus/pgmq.sql
 -- PGMQ may be there as an extension or as plain SQL; where it is neither, it is created.
@@ -601,6 +604,8 @@ declare
   v_is_complete boolean;
   v_completed_now boolean := false;
 begin
+  -- A command that somebody else holds is theirs to settle: waiting for it could deadlock, since
+  -- the caller holds the commands that it has set, in no order.
   for v_command in
     select command.command_id,
            command.counted_as as counted_from,
@@ -614,7 +619,7 @@ begin
             or command.counted_as = 'IN_TROUBLESHOOTING_QUEUE'
               and command.status <> 'IN_TROUBLESHOOTING_QUEUE')
      order by command.command_id
-       for no key update
+       for no key update skip locked
   loop
     if v_batch.batch_id is null then
       perform commandbus.start_batch(p_domain, p_batch_id, p_wait => true)

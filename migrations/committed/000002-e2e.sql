@@ -1,9 +1,11 @@
---! Previous: sha1:a2faadc7b08822f460aad19591e7d9bc262fee38
---! Hash: sha1:f44b064431af2f4b0c11ee9c20512a21e392a31b
+--! Previous: sha1:41245c23fad714a7fc1fd20ea17e8f97896bb04b
+--! Hash: sha1:bf81c32047f9dd22bdb68f43faff70a50fd4d4b7
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
 -- That is decided here and only here: later migrations ask whether the schema e2e is there.
+set local search_path = pg_catalog, pg_temp;
+
 do $$
 declare
   v_domain text;
