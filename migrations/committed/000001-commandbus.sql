@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:41245c23fad714a7fc1fd20ea17e8f97896bb04b
+--! Hash: sha1:4368d98dab589427df7fa57a31f539f7faa925e1
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move

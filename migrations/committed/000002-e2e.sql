@@ -1,5 +1,5 @@
---! Previous: sha1:41245c23fad714a7fc1fd20ea17e8f97896bb04b
---! Hash: sha1:bf81c32047f9dd22bdb68f43faff70a50fd4d4b7
+--! Previous: sha1:4368d98dab589427df7fa57a31f539f7faa925e1
+--! Hash: sha1:7ce893fa3a8bfc73690dc53bb680ed1d54dae61b
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
