@@ -1,0 +1,93 @@
+import fc from 'fast-check'
+import pg from 'pg'
+import type { CommandStatus } from '../../client/client.ts'
+import { query } from '../../client/query.ts'
+import { check } from './check.ts'
+import { History } from './history.ts'
+import { Observer } from './observer.ts'
+import { largeSchedule, type Schedule, type SessionPlan, smallSchedule } from './schedule.ts'
+import { Session } from './session.ts'
+import { planSweep } from './sweep.ts'
+import { createWorld, type World } from './world.ts'
+
+const maxSessions = 10
+// Two rounds leave something to be retried; the third ends it.
+const sweeps = 3
+
+export interface RaceReport {
+  readonly seed: number
+  readonly problems: readonly string[]
+  readonly schedule: Schedule
+  readonly history: History
+  readonly looks: number
+}
+
+/** Runs schedules against one database, over connections that are kept. */
+export class Race {
+  readonly #pool: pg.Pool
+  readonly #sessions: Session[]
+
+  constructor(url: string) {
+    this.#pool = new pg.Pool({ connectionString: url, max: 4 })
+    this.#pool.on('error', () => {})
+    const kill = (pid: number) => this.#pool.query('select pg_terminate_backend($1, 10000)', [pid])
+    this.#sessions = Array.from({ length: maxSessions }, () => new Session(url, kill))
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#sessions.map((session) => session.close()))
+    await this.#pool.end()
+  }
+
+  /** The schedule of this seed: one in twenty is large. */
+  async run(seed: number): Promise<RaceReport> {
+    const arbitrary = seed % 20 === 19 ? largeSchedule : smallSchedule
+    const [schedule] = fc.sample(arbitrary, { seed, numRuns: 1 })
+    if (schedule === undefined) throw new Error(`no schedule for seed ${seed}`)
+    return { seed, schedule, ...(await this.play(schedule)) }
+  }
+
+  /** Plays one schedule and says what was wrong. */
+  async play(schedule: Schedule): Promise<Pick<RaceReport, 'problems' | 'history' | 'looks'>> {
+    const world = await createWorld(this.#pool, schedule)
+    const history = new History()
+    const observer = new Observer(this.#pool)
+    const watching = observer.watch(world)
+    try {
+      await this.#play(schedule.sessions, schedule, world, history)
+      for (let round = 1; round <= sweeps; round++) {
+        const plan = planSweep(world, await this.#loadStatuses(world), {
+          seed: schedule.sweep.seed + round,
+          sessions: schedule.sweep.sessions,
+          isLast: round === sweeps,
+        })
+        await this.#play(plan, schedule, world, history)
+      }
+    } finally {
+      observer.stop()
+    }
+    await watching
+    const problems = [...(await check(this.#pool, world, history)), ...observer.problems]
+    return { problems, history, looks: observer.looks }
+  }
+
+  async #play(
+    plans: readonly SessionPlan[],
+    { strict }: Schedule,
+    world: World,
+    history: History,
+  ): Promise<void> {
+    await Promise.all(
+      plans.map((plan, number) => this.#sessions[number]?.run(plan, world, history, strict)),
+    )
+  }
+
+  async #loadStatuses(world: World): Promise<Map<string, CommandStatus>> {
+    const rows = await query<{ id: string; status: CommandStatus }>(
+      this.#pool,
+      'select command_id as id, status from commandbus.command where domain = $1::text',
+      [world.domain],
+    )
+    return new Map(rows.map(({ id, status }) => [id, status]))
+  }
+}
