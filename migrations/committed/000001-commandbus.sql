@@ -1,14 +1,141 @@
 --! Previous: -
---! Hash: sha1:4368d98dab589427df7fa57a31f539f7faa925e1
+--! Hash: sha1:1bccae57ab49779821579f84b76898f5e2c7063c
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
 -- commands and count for their batches. Tables of a database from before this project are adopted
 -- rather than made; what is said here of a table, an index or a comment holds for both.
 
--- Nothing that stands in another schema may be taken for a part of PostgreSQL.
+-- Names below are qualified; the system's own mean the system's whatever the session's path is.
 set local search_path = pg_catalog, pg_temp;
 
+--! Included commandbus/adoption/refuse.sql
+-- Before anything is made: may this history begin here, and may it take over the command bus that an
+-- older init script left in public? Whoever is refused finds the database as it was.
+do $$
+declare
+  -- The tables of such a command bus, with the columns that even the oldest has.
+  v_tables constant jsonb = $json${
+    "command_bus_command": "domain text, queue_name text, msg_id int8, command_id uuid, command_type text, status text, attempts int4, max_attempts int4, lease_expires_at timestamptz, last_error_type text, last_error_code text, last_error_msg text, created_at timestamptz, updated_at timestamptz, reply_queue text, correlation_id uuid",
+    "command_bus_audit": "audit_id int8, domain text, command_id uuid, event_type text, ts timestamptz, details_json jsonb",
+    "command_bus_payload_archive": "domain text, command_id uuid, payload_json jsonb, archived_at timestamptz",
+    "command_bus_batch": "domain text, batch_id uuid, name text, custom_data jsonb, status text, total_count int4, completed_count int4, canceled_count int4, in_troubleshooting_count int4, created_at timestamptz, started_at timestamptz, completed_at timestamptz"
+  }$json$;
+  v_found    text;
+  v_expected text;
+  v_owner    name;
+  v_orphans  boolean;
+begin
+  select string_agg(format('public.%s', key), ', ' order by key)
+    into v_found
+    from jsonb_object_keys(v_tables) as key
+   where to_regclass('public.' || key) is not null;
+
+  if to_regnamespace('commandbus') is not null then
+    raise exception 'the schema commandbus is there already, and was not made by this history'
+      using errcode = 'duplicate_schema',
+            detail = format('Found in commandbus: %s. Found of an old command bus: %s.', coalesce((
+              select string_agg(relname, ', ' order by relname)
+                from pg_class
+               where relnamespace = to_regnamespace('commandbus') and relkind in ('r', 'p', 'v', 'm', 'f')
+            ), 'no table'), coalesce(v_found, 'nothing')),
+            hint = 'See what it holds. If nothing is needed: drop schema commandbus cascade; '
+                   'if it is needed: move it to another database, or rename it.';
+  end if;
+
+  if v_found is null then
+    return;
+  end if;
+
+  select string_agg(format('public.%s', key), ', ' order by key)
+    into v_expected
+    from jsonb_object_keys(v_tables - 'command_bus_batch') as key
+   where to_regclass('public.' || key) is null;
+
+  if v_expected is not null then
+    raise exception 'only a part of an old command bus is in public'
+      using errcode = 'object_not_in_prerequisite_state',
+            detail = format('Found: %s. Missing: %s.', v_found, v_expected),
+            hint = 'Restore what is missing, or drop or rename what is left, then start again.';
+  end if;
+
+  select string_agg(format('public.%s', relname), ', ' order by relname)
+    into v_found
+    from pg_class
+   where relnamespace = 'public'::regnamespace and v_tables ? relname and relkind <> 'r';
+
+  if v_found is not null then
+    raise exception 'an old command bus can be taken over only if its tables are ordinary tables'
+      using errcode = 'wrong_object_type',
+            detail = format('Found something else: %s.', v_found),
+            hint = 'Drop or rename what bears the name of a table, or put its rows into a table.';
+  end if;
+
+  select string_agg(format('%s.%s (%s, expected %s)', relname, expected.name,
+           coalesce(format_type(attribute.atttypid, attribute.atttypmod), 'missing'), expected.type),
+           ', ' order by relname, expected.name)
+    into v_found
+    from jsonb_each_text(v_tables) as spec (relname, columns)
+    cross join lateral (
+      select split_part(item, ' ', 1) as name, split_part(item, ' ', 2) as type
+        from unnest(string_to_array(columns || case relname
+               when 'command_bus_command' then ', batch_id uuid' else '' end, ', ')) as item
+    ) as expected
+    left join pg_attribute as attribute
+      on attribute.attrelid = to_regclass('public.' || relname)
+     and attribute.attname = expected.name
+     and not attribute.attisdropped
+   where to_regclass('public.' || relname) is not null
+     and attribute.atttypid is distinct from to_regtype(expected.type)
+     -- Batches came last: move_tables.sql adds the column.
+     and not (expected.name = 'batch_id' and attribute.attnum is null
+              and relname = 'command_bus_command');
+
+  if v_found is not null then
+    raise exception 'the old tables in public are not those of a command bus'
+      using errcode = 'datatype_mismatch',
+            detail = format('Found: %s.', v_found),
+            hint = 'Give the columns the expected types, or rename tables that are not a command bus''s.';
+  end if;
+
+  -- Moving needs the owner's rights, and the tables are to be the migrator's afterwards: foreign
+  -- keys are checked with the rights of the owner.
+  select string_agg(format('%s of %s', object, owner), ', ' order by object), min(owner)
+    into v_found, v_owner
+    from (
+      select format('public.%s', relname) as object, pg_get_userbyid(relowner) as owner
+        from pg_class
+       where relnamespace = 'public'::regnamespace and v_tables ? relname
+         and not pg_has_role(relowner, 'usage')
+    ) as foreign_object;
+
+  if v_found is not null then
+    raise exception 'role % may not take over the old tables: it does not have the rights of %',
+      current_user, v_owner
+      using errcode = 'insufficient_privilege',
+            detail = format('Found: %s.', v_found),
+            hint = format('As a superuser: grant %I to %I%s; it can be revoked afterwards.',
+              v_owner, current_user,
+              case when current_setting('server_version_num')::int >= 160000
+                   then ' with inherit true' else '' end);
+  end if;
+
+  if to_regclass('public.command_bus_batch') is null and exists (
+    select from pg_attribute
+     where attrelid = 'public.command_bus_command'::regclass and attname = 'batch_id' and not attisdropped
+  ) then
+    execute 'select exists (select from public.command_bus_command where batch_id is not null)'
+      into v_orphans;
+    if v_orphans then
+      raise exception 'only a part of an old command bus is in public'
+        using errcode = 'object_not_in_prerequisite_state',
+              detail = 'Commands name batches, and public.command_bus_batch is missing.',
+              hint = 'Restore the table, or set batch_id of those commands to null, then start again.';
+    end if;
+  end if;
+end;
+$$;
+--! EndIncluded commandbus/adoption/refuse.sql
 --! Included commandbus/pgmq.sql
 -- PGMQ may be there as an extension or as plain SQL; where it is neither, it is created.
 do $$
@@ -54,6 +181,157 @@ $$;
 create schema if not exists commandbus;
 comment on schema commandbus is
   'The command bus: commands sent through PGMQ queues, their audit trail, and their batches.';
+
+-- Adoption, first half: old tables come here before the statements that would make new ones.
+--! Included commandbus/adoption/move_tables.sql
+-- Moves the tables of an old command bus into this schema, under their new names, as they are: no
+-- row is copied or rewritten, and what depends on a table follows it. The statements after this one
+-- find the tables there and leave them. In a new database this does nothing.
+do $$
+declare
+  v_table  text;
+  v_owner  name;
+  v_rights text;
+begin
+  if to_regclass('public.command_bus_command') is null then
+    return;
+  end if;
+
+  -- Whoever is in the middle of something may finish; nobody comes in after that.
+  lock table public.command_bus_command, public.command_bus_audit,
+    public.command_bus_payload_archive in access exclusive mode;
+
+  -- "Is there already, skipping" would be said of everything below.
+  perform set_config('client_min_messages', 'warning', true);
+
+  foreach v_table in array array['batch', 'command', 'audit', 'payload_archive'] loop
+    continue when to_regclass('public.command_bus_' || v_table) is null;
+
+    -- An owner needs no grant; a former one needs what it had.
+    select pg_get_userbyid(relowner),
+           (select string_agg(privilege_type, ', ')
+              from aclexplode(coalesce(relacl, acldefault('r', relowner)))
+             where grantee = relowner)
+      into v_owner, v_rights
+      from pg_class
+     where oid = to_regclass('public.command_bus_' || v_table);
+
+    execute format('alter table public.command_bus_%s owner to current_user', v_table);
+    execute format('alter table public.command_bus_%s set schema commandbus', v_table);
+    execute format('alter table commandbus.command_bus_%s rename to %I', v_table, v_table);
+
+    if v_owner <> current_user and v_rights is not null then
+      execute format('grant %s on commandbus.%I to %I', v_rights, v_table, v_owner);
+    end if;
+  end loop;
+
+  if to_regclass('commandbus.batch') is not null then
+    alter table commandbus.batch add column counter_rows smallint not null default 0;
+  end if;
+
+  alter table commandbus.command
+    add column if not exists batch_id uuid,
+    -- The counters hold for these commands what their status says. Said once for all of them, by the
+    -- default of the moment: to write it into each row would be to rewrite the table.
+    add column counted_as text default 'AS_STATUS';
+
+  alter table commandbus.command
+    alter column counted_as drop default,
+    -- As the very first scripts had them.
+    alter column reply_queue set default '',
+    alter column correlation_id drop not null;
+end;
+$$;
+--! EndIncluded commandbus/adoption/move_tables.sql
+--! Included commandbus/adoption/rename_parts.sql
+-- Gives what belongs to adopted tables its new name. An index that a new database has too is known by
+-- its definition, whatever it is called; anything else just loses its "command_bus_".
+do $$
+declare
+  v_part record;
+begin
+  if to_regclass('commandbus.command') is null then
+    return;
+  end if;
+
+  for v_part in
+    select format('alter table %s rename constraint %I to', conrelid::regclass, conname) as statement,
+           replace(conname, 'command_bus_', '') as name
+      from pg_constraint
+     where connamespace = 'commandbus'::regnamespace and strpos(conname, 'command_bus_') > 0
+     union all
+    select format('alter index %s rename to', indexrelid::regclass),
+           coalesce(known.name, replace(pg_class.relname, 'command_bus_', ''))
+      from pg_index
+      join pg_class on pg_class.oid = pg_index.indexrelid
+      left join (values
+        ('commandbus.batch USING btree (domain, status)',            'batch_domain_status_idx'),
+        ('commandbus.batch USING btree (domain, created_at DESC)',   'batch_domain_created_at_idx'),
+        ('commandbus.command USING btree (domain, command_id)',      'command_domain_command_id_key'),
+        ('commandbus.command USING btree (status, command_type)',    'command_status_command_type_idx'),
+        ('commandbus.command USING btree (status, created_at DESC)', 'command_status_created_at_idx'),
+        ('commandbus.command USING btree (updated_at)',              'command_updated_at_idx'),
+        ('commandbus.command USING btree (domain, batch_id) WHERE (batch_id IS NOT NULL)',
+                                                                     'command_domain_batch_id_idx'),
+        ('commandbus.audit USING btree (command_id, ts)',            'audit_command_id_ts_idx')
+      ) as known (definition, name)
+        on split_part(pg_get_indexdef(indexrelid), ' ON ', 2) = known.definition
+     where pg_class.relnamespace = 'commandbus'::regnamespace
+       -- An index behind a constraint is renamed with it.
+       and not exists (select from pg_constraint where conindid = indexrelid)
+     union all
+    select format('alter sequence %s rename to', oid::regclass), replace(relname, 'command_bus_', '')
+      from pg_class
+     where relnamespace = 'commandbus'::regnamespace and relkind = 'S'
+  loop
+    -- Two indexes may be the same but for their names: the second keeps its own.
+    continue when to_regclass(format('commandbus.%I', v_part.name)) is not null;
+    execute format('%s %I', v_part.statement, v_part.name);
+  end loop;
+
+  alter table commandbus.command
+    add constraint command_domain_command_id_key unique using index command_domain_command_id_key;
+end;
+$$;
+--! EndIncluded commandbus/adoption/rename_parts.sql
+--! Included commandbus/adoption/drop_procedures.sql
+-- The old procedures name tables that are gone: the eight by these signatures, and nothing else that
+-- bears one of their names.
+do $$
+declare
+  v_functions text;
+  v_detail    text;
+begin
+  select string_agg(oid::regprocedure::text, ', ')
+    into v_functions
+    from pg_proc
+   where oid = any (array[
+           to_regprocedure('public.sp_receive_command(text, uuid, text, bigint, int)'),
+           -- The oldest knew no batches.
+           to_regprocedure('public.sp_finish_command(text, uuid, text, text, text, text, text, jsonb)'),
+           to_regprocedure('public.sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid)'),
+           to_regprocedure('public.sp_fail_command(text, uuid, text, text, text, int, int, bigint)'),
+           to_regprocedure('public.sp_update_batch_counters(text, uuid, text)'),
+           to_regprocedure('public.sp_start_batch(text, uuid)'),
+           to_regprocedure('public.sp_tsq_complete(text, uuid)'),
+           to_regprocedure('public.sp_tsq_cancel(text, uuid)'),
+           to_regprocedure('public.sp_tsq_retry(text, uuid)')
+         ]::oid[]);
+
+  if to_regclass('commandbus.command') is null or v_functions is null then
+    return;
+  end if;
+
+  execute format('drop function %s', v_functions);
+exception when dependent_objects_still_exist then
+  get stacked diagnostics v_detail = pg_exception_detail;
+  raise exception 'something in this database depends on an old procedure, which has to go'
+    using errcode = 'dependent_objects_still_exist',
+          detail = v_detail,
+          hint = 'Drop what depends on it, or let it call the function in commandbus once that is there; then start again.';
+end;
+$$;
+--! EndIncluded commandbus/adoption/drop_procedures.sql
 
 create table if not exists commandbus.batch (
   domain                    text         not null,
@@ -243,6 +521,242 @@ comment on column commandbus.payload_archive.domain is 'The command''s domain.';
 comment on column commandbus.payload_archive.command_id is 'The command.';
 comment on column commandbus.payload_archive.payload_json is 'The message as it was sent.';
 comment on column commandbus.payload_archive.archived_at is 'When it was put here.';
+
+create table if not exists commandbus.adoption_report (
+  finding_id  bigserial    primary key,
+  found_at    timestamptz  not null default now(),
+  finding     text         not null,
+  details     jsonb        not null
+);
+
+comment on table commandbus.adoption_report is
+  'What adoption found in a database from before this project, and did about it; empty in a new one.';
+comment on column commandbus.adoption_report.finding_id is 'Counts up.';
+comment on column commandbus.adoption_report.found_at is 'When it was adopted.';
+comment on column commandbus.adoption_report.finding is 'What was found, and what was done about it.';
+comment on column commandbus.adoption_report.details is 'The rows and the figures, before and after.';
+
+-- Adoption, second half: what the rows that came along hold, and the rules for them.
+--! Included commandbus/adoption/counters.sql
+-- The counters of adopted batches: those that break a rule are counted again from the commands. A
+-- batch that is complete is left alone while its counters add up: its commands may be deleted since.
+do $$
+declare
+  v_findings int;
+  v_examples text;
+begin
+  with commands as (
+    select domain, batch_id,
+           count(*)                                                      as present,
+           count(*) filter (where status = 'COMPLETED')                  as completed,
+           count(*) filter (where status = 'CANCELED')                   as canceled,
+           count(*) filter (where status = 'IN_TROUBLESHOOTING_QUEUE')   as in_troubleshooting,
+           count(*) filter (where status not in ('COMPLETED', 'CANCELED'))  as unfinished,
+           count(*) filter (where status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')) as counted
+      from commandbus.command
+     where batch_id is not null
+     group by domain, batch_id
+  ),
+  compared as (
+    select batch.*,
+           batch.status in ('COMPLETED', 'COMPLETED_WITH_FAILURES') as was_complete,
+           coalesce(commands.present, 0) as present,
+           coalesce(commands.counted, 0) as counted,
+           coalesce(commands.unfinished, 0) as unfinished,
+           bounded.*
+      from commandbus.batch
+      left join commands using (domain, batch_id)
+      -- Nothing is counted beyond total_count: what is done comes first.
+      cross join lateral (
+        select least(coalesce(commands.completed, 0), greatest(total_count, 0)) as completed
+      ) as first
+      cross join lateral (
+        select first.completed,
+               least(coalesce(commands.canceled, 0), greatest(total_count, 0) - first.completed) as canceled
+      ) as second
+      cross join lateral (
+        select second.*,
+               least(coalesce(commands.in_troubleshooting, 0),
+                     greatest(total_count, 0) - second.completed - second.canceled) as in_troubleshooting,
+               total_count > 0 and second.completed + second.canceled = total_count as is_complete
+      ) as bounded
+  ),
+  wrong as (
+    select *
+      from compared
+     where case
+             when not was_complete then
+               is_complete
+               or (completed_count, canceled_count, in_troubleshooting_count)
+                  <> (completed, canceled, in_troubleshooting)
+             else
+               completed_count + canceled_count <> total_count
+               or least(completed_count, canceled_count) < 0
+               or in_troubleshooting_count <> 0
+               or (present <= total_count
+                   and (unfinished > 0 or completed > completed_count or canceled > canceled_count))
+           end
+  ),
+  -- Counting stops at total_count: what comes after, the counters do not hold.
+  surplus as (
+    update commandbus.command
+       set counted_as = null
+      from (
+        select command.domain, command.command_id, compared.total_count,
+               row_number() over (
+                 partition by command.domain, command.batch_id
+                 order by array_position(array['COMPLETED', 'CANCELED'], command.status),
+                          command.updated_at, command.command_id
+               ) as place
+          from compared
+          join commandbus.command using (domain, batch_id)
+         where compared.counted > compared.total_count
+           and command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+      ) as placed
+     where placed.place > placed.total_count
+       and command.domain = placed.domain
+       and command.command_id = placed.command_id
+  ),
+  recounted as (
+    update commandbus.batch
+       set completed_count = wrong.completed,
+           canceled_count = wrong.canceled,
+           in_troubleshooting_count = wrong.in_troubleshooting,
+           status = case
+             when wrong.is_complete and wrong.canceled > 0 then 'COMPLETED_WITH_FAILURES'
+             when wrong.is_complete then 'COMPLETED'
+             -- Said to be complete too early: it will be, when the others are finished.
+             when wrong.was_complete and wrong.unfinished > 0 then 'IN_PROGRESS'
+             else wrong.status
+           end,
+           started_at = case when wrong.is_complete then coalesce(wrong.started_at, now())
+                             else wrong.started_at end,
+           completed_at = case
+             when wrong.is_complete then coalesce(wrong.completed_at, now())
+             when wrong.was_complete and wrong.unfinished > 0 then null
+             else wrong.completed_at
+           end
+      from wrong
+     where batch.domain = wrong.domain and batch.batch_id = wrong.batch_id
+    returning wrong.*, batch.status as new_status
+  ),
+  completed as (
+    insert into commandbus.audit (domain, command_id, event_type, details_json)
+    select domain, batch_id, 'BATCH_COMPLETED',
+           jsonb_build_object('batch_id', batch_id, 'total_count', total_count,
+                              'completed_count', completed, 'canceled_count', canceled)
+      from recounted
+     where is_complete and not was_complete
+  ),
+  reported as (
+    insert into commandbus.adoption_report (finding, details)
+    select case
+             when is_complete and not was_complete then
+               'The batch was found finished and is complete now; nobody has run its callback.'
+             when new_status <> status then
+               'The batch was said to be complete too early; it runs again, and will be complete once more.'
+             else 'The batch''s counters broke a rule and were counted again from its commands.'
+           end,
+           jsonb_build_object(
+             'domain', domain, 'batch_id', batch_id, 'total_count', total_count, 'commands', present,
+             'before', jsonb_build_object('status', status, 'completed_count', completed_count,
+               'canceled_count', canceled_count, 'in_troubleshooting_count', in_troubleshooting_count),
+             'after', jsonb_build_object('status', new_status, 'completed_count', completed,
+               'canceled_count', canceled, 'in_troubleshooting_count', in_troubleshooting))
+      from recounted
+    returning details
+  )
+  select count(*),
+         string_agg(details ->> 'batch_id', ', ') filter (where n <= 5)
+    into v_findings, v_examples
+    from (select details, row_number() over (order by details ->> 'batch_id') as n from reported) as numbered;
+
+  if v_findings > 0 then
+    raise warning 'adoption: the counters of % batches broke a rule and were counted again (%); commandbus.adoption_report has each with its figures', v_findings, v_examples;
+  end if;
+end;
+$$;
+--! EndIncluded commandbus/adoption/counters.sql
+--! Included commandbus/adoption/constraints.sql
+-- The rules that a new table is made with, for adopted ones: the commands are read once for the check
+-- and once for the foreign key. Only that one may stay unproven: it lets later updates of such a row
+-- pass, where a check would refuse them.
+do $$
+declare
+  v_count bigint;
+  v_rows  text;
+begin
+  if exists (select from pg_constraint where conname = 'command_belongs_to_a_batch_that_exists') then
+    return;
+  end if;
+
+  -- The oldest had no batches, and got a new table, with its checks.
+  if not exists (select from pg_constraint where conname = 'batch_status_is_known') then
+    alter table commandbus.batch
+      add constraint batch_status_is_known
+        check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_FAILURES')),
+      add constraint batch_counts_are_not_negative
+        check (completed_count >= 0 and canceled_count >= 0 and in_troubleshooting_count >= 0),
+      add constraint batch_counts_do_not_exceed_total
+        check (completed_count + canceled_count + in_troubleshooting_count <= total_count);
+  end if;
+
+  alter table commandbus.command
+    add constraint command_status_is_known
+      check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED',
+                        'IN_TROUBLESHOOTING_QUEUE')),
+    add constraint command_is_counted_as_an_end_or_in_troubleshooting
+      check (counted_as in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE', 'AS_STATUS'));
+
+  begin
+    alter table commandbus.command
+      add constraint command_belongs_to_a_batch_that_exists
+        foreign key (domain, batch_id) references commandbus.batch on delete no action;
+  exception when foreign_key_violation then
+    alter table commandbus.command
+      add constraint command_belongs_to_a_batch_that_exists
+        foreign key (domain, batch_id) references commandbus.batch on delete no action not valid;
+
+    select count(*), string_agg(command_id::text, ', ' order by command_id) filter (where n <= 5)
+      into v_count, v_rows
+      from (
+        select command.command_id, row_number() over (order by command.command_id) as n
+          from commandbus.command
+         where command.batch_id is not null
+           and not exists (select from commandbus.batch
+                            where batch.domain = command.domain and batch.batch_id = command.batch_id)
+      ) as orphan;
+
+    insert into commandbus.adoption_report (finding, details)
+    values ('Commands name a batch that does not exist; the foreign key command_belongs_to_a_batch_that_exists is not valid.',
+            jsonb_build_object('commands', v_count, 'examples', v_rows));
+    raise warning 'adoption: % commands name a batch that does not exist (% …); the foreign key command_belongs_to_a_batch_that_exists is not valid', v_count, v_rows;
+  end;
+exception when check_violation then
+  select count(*), string_agg(name, ', ' order by n) filter (where n <= 5)
+    into v_count, v_rows
+    from (
+      select name, row_number() over (order by name) as n
+        from (
+          select format('batch %s (%s, total_count %s)', batch_id, status, total_count) as name
+            from commandbus.batch
+           where total_count < 0
+              or status not in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_FAILURES')
+           union all
+          select format('command %s (%s)', command_id, status)
+            from commandbus.command
+           where status not in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED',
+                                'IN_TROUBLESHOOTING_QUEUE')
+        ) as named
+    ) as numbered;
+
+  raise exception '% rows of the old tables have a status or a total_count that does not exist', v_count
+    using errcode = 'check_violation',
+          detail = format('Found: %s%s.', v_rows, case when v_count > 5 then ', …' else '' end),
+          hint = 'Give them one that exists, in public.command_bus_batch and public.command_bus_command; then start again.';
+end;
+$$;
+--! EndIncluded commandbus/adoption/constraints.sql
 
 -- What several functions share.
 --! Included commandbus/functions/counter_no.sql
@@ -1187,6 +1701,276 @@ comment on function commandbus.grant_client(text) is
 
 revoke all on function commandbus.grant_client(text) from public;
 --! EndIncluded commandbus/functions/grant_client.sql
+
+-- The names of before, on request.
+--! Included commandbus/functions/grant_legacy_names.sql
+create or replace function commandbus.grant_legacy_names()
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_statement text;
+begin
+  for v_statement in
+    with pair (kind, legacy, behind) as (
+      select 'table', to_regclass('public.' || legacy)::oid, to_regclass(behind)::oid
+        from (values
+          ('command_bus_batch', 'commandbus.batch'),
+          ('command_bus_command', 'commandbus.command'),
+          ('command_bus_audit', 'commandbus.audit'),
+          ('command_bus_payload_archive', 'commandbus.payload_archive'),
+          ('e2e_config', 'e2e.config'),
+          ('test_command', 'e2e.test_command')
+        ) as names (legacy, behind)
+       union all
+      select 'function', legacy.oid, behind.oid
+        from pg_proc as legacy
+        join pg_proc as behind using (proname, proargtypes)
+       where legacy.pronamespace = 'public'::regnamespace
+         and behind.pronamespace = 'commandbus'::regnamespace
+    ),
+    acl (object, kind, columns, owner, entries) as (
+      select oid, 'table', '', relowner, coalesce(relacl, acldefault('r', relowner))
+        from pg_class
+       union all
+      select attrelid, 'table', format(' (%I)', attname), relowner, attacl
+        from pg_attribute join pg_class on pg_class.oid = attrelid
+       union all
+      select oid, 'function', '', proowner, coalesce(proacl, acldefault('f', proowner))
+        from pg_proc
+    ),
+    entry as (
+      select pair.*, acl.object, acl.columns, granted.privilege_type, granted.is_grantable,
+             case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end as grantee,
+             case pair.kind when 'table' then pair.legacy::regclass::text
+                            else pair.legacy::regprocedure::text end as legacy_name
+        from pair
+        join acl on acl.kind = pair.kind and acl.object in (pair.legacy, pair.behind)
+        cross join aclexplode(acl.entries) as granted
+       where granted.grantee <> acl.owner
+         -- The view has the old columns only.
+         and (acl.columns = '' or exists (
+           select from pg_attribute
+            where attrelid = pair.legacy and format(' (%I)', attname) = acl.columns))
+    )
+    -- What was granted before goes first, so that a right that was taken from the table goes here too.
+    select case
+             when object = legacy then format('revoke all%s on %s %s from %s',
+               columns, kind, legacy_name, grantee)
+             else format('grant %s%s on %s %s to %s%s', privilege_type, columns, kind, legacy_name,
+               grantee, case when is_grantable then ' with grant option' else '' end)
+           end
+      from entry
+     order by object = legacy desc
+  loop
+    execute v_statement;
+  end loop;
+end;
+$$;
+
+comment on function commandbus.grant_legacy_names() is
+  'Gives every legacy name the grants that the table or function behind it has at the time; called by install_legacy_names().';
+
+revoke all on function commandbus.grant_legacy_names() from public;
+--! EndIncluded commandbus/functions/grant_legacy_names.sql
+--! Included commandbus/functions/install_legacy_names.sql
+create or replace function commandbus.install_legacy_names()
+returns setof text
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_views text[] := array['command_bus_batch', 'command_bus_command', 'command_bus_audit',
+    'command_bus_payload_archive', 'e2e_config', 'test_command'];
+  v_functions constant text[] := array['sp_receive_command', 'sp_finish_command', 'sp_fail_command',
+    'sp_update_batch_counters', 'sp_start_batch', 'sp_tsq_complete', 'sp_tsq_cancel', 'sp_tsq_retry'];
+  -- Tells what was made here from what somebody else made.
+  v_mark constant text := 'Legacy name, made by commandbus.install_legacy_names().';
+  v_has_e2e constant boolean := to_regclass('e2e.config') is not null;
+  v_in_the_way text;
+  v_object     record;
+begin
+  if not v_has_e2e then
+    v_views := array_remove(array_remove(v_views, 'e2e_config'), 'test_command');
+  end if;
+
+  select string_agg(object, ', ' order by object)
+    into v_in_the_way
+    from (
+      select oid::regclass::text as object
+        from pg_class
+       where relnamespace = 'public'::regnamespace
+         and relname = any (v_views)
+         and obj_description(oid, 'pg_class') is distinct from v_mark
+       union all
+      select oid::regprocedure::text
+        from pg_proc
+       where pronamespace = 'public'::regnamespace
+         and proname = any (v_functions)
+         and obj_description(oid, 'pg_proc') is distinct from v_mark
+    ) as others;
+
+  if v_in_the_way is not null then
+    raise exception 'the legacy names cannot be installed: something else bears one'
+      using errcode = 'duplicate_object',
+            detail = format('Found: %s.', v_in_the_way),
+            hint = 'Drop or rename it, then install again.';
+  end if;
+
+  create or replace view public.command_bus_batch with (security_invoker = true) as
+    select domain, batch_id, name, custom_data, status, total_count, completed_count,
+           canceled_count, in_troubleshooting_count, created_at, started_at, completed_at
+      from commandbus.batch;
+
+  create or replace view public.command_bus_command with (security_invoker = true) as
+    select domain, queue_name, msg_id, command_id, command_type, status, attempts, max_attempts,
+           lease_expires_at, last_error_type, last_error_code, last_error_msg, created_at,
+           updated_at, reply_queue, correlation_id, batch_id
+      from commandbus.command;
+
+  create or replace view public.command_bus_audit with (security_invoker = true) as
+    select audit_id, domain, command_id, event_type, ts, details_json
+      from commandbus.audit;
+
+  create or replace view public.command_bus_payload_archive with (security_invoker = true) as
+    select domain, command_id, payload_json, archived_at
+      from commandbus.payload_archive;
+
+  if v_has_e2e then
+    create or replace view public.e2e_config with (security_invoker = true) as
+      select key, value, updated_at
+        from e2e.config;
+
+    create or replace view public.test_command with (security_invoker = true) as
+      select id, command_id, payload, behavior, created_at, processed_at, attempts, result
+        from e2e.test_command;
+
+    -- The table has no default; one of the two shapes that it had before has this one.
+    alter view public.test_command alter column behavior set default '{"type": "success"}';
+  end if;
+
+  for v_object in
+    select proname as name,
+           pg_get_function_arguments(oid) as arguments,
+           pg_get_function_identity_arguments(oid) as identity,
+           pg_get_function_result(oid) as result,
+           (select string_agg('$' || n, ', ' order by n) from generate_series(1, pronargs) as n) as passed
+      from pg_proc
+     where pronamespace = 'commandbus'::regnamespace
+       and proname = any (v_functions)
+  loop
+    execute format(
+      'create or replace function public.%I(%s) returns %s language sql volatile security invoker '
+      'set search_path = pg_catalog, pg_temp as %L',
+      v_object.name, v_object.arguments, v_object.result,
+      format('select * from commandbus.%I(%s)', v_object.name, v_object.passed));
+    execute format('comment on function public.%I(%s) is %L',
+      v_object.name, v_object.identity, v_mark);
+    return next format('public.%s', v_object.name);
+  end loop;
+
+  for v_object in select unnest(v_views) as name loop
+    execute format('comment on view public.%I is %L', v_object.name, v_mark);
+    return next format('public.%s', v_object.name);
+  end loop;
+
+  perform commandbus.grant_legacy_names();
+end;
+$$;
+
+comment on function commandbus.install_legacy_names() is
+  'Puts the old names back into public, as views and functions over the new objects, with the grants that those have; returns the names. Called again, it renews them. Raises duplicate_object.';
+
+revoke all on function commandbus.install_legacy_names() from public;
+--! EndIncluded commandbus/functions/install_legacy_names.sql
+--! Included commandbus/functions/remove_legacy_names.sql
+create or replace function commandbus.remove_legacy_names()
+returns setof text
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_mark constant text := 'Legacy name, made by commandbus.install_legacy_names().';
+  v_object record;
+begin
+  -- What depends on a legacy name is somebody else's: then drop refuses and says what it is.
+  for v_object in
+    select 'view' as kind, format('public.%I', relname) as object, relname as name
+      from pg_class
+     where relnamespace = 'public'::regnamespace and relkind = 'v'
+       and obj_description(oid, 'pg_class') = v_mark
+     union all
+    select 'function',
+           format('public.%I(%s)', proname, pg_get_function_identity_arguments(oid)), proname
+      from pg_proc
+     where pronamespace = 'public'::regnamespace
+       and obj_description(oid, 'pg_proc') = v_mark
+  loop
+    execute format('drop %s %s', v_object.kind, v_object.object);
+    return next format('public.%s', v_object.name);
+  end loop;
+end;
+$$;
+
+comment on function commandbus.remove_legacy_names() is
+  'Takes away what install_legacy_names() made, and nothing else; returns the names, none when there are none. Raises dependent_objects_still_exist.';
+
+revoke all on function commandbus.remove_legacy_names() from public;
+--! EndIncluded commandbus/functions/remove_legacy_names.sql
+
+--! Included commandbus/adoption/rights.sql
+-- Roles that could use the old tables can use the new ones: their table rights came along with the
+-- tables; here they get, in proportion to those, what a client needs beside. In a new database nobody
+-- has any yet.
+do $$
+declare
+  v_statement text;
+begin
+  for v_statement in
+    with entry as (
+      select pg_class.relname, acl.privilege_type,
+             case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end as grantee
+        from pg_class
+        cross join aclexplode(pg_class.relacl) as acl
+       where pg_class.oid in ('commandbus.batch'::regclass, 'commandbus.command'::regclass,
+                              'commandbus.audit'::regclass, 'commandbus.payload_archive'::regclass)
+         and acl.grantee <> pg_class.relowner
+    )
+    select distinct format('grant usage on schema commandbus to %s', grantee) from entry
+     union all
+    select distinct format('grant execute on function %s to %s', pg_proc.oid::regprocedure, grantee)
+      from entry
+      cross join pg_proc
+     where pg_proc.pronamespace = 'commandbus'::regnamespace
+       and pg_proc.prorettype <> 'trigger'::regtype
+       -- For administrators.
+       and pg_proc.proname not in ('grant_client', 'install_legacy_names', 'remove_legacy_names',
+                                   'grant_legacy_names')
+     union all
+    select format('grant usage, select on sequence commandbus.audit_audit_id_seq to %s', grantee)
+      from entry
+     where relname = 'audit' and privilege_type = 'INSERT'
+     union all
+    select format('grant select on commandbus.batch_progress, commandbus.batch_counter to %s', grantee)
+      from entry
+     where relname = 'batch' and privilege_type = 'SELECT'
+     union all
+    select format('grant insert, update, delete on commandbus.batch_counter to %s', grantee)
+      from entry
+     where relname = 'batch' and privilege_type = 'UPDATE'
+  loop
+    execute v_statement;
+  end loop;
+end;
+$$;
+--! EndIncluded commandbus/adoption/rights.sql
 
 do $$
 begin

@@ -1,10 +1,109 @@
---! Previous: sha1:4368d98dab589427df7fa57a31f539f7faa925e1
---! Hash: sha1:7ce893fa3a8bfc73690dc53bb680ed1d54dae61b
+--! Previous: sha1:1bccae57ab49779821579f84b76898f5e2c7063c
+--! Hash: sha1:c69848b64f04352b48228d8cfad20e2a7a785cfa
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
 -- That is decided here and only here: later migrations ask whether the schema e2e is there.
 set local search_path = pg_catalog, pg_temp;
+
+--! Included e2e/adoption/move_tables.sql
+-- Moves the old e2e tables out of public, as commandbus/adoption does for the bus: as they are, with
+-- their rows, grants and sequence. A table of one of these names that is something else stays.
+do $$
+declare
+  v_move      record;
+  v_rights    text;
+  v_statement text;
+begin
+  if ':E2E_SCHEMA' = 'off' then
+    return;
+  end if;
+
+  for v_move in
+    select old_name, new_name, pg_class.oid, pg_get_userbyid(relowner) as owner, relacl,
+           pg_has_role(relowner, 'usage') as is_ours_to_move
+      from (values
+        ('e2e_config', 'config', 'key text, value jsonb, updated_at timestamptz'),
+        ('test_command', 'test_command', 'id int4, command_id uuid, payload jsonb, behavior jsonb, created_at timestamptz, processed_at timestamptz, attempts int4, result jsonb')
+      ) as spec (old_name, new_name, columns)
+      join pg_class on pg_class.oid = to_regclass('public.' || old_name) and relkind = 'r'
+     where not exists (
+             select from unnest(string_to_array(columns, ', ')) as item
+              where not exists (
+                      select from pg_attribute
+                       where attrelid = pg_class.oid
+                         and attname = split_part(item, ' ', 1)
+                         and atttypid = to_regtype(split_part(item, ' ', 2))))
+  loop
+    if not v_move.is_ours_to_move then
+      raise exception 'role % may not take over public.%: it does not have the rights of %',
+        current_user, v_move.old_name, v_move.owner
+        using errcode = 'insufficient_privilege',
+              hint = format('As a superuser: grant %I to %I%s; it can be revoked afterwards.',
+                v_move.owner, current_user,
+                case when current_setting('server_version_num')::int >= 160000
+                     then ' with inherit true' else '' end);
+    end if;
+
+    if to_regclass('e2e.' || v_move.new_name) is not null then
+      raise exception 'both public.% and e2e.% are there', v_move.old_name, v_move.new_name
+        using errcode = 'object_not_in_prerequisite_state',
+              hint = 'See which of them is needed, and drop or rename the other; then start again.';
+    end if;
+
+    perform set_config('client_min_messages', 'warning', true);
+    create schema if not exists e2e;
+
+    v_rights := (select string_agg(privilege_type, ', ')
+                   from aclexplode(coalesce(v_move.relacl, acldefault('r', v_move.owner::regrole)))
+                  where grantee = v_move.owner::regrole);
+
+    execute format('alter table public.%I owner to current_user', v_move.old_name);
+    execute format('alter table public.%I set schema e2e', v_move.old_name);
+
+    if v_move.old_name <> v_move.new_name then
+      execute format('alter table e2e.%I rename to %I', v_move.old_name, v_move.new_name);
+    end if;
+
+    if v_move.owner <> current_user and v_rights is not null then
+      execute format('grant %s on e2e.%I to %I', v_rights, v_move.new_name, v_move.owner);
+    end if;
+
+    for v_statement in
+      select format('alter table %s rename constraint %I to %I',
+               conrelid::regclass, conname, replace(conname, 'e2e_config_', 'config_'))
+        from pg_constraint
+       where conrelid = v_move.oid and strpos(conname, 'e2e_config_') > 0
+       union all
+      (select format('alter index %s rename to test_command_created_at_idx', indexrelid::regclass)
+         from pg_index
+        where indrelid = v_move.oid
+          and pg_get_indexdef(indexrelid) like '% ON e2e.test\_command USING btree (created_at)'
+        limit 1)
+       union all
+      select distinct format('grant usage on schema e2e to %s', grantee)
+        from (
+          select case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end as grantee
+            from pg_class cross join aclexplode(relacl) as acl
+           where pg_class.oid = v_move.oid and acl.grantee <> relowner
+        ) as users
+       union all
+      select format('grant usage, select on sequence e2e.test_command_id_seq to %s',
+               case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end)
+        from pg_class cross join aclexplode(relacl) as acl
+       where pg_class.oid = v_move.oid and relname = 'test_command'
+         and acl.grantee <> relowner and acl.privilege_type = 'INSERT'
+    loop
+      execute v_statement;
+    end loop;
+  end loop;
+
+  if to_regclass('e2e.test_command') is not null then
+    alter table e2e.test_command alter column behavior drop default;
+  end if;
+end;
+$$;
+--! EndIncluded e2e/adoption/move_tables.sql
 
 do $$
 declare

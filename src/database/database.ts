@@ -20,6 +20,8 @@ export interface Database {
   close(): Promise<void>
 }
 
+const EMBEDDED_DATABASE = 'commandbus'
+
 export interface OpenDatabaseDeps {
   readonly log: Log
   /** Ends an opening that is under way; the promise is rejected with the signal's reason. */
@@ -55,19 +57,20 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
   const server = await openEmbeddedServer({
     dataDir: config.embeddedDataDir,
     port: config.embeddedPort,
+    database: EMBEDDED_DATABASE,
     // Leaves the rest of the time for ending at once what would not end in peace.
     stopMs: config.shutdownMs * 0.6,
     log,
     signal,
   })
-  const url = server.urlOf('commandbus')
+  const url = server.urlOf(EMBEDDED_DATABASE)
   const pool = createPool(url, { applicationName: APPLICATION_NAME, log })
   return {
     kind: 'embedded',
     url,
     ...locate(url),
     pool,
-    shadowUrl: config.shadowDatabaseUrl ?? server.urlOf('commandbus_shadow'),
+    shadowUrl: config.shadowDatabaseUrl ?? server.urlOf(`${EMBEDDED_DATABASE}_shadow`),
     rootUrl: config.rootDatabaseUrl ?? server.urlOf('postgres'),
     async close() {
       // The server ends what the pool still has in use.

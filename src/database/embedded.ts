@@ -1,9 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { prepareDataFolder, serverUrl } from './embedded/data-folder.ts'
+import { keepShowingLife, releaseDataFolder } from './embedded/holder.ts'
+import { type EmbeddedHome, prepareHome } from './embedded/home.ts'
+import { refuseTakenPort } from './embedded/port.ts'
+import { launchServer, type RunningServer } from './embedded/server.ts'
+import { cannotStart } from './embedded/start-error.ts'
+import { createConnectionConfig } from './pool.ts'
 
 export interface EmbeddedServerOptions {
   /** Absolute path of PostgreSQL's data folder. */
   readonly dataDir: string
   readonly port: number
+  /** Made where it is missing. */
+  readonly database: string
   /** How long a clean stop may take before the server is ended at once. */
   readonly stopMs: number
   readonly log: Log
@@ -17,7 +29,105 @@ export interface EmbeddedServer {
   close(): Promise<void>
 }
 
+const LONGEST_PAUSE_MS = 30_000
+
 /** Starts the PostgreSQL that comes with this project, on 127.0.0.1 only. */
-export async function openEmbeddedServer(_options: EmbeddedServerOptions): Promise<EmbeddedServer> {
-  throw new Error('not yet')
+export async function openEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
+  const { port, log, signal } = options
+  const urlOf = (database: string) => serverUrl(port, database)
+  const closing = new AbortController()
+  try {
+    const home = prepareHome(options.dataDir, log)
+    await prepareDataFolder(home, { log, signal })
+    const server = await startServer(home, options)
+    await ensureDatabase(urlOf('postgres'), options.database).catch(async (error) => {
+      await server.stop(options.stopMs)
+      throw error
+    })
+    const kept = keepRunning(server, home, { ...options, signal: closing.signal })
+    const signOfLife = keepShowingLife(home.dataDir)
+    return {
+      urlOf,
+      async close() {
+        clearInterval(signOfLife)
+        closing.abort()
+        await kept
+      },
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof ServiceError) throw error
+    throw cannotStart(error instanceof Error ? error.message : String(error), '', error)
+  }
+}
+
+async function startServer(
+  home: EmbeddedHome,
+  { port, log, signal }: EmbeddedServerOptions,
+): Promise<RunningServer> {
+  const started = performance.now()
+  await releaseDataFolder(home.dataDir, log)
+  await refuseTakenPort(port)
+  try {
+    const server = await launchServer(home, { port, signal })
+    const durationMs = Math.round(performance.now() - started)
+    log.info({ port, dataDir: home.dataDir, durationMs }, 'embedded server started')
+    return server
+  } catch (error) {
+    signal.throwIfAborted()
+    // Another service may have started on the same folder or port in the meantime: say who.
+    await releaseDataFolder(home.dataDir, log)
+    await refuseTakenPort(port)
+    throw error
+  }
+}
+
+/** Starts the server again whenever it ends by itself; at the signal stops it and returns. */
+async function keepRunning(
+  first: RunningServer,
+  home: EmbeddedHome,
+  options: EmbeddedServerOptions,
+): Promise<void> {
+  const { log, signal, stopMs } = options
+  let server: RunningServer | undefined = first
+  while (server !== undefined) {
+    const stop = server.stop.bind(undefined, stopMs)
+    signal.addEventListener('abort', stop, { once: true })
+    const ending = await server.ended
+    if (signal.aborted) return
+    signal.removeEventListener('abort', stop)
+    log.error({ ...ending }, 'the embedded server has ended by itself; starting it again')
+    server = await startAgain(home, options)
+  }
+}
+
+async function startAgain(
+  home: EmbeddedHome,
+  options: EmbeddedServerOptions,
+): Promise<RunningServer | undefined> {
+  const { log, signal } = options
+  for (let pauseMs = 1000; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    try {
+      return await startServer(home, options)
+    } catch (error) {
+      if (!signal.aborted) log.error({ err: error, pauseMs }, 'the embedded server does not start')
+    }
+    await sleep(pauseMs, undefined, { signal }).catch(() => {})
+  }
+  return undefined
+}
+
+async function ensureDatabase(url: string, name: string): Promise<void> {
+  const client = new pg.Client(createConnectionConfig(url, { applicationName: 'embedded server' }))
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    const { rowCount } = await client.query(
+      'select from pg_catalog.pg_database where datname = $1',
+      [name],
+    )
+    if (rowCount === 0) await client.query(`create database ${client.escapeIdentifier(name)}`)
+  } finally {
+    await client.end()
+  }
 }

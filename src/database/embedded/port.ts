@@ -1,0 +1,53 @@
+import { connect } from 'node:net'
+import pg from 'pg'
+import { EXIT, ServiceError } from '../../errors.ts'
+import { createConnectionConfig } from '../pool.ts'
+import { serverUrl } from './data-folder.ts'
+import { OWNER_SETTING } from './holder.ts'
+
+/** Refuses a port that somebody listens on already, and says who where that can be known. */
+export async function refuseTakenPort(port: number): Promise<void> {
+  if (!(await isTaken(port))) return
+  throw new ServiceError(
+    `port ${port} of the embedded server is in use by ${await describeListener(port)}; ` +
+      'stop it, or set EMBEDDED_PORT to another port',
+    { code: 'embedded_port_in_use', exitCode: EXIT.database },
+  )
+}
+
+/** By connecting: to listen for a moment would be in the way of a service that is just starting. */
+function isTaken(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => {
+      // The system may pick the very port as the near end; then the socket has met itself.
+      resolve(socket.localPort !== port)
+      socket.destroy()
+    })
+  })
+}
+
+async function describeListener(port: number): Promise<string> {
+  const config = createConnectionConfig(serverUrl(port, 'postgres'), {
+    applicationName: 'who is there',
+    connectTimeoutMs: 2000,
+  })
+  const client = new pg.Client({ ...config, query_timeout: 2000 })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ folder: string; owner: string | null }>(
+      `select current_setting('data_directory') as folder, current_setting($1, true) as owner`,
+      [OWNER_SETTING],
+    )
+    const [row] = rows
+    const [pid] = row?.owner?.split('/') ?? []
+    const owner = pid === undefined ? 'no service' : `the service with pid ${pid}`
+    return `the embedded server of ${owner}, data folder ${row?.folder}`
+  } catch {
+    return 'another program'
+  } finally {
+    void client.end().catch(() => {})
+  }
+}

@@ -1,0 +1,44 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync, readlinkSync } from 'node:fs'
+
+const isLinux = process.platform === 'linux'
+
+/**
+ * What tells the process that has this pid now from an earlier or later one with the same pid;
+ * undefined where there is none.
+ */
+export function identifyProcess(pid: number): string | undefined {
+  try {
+    if (!isLinux) return ps(pid, 'lstart').replaceAll(/\s+/g, '_') || undefined
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name, in parentheses, may hold anything; the fields behind it are the third and so on.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [state, startedTicks] = [fields[0], fields[19]]
+    // A zombie has ended; only its parent has not asked yet.
+    if (state === 'Z' || state === 'X') return undefined
+    const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return `${bootId}_${startedTicks}`
+  } catch {
+    return undefined
+  }
+}
+
+/** The arguments of a process, its program first; empty where they cannot be had. */
+export function readArguments(pid: number): string[] {
+  try {
+    return isLinux
+      ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      : ps(pid, 'command').split(' ')
+  } catch {
+    return []
+  }
+}
+
+/** Pids mean something only within one namespace; a container has its own. */
+export function findPidNamespace(): string {
+  return isLinux ? readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '') : 'machine'
+}
+
+function ps(pid: number, column: string): string {
+  return execFileSync('ps', ['-o', `${column}=`, '-p', String(pid)], { encoding: 'utf8' }).trim()
+}

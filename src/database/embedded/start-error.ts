@@ -1,0 +1,15 @@
+import { EXIT, ServiceError } from '../../errors.ts'
+
+const LAST_LINES = 10
+
+/** Why PostgreSQL did not start, in its own last words. */
+export function cannotStart(what: string, output: string, cause?: unknown): ServiceError {
+  const lines = output.trim().split('\n').slice(-LAST_LINES)
+  const hint = output.includes('shared libraries')
+    ? '; its packages link their libraries when they are installed: run `npm rebuild`'
+    : ''
+  return new ServiceError(
+    `the embedded server cannot start: ${what}${hint}${['', ...lines].join('\n  ')}`,
+    { code: 'embedded_start_failed', exitCode: EXIT.database, cause },
+  )
+}
