@@ -1,0 +1,137 @@
+import { CATALOG_SIGN_SQL, captureObjects, RELATIONS_SQL, rowsSignSql } from './catalog.ts'
+import { hasPgmq, listMaterializedViews, listTables, sourceOf, type Table } from './model.ts'
+import { hasStore, type Queryable, STORE_FORMAT } from './store.ts'
+
+export interface Baseline {
+  readonly id: string
+  readonly catalogSign: string
+}
+
+/** The last migration of the tool's record, by its hash. */
+export const LAST_MIGRATION_SQL = `
+  select hash from graphile_migrate.migrations order by length(filename) desc, filename desc limit 1`
+
+/**
+ * What texts are written and read under, and names resolved: the rows of the baseline are text, and
+ * have to mean the same whenever they are read.
+ */
+export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
+  search_path: 'pg_catalog, pg_temp',
+  DateStyle: 'ISO, MDY',
+  IntervalStyle: 'postgres',
+  TimeZone: 'UTC',
+  bytea_output: 'hex',
+  extra_float_digits: '1',
+  xmloption: 'content',
+  lc_monetary: 'C',
+  client_min_messages: 'error',
+  jit: 'off',
+  statement_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+}
+
+/** Runs `work` in a transaction at read committed, under the settings above. */
+export async function withBaselineSettings<T>(
+  client: Queryable,
+  work: () => Promise<T>,
+): Promise<T> {
+  const settings = Object.entries(SESSION_SETTINGS)
+    .map(([name, value]) => `set local ${name} to ${name === 'search_path' ? value : `'${value}'`}`)
+    .join('; ')
+  await client.query(`begin isolation level read committed read write; ${settings}`)
+  try {
+    const result = await work()
+    await client.query('commit')
+    return result
+  } catch (error) {
+    await client.query('rollback').catch(() => {})
+    throw error
+  }
+}
+
+/** The baseline that counts: of this format, and with no migration applied since by somebody else. */
+export async function findBaseline(client: Queryable): Promise<Baseline | undefined> {
+  if (!(await hasStore(client))) return undefined
+  const { rows: tool } = await client.query<{ there: boolean }>(
+    `select to_regclass('graphile_migrate.migrations') is not null as there`,
+  )
+  if (!tool[0]?.there) return undefined
+  const { rows } = await client.query<Baseline>(
+    `select baseline_id as id, catalog_sign as "catalogSign"
+       from provisioning.baseline
+      where format = $1 and last_migration = (${LAST_MIGRATION_SQL})`,
+    [STORE_FORMAT],
+  )
+  return rows[0]
+}
+
+export async function forgetBaseline(client: Queryable): Promise<void> {
+  await client.query(
+    `truncate provisioning.baseline, provisioning.baseline_object, provisioning.baseline_relation,
+              provisioning.baseline_row, provisioning.baseline_sequence`,
+  )
+}
+
+/** Takes the database as it is now for what the migrations left; in a transaction of its own. */
+export async function captureBaseline(client: Queryable): Promise<void> {
+  await withBaselineSettings(client, async () => {
+    await forgetBaseline(client)
+    for (const view of await listMaterializedViews(client)) {
+      // A refresh is the only way to bring one back, so what it gives is the baseline.
+      if (view.isPopulated) await client.query(`refresh materialized view ${view.name}`)
+      await captureRelation(client, view.name, view.isPopulated ? view.name : undefined)
+    }
+    for (const table of await listTables(client)) await captureTable(client, table)
+    await captureSequences(client)
+    await captureObjects(client, await hasPgmq(client))
+    // Last: lifting row security has written to the catalogue.
+    await client.query(
+      `insert into provisioning.baseline (format, last_migration, catalog_sign)
+       select $1, (${LAST_MIGRATION_SQL}), (${CATALOG_SIGN_SQL})`,
+      [STORE_FORMAT],
+    )
+  })
+}
+
+async function captureTable(client: Queryable, table: Table): Promise<void> {
+  const source = sourceOf(table)
+  if (table.isRowSecurityActive) {
+    await client.query(`alter table ${table.name} no force row level security`)
+  }
+  const { rowCount } = await client.query(
+    `insert into provisioning.baseline_row (name, position, content)
+     select $1, row_number() over (), whole_row::text from ${source} as whole_row`,
+    [table.name],
+  )
+  if (rowCount) await captureRelation(client, table.name, source)
+  if (table.isRowSecurityActive) {
+    await client.query(`alter table ${table.name} force row level security`)
+  }
+}
+
+async function captureRelation(
+  client: Queryable,
+  name: string,
+  source: string | undefined,
+): Promise<void> {
+  await client.query(
+    `insert into provisioning.baseline_relation (name, is_populated, rows_sign)
+     select $1, $2, ${source ? `(${rowsSignSql(source)})` : 'null'}`,
+    [name, source !== undefined],
+  )
+}
+
+async function captureSequences(client: Queryable): Promise<void> {
+  const { rows } = await client.query<{ name: string; literal: string }>(
+    `with ${RELATIONS_SQL}
+     select name, quote_literal(name) as literal from relation where relkind = 'S' order by name`,
+  )
+  if (rows.length === 0) return
+  const values = rows.map(
+    ({ name, literal }) => `select ${literal}, last_value, is_called from ${name}`,
+  )
+  await client.query(
+    `insert into provisioning.baseline_sequence (name, last_value, is_called)
+     ${values.join(' union all ')}`,
+  )
+}

@@ -1,0 +1,89 @@
+import type { Queryable } from './store.ts'
+
+/** A transaction that is in the way. */
+export interface Blocker {
+  /** Null for a prepared transaction. */
+  readonly pid: number | null
+  /** Of a prepared transaction. */
+  readonly gid: string | null
+  readonly application: string | null
+  readonly state: string | null
+  readonly ageMs: number | null
+  /** Its first 200 characters; null where the role may not see it. */
+  readonly query: string | null
+}
+
+export interface BlockersOptions {
+  readonly tableOids: readonly number[]
+  /** The relation that was in the way at last. */
+  readonly relation: string | undefined
+  /** That relation is needed without readers, too. */
+  readonly needsAll: boolean
+  /** Transactions that began later came while the reset gave way; they were not what it waited for. */
+  readonly waitedMs: number
+}
+
+/**
+ * Lists the transactions that hold, or stand in line for, what the reset needs. Asked once the reset has
+ * given way, so it covers everything that is in the way and not only what came first.
+ */
+export async function listBlockers(
+  client: Queryable,
+  { tableOids, relation, needsAll, waitedMs }: BlockersOptions,
+): Promise<Blocker[]> {
+  const { rows } = await client.query<Blocker>(
+    `with holder as (
+       select distinct pid, case when pid is null then virtualtransaction end as prepared
+         from pg_locks
+        where locktype = 'relation'
+          and database = (select oid from pg_database where datname = current_database())
+          and pid is distinct from pg_backend_pid()
+          and (relation = any ($1::oid[]) or relation = to_regclass($2))
+          and (mode <> 'AccessShareLock' or $3 and relation = to_regclass($2)))
+     select holder.pid, gid, application_name as application, state,
+            round(1000 * extract(epoch from
+              clock_timestamp() - coalesce(xact_start, prepared.prepared)))::float8 as "ageMs",
+            nullif(left(query, 200), '<insufficient privilege>') as query
+       from holder
+       left join pg_stat_activity as activity on activity.pid = holder.pid
+       left join pg_prepared_xacts as prepared
+         on holder.prepared = '-1/' || prepared.transaction::text
+      where coalesce(xact_start, prepared.prepared, '-infinity')
+            < clock_timestamp() - make_interval(secs => $4 / 1000.0)
+      order by "ageMs" desc nulls last`,
+    [tableOids, relation ?? null, needsAll, waitedMs],
+  )
+  return rows
+}
+
+/** Ends them; returns those that the role may not end. */
+export async function endBlockers(
+  client: Queryable,
+  blockers: readonly Blocker[],
+): Promise<Blocker[]> {
+  const refused: Blocker[] = []
+  for (const blocker of blockers) {
+    try {
+      await end(client, blocker)
+    } catch (error) {
+      const { code } = error as { code?: string }
+      // Gone by itself meanwhile: just as well.
+      if (code === UNDEFINED_OBJECT) continue
+      if (code !== INSUFFICIENT_PRIVILEGE) throw error
+      refused.push(blocker)
+    }
+  }
+  return refused
+}
+
+const INSUFFICIENT_PRIVILEGE = '42501'
+const UNDEFINED_OBJECT = '42704'
+
+async function end(client: Queryable, { pid, gid }: Blocker): Promise<void> {
+  if (pid !== null) {
+    // Waits until it is gone, or for five seconds.
+    await client.query('select pg_terminate_backend($1, 5000)', [pid])
+  } else if (gid !== null) {
+    await client.query(`rollback prepared '${gid.replaceAll("'", "''")}'`)
+  }
+}

@@ -1,0 +1,97 @@
+import { ServiceError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { ensureStore, HERE_SQL, hasStore, type Queryable } from './store.ts'
+
+/** True where the mark names the very server, database and timeline on which it is read. */
+export const IS_DISPOSABLE_SQL = `exists (
+  select from provisioning.disposable natural join (${HERE_SQL}) as here)`
+
+export async function isDisposable(client: Queryable): Promise<boolean> {
+  if (!(await hasStore(client))) return false
+  const { rows } = await client.query<{ disposable: boolean }>(
+    `select ${IS_DISPOSABLE_SQL} as disposable`,
+  )
+  return rows[0]?.disposable === true
+}
+
+/** The database has not agreed to be reset. */
+export function refuseNotDisposable(databaseName: string): ServiceError {
+  const literal = `'${databaseName.replaceAll("'", "''")}'`
+  return new ServiceError(
+    `database ${databaseName} has not agreed to be reset: it holds no mark that was made for it, here; ` +
+      `if all its data may be thrown away, run in it: select provisioning.allow_reset(${literal})`,
+    { code: 'database_not_disposable', statusCode: 403 },
+  )
+}
+
+/**
+ * Marks a database that held nothing before the first migration runs, so that a service that is killed
+ * while it migrates leaves one that can be rebuilt. Such a mark does not outlast what it was made on:
+ * where nothing was migrated and yet something is there, somebody else has put it there.
+ */
+export async function markIfEmpty(client: Queryable, isFirst: boolean, log: Log): Promise<boolean> {
+  await ensureStore(client)
+  if (!isFirst) return false
+  if (await holdsNothing(client)) {
+    await client.query(
+      `insert into provisioning.disposable
+              (system_identifier, database_oid, database_name, timeline, is_by_service)
+       select here.*, true from (${HERE_SQL}) as here
+       on conflict (is_only) do update
+          set system_identifier = excluded.system_identifier,
+              database_oid = excluded.database_oid,
+              database_name = excluded.database_name,
+              timeline = excluded.timeline,
+              is_by_service = true`,
+    )
+    log.info('the database held nothing and is marked: POST /reset may throw its data away')
+    return true
+  }
+  const { rowCount } = await client.query('delete from provisioning.disposable where is_by_service')
+  if (rowCount) log.warn('the mark of an empty database was removed: it is not empty any more')
+  return false
+}
+
+/** For a service that has reset switched off: takes the mark away where there is one. */
+export async function removeMark(client: Queryable, log: Log): Promise<void> {
+  if (!(await hasStore(client))) return
+  const { rowCount } = await client.query('delete from provisioning.disposable')
+  if (rowCount) log.warn('RESET_ENABLED is false: the mark that allowed POST /reset was removed')
+}
+
+/** No relation, function or type that no extension owns, and no queue. */
+async function holdsNothing(client: Queryable): Promise<boolean> {
+  const { rows } = await client.query<{ nothing: boolean }>(
+    `with own as (
+       select oid from pg_namespace
+        where nspname !~ '^pg_'
+          and nspname not in ('information_schema', 'provisioning', 'graphile_migrate')),
+     found as (
+       select 'pg_class'::regclass as classid, oid from pg_class
+        where relnamespace in (select oid from own)
+       union all
+       select 'pg_proc'::regclass, oid from pg_proc where pronamespace in (select oid from own)
+       union all
+       -- A table's own row type and array follow the table.
+       select 'pg_type'::regclass, oid from pg_type
+        where typnamespace in (select oid from own)
+          and typrelid = 0 and typelem = 0 and typtype <> 'm')
+     select not exists (
+              select from found
+               where not exists (
+                       select from pg_depend
+                        where pg_depend.classid = found.classid and objid = found.oid
+                          and deptype = 'e')
+                 -- Indexes belong to an extension by way of their table.
+                 and not (classid = 'pg_class'::regclass and oid in (
+                       select indexrelid from pg_index join pg_depend on objid = indrelid
+                        where pg_depend.classid = 'pg_class'::regclass and deptype = 'e'))) as nothing`,
+  )
+  if (!rows[0]?.nothing) return false
+  const { rows: pgmq } = await client.query<{ there: boolean }>(
+    `select to_regclass('pgmq.meta') is not null as there`,
+  )
+  if (!pgmq[0]?.there) return true
+  const { rowCount } = await client.query('select from pgmq.meta limit 1')
+  return rowCount === 0
+}

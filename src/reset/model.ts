@@ -1,0 +1,174 @@
+import { RELATIONS_SQL } from './catalog.ts'
+import type { Queryable } from './store.ts'
+
+export interface Trigger {
+  /** Quoted. */
+  readonly name: string
+  /** pg_trigger.tgenabled or pg_rewrite.ev_enabled: `O` origin, `A` always. */
+  readonly enabled: 'O' | 'A'
+}
+
+export interface Table {
+  readonly oid: number
+  /** Quoted and qualified. */
+  readonly name: string
+  readonly isPartitioned: boolean
+  /** Quoted; without the generated ones. */
+  readonly columns: readonly string[]
+  readonly triggers: readonly Trigger[]
+  readonly rules: readonly Trigger[]
+  /** Row security hides rows from this role, too. */
+  readonly isRowSecurityActive: boolean
+  readonly hasRows: boolean
+}
+
+export interface MaterializedView {
+  readonly oid: number
+  readonly name: string
+  readonly isPopulated: boolean
+}
+
+export interface Sequence {
+  readonly oid: number
+  readonly name: string
+  readonly cacheSize: number
+  readonly lastValue: string
+  readonly isCalled: boolean
+}
+
+export interface ForeignKey {
+  readonly child: string
+  readonly parent: string
+  readonly isDeferrable: boolean
+}
+
+/** What the baseline speaks of, as it stands in the catalogue. */
+export interface Model {
+  readonly tables: readonly Table[]
+  readonly materializedViews: readonly MaterializedView[]
+  readonly sequences: readonly Sequence[]
+  readonly foreignKeys: readonly ForeignKey[]
+  /** Names of PGMQ's queues in the baseline; undefined where there is no PGMQ. */
+  readonly queues: readonly string[] | undefined
+}
+
+/** Where a table's own rows are read from: a partitioned one has them in its partitions. */
+export function sourceOf(table: Pick<Table, 'name' | 'isPartitioned'>): string {
+  return table.isPartitioned ? table.name : `only ${table.name}`
+}
+
+/** PGMQ's tables of a queue. */
+export function queueTablesOf(queue: string): [string, string] {
+  const quote = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name}"`)
+  const name = queue.toLowerCase()
+  return [`pgmq.${quote(`q_${name}`)}`, `pgmq.${quote(`a_${name}`)}`]
+}
+
+export async function hasPgmq(client: Queryable): Promise<boolean> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `select to_regclass('pgmq.meta') is not null as there`,
+  )
+  return rows[0]?.there === true
+}
+
+/** The queues of the baseline, and those made since; undefined where there is no PGMQ. */
+export async function listQueues(
+  client: Queryable,
+): Promise<{ baseline: string[]; madeSince: string[] } | undefined> {
+  if (!(await hasPgmq(client))) return undefined
+  const { rows } = await client.query<{ baseline: string[]; madeSince: string[] }>(
+    `with baseline as (
+       select name from provisioning.baseline_object where kind = 'queue')
+     select array(select name from baseline order by name) as baseline,
+            array(select queue_name::text from pgmq.meta
+                   -- PGMQ takes queues whose names differ in case only, with the same tables.
+                   where lower(queue_name) not in (select lower(name) from baseline)
+                   order by queue_name) as "madeSince"`,
+  )
+  return rows[0]
+}
+
+/** Lists the tables; `hasRows` is the baseline's word. */
+export async function listTables(client: Queryable): Promise<Table[]> {
+  const { rows } = await client.query<Table>(
+    `with ${RELATIONS_SQL}
+     select oid::int8::float8 as oid, name, relkind = 'p' as "isPartitioned",
+            array(select quote_ident(attname) from pg_attribute
+                   where attrelid = relation.oid and attnum > 0 and not attisdropped
+                     and attgenerated = '' order by attnum) as columns,
+            (select coalesce(jsonb_agg(jsonb_build_object(
+                      'name', quote_ident(tgname), 'enabled', tgenabled) order by tgname), '[]')
+               from pg_trigger
+              where tgrelid = relation.oid and not tgisinternal and tgenabled in ('O', 'A')
+            ) as triggers,
+            (select coalesce(jsonb_agg(jsonb_build_object(
+                      'name', quote_ident(rulename), 'enabled', ev_enabled) order by rulename), '[]')
+               from pg_rewrite
+              where ev_class = relation.oid and ev_enabled in ('O', 'A')
+            ) as rules,
+            row_security_active(relation.oid) as "isRowSecurityActive",
+            exists (select from provisioning.baseline_relation as baseline
+                     where baseline.name = relation.name) as "hasRows"
+       from relation
+      where relkind in ('r', 'p') and not relispartition
+      order by name`,
+  )
+  return rows
+}
+
+/** Lists the materialised views in the order in which they were made, as they can build on each other. */
+export async function listMaterializedViews(client: Queryable): Promise<MaterializedView[]> {
+  const { rows } = await client.query<MaterializedView>(
+    `with ${RELATIONS_SQL}
+     select oid::int8::float8 as oid, relation.name,
+            coalesce(is_populated, relispopulated) as "isPopulated"
+       from relation
+       left join provisioning.baseline_relation as baseline using (name)
+      where relkind = 'm'
+      order by oid`,
+  )
+  return rows
+}
+
+/** Lists the sequences with the values that the baseline has for them. */
+async function listSequences(client: Queryable): Promise<Sequence[]> {
+  const { rows } = await client.query<Sequence>(
+    `select seqrelid::int8::float8 as oid, name, seqcache::int as "cacheSize",
+            last_value as "lastValue", is_called as "isCalled"
+       from provisioning.baseline_sequence
+       join pg_sequence on seqrelid = to_regclass(name)
+      order by name`,
+  )
+  return rows
+}
+
+/** Lists the keys between tables; those of partitions are parts of their parent's. */
+async function listForeignKeys(client: Queryable): Promise<ForeignKey[]> {
+  const { rows } = await client.query<ForeignKey>(
+    `with ${RELATIONS_SQL}
+     select child.name as child, parent.name as parent, bool_or(condeferrable) as "isDeferrable"
+       from pg_constraint
+       join relation as child
+         on child.oid = coalesce(pg_partition_root(conrelid), conrelid)
+       join relation as parent
+         on parent.oid = coalesce(pg_partition_root(confrelid), confrelid)
+      where contype = 'f'
+      group by 1, 2
+      order by 1, 2`,
+  )
+  return rows
+}
+
+/** Reads the catalogue for whatever the baseline speaks of. */
+export async function loadModel(client: Queryable): Promise<Model> {
+  const queues = await listQueues(client)
+  const madeSince = new Set(queues?.madeSince.flatMap(queueTablesOf))
+  const tables = await listTables(client)
+  return {
+    tables: tables.filter((table) => !madeSince.has(table.name)),
+    materializedViews: await listMaterializedViews(client),
+    sequences: await listSequences(client),
+    foreignKeys: await listForeignKeys(client),
+    queues: queues?.baseline,
+  }
+}

@@ -1,0 +1,64 @@
+import { ServiceError } from '../errors.ts'
+import type { Blocker } from './blockers.ts'
+import type { SchemaDifference } from './catalog.ts'
+
+/** Nobody has captured what the migrations left. */
+export function refuseNoBaseline(): ServiceError {
+  return new ServiceError(
+    'there is no record of what the last migration left: the database was in use before reset was allowed, ' +
+      'or was migrated by somebody else; reset with {"mode": "rebuild"} makes one',
+    { code: 'no_baseline', statusCode: 409, extensions: { remedy: 'rebuild' } },
+  )
+}
+
+export function refuseForbidden(names: readonly string[]): ServiceError {
+  return new ServiceError(
+    `the user of DATABASE_URL may not reset ${names.join(', ')}: make it their owner`,
+    { code: 'not_owner', statusCode: 409, extensions: { relations: names } },
+  )
+}
+
+export function refuseSchemaChanged(differences: readonly SchemaDifference[]): ServiceError {
+  const shown = differences.slice(0, 5).map(({ kind, name, change }) => `${kind} ${name} ${change}`)
+  const more =
+    differences.length > shown.length ? ` and ${differences.length - shown.length} more` : ''
+  return new ServiceError(
+    `the schema is no longer what the migrations made (${shown.join(', ')}${more}); ` +
+      'reset with {"mode": "rebuild"} makes it anew',
+    {
+      code: 'schema_changed',
+      statusCode: 409,
+      extensions: { remedy: 'rebuild', differences: differences.slice(0, 100) },
+    },
+  )
+}
+
+export interface LockedOptions {
+  readonly lockTimeoutMs: number
+  readonly blockers: readonly Blocker[]
+  readonly terminated: readonly Blocker[]
+  /** Those that the role may not end, though asked to. */
+  readonly refused: readonly Blocker[]
+}
+
+export function refuseLocked(options: LockedOptions): ServiceError {
+  const { lockTimeoutMs, blockers, terminated, refused } = options
+  const name = ({ pid, gid }: Blocker) =>
+    pid === null ? `prepared transaction ${gid}` : `pid ${pid}`
+  const names = blockers.map(name).join(', ') || 'a transaction that has ended meanwhile'
+  const detail =
+    refused.length > 0
+      ? `the user of DATABASE_URL may not end ${refused.map(name).join(', ')}`
+      : 'end it, wait longer (lockTimeoutMs) or have it ended (terminateBlockers)'
+  return new ServiceError(
+    `an open transaction is in the way after ${lockTimeoutMs} ms: ${names}; ${detail}`,
+    {
+      code: 'locked',
+      statusCode: 423,
+      extensions: {
+        blockers: blockers.map((blocker) => ({ ...blocker, mayNotEnd: refused.includes(blocker) })),
+        terminated,
+      },
+    },
+  )
+}

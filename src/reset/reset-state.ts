@@ -1,0 +1,11 @@
+/** SQLSTATEs by which the function says why it gave up; nothing is changed then. */
+export const RESET_STATE = {
+  notDisposable: 'RSDIS',
+  noBaseline: 'RSBAS',
+  /** Detail: the differences, as JSON. */
+  schemaChanged: 'RSSCH',
+  /** An object was made anew, just as it was: the function has to be written anew. */
+  stale: 'RSOLD',
+  /** Detail: the relation that was in the way. Hint: `all`, where even a reader is. */
+  locked: 'RSLCK',
+} as const
