@@ -1,14 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { prepareDataFolder, serverUrl } from './embedded/data-folder.ts'
+import { openClient } from './client.ts'
+import { isNewDataFolder, makeDataFolder, serverUrl } from './embedded/data-folder.ts'
 import { keepShowingLife, releaseDataFolder } from './embedded/holder.ts'
 import { type EmbeddedHome, prepareHome } from './embedded/home.ts'
 import { refuseTakenPort } from './embedded/port.ts'
 import { launchServer, type RunningServer } from './embedded/server.ts'
 import { cannotStart } from './embedded/start-error.ts'
-import { createConnectionConfig } from './pool.ts'
 
 export interface EmbeddedServerOptions {
   /** Absolute path of PostgreSQL's data folder. */
@@ -38,7 +37,6 @@ export async function openEmbeddedServer(options: EmbeddedServerOptions): Promis
   const closing = new AbortController()
   try {
     const home = prepareHome(options.dataDir, log)
-    await prepareDataFolder(home, { log, signal })
     const server = await startServer(home, options)
     await ensureDatabase(urlOf('postgres'), options.database).catch(async (error) => {
       await server.stop(options.stopMs)
@@ -66,8 +64,10 @@ async function startServer(
   { port, log, signal }: EmbeddedServerOptions,
 ): Promise<RunningServer> {
   const started = performance.now()
+  const isNew = isNewDataFolder(home)
   await releaseDataFolder(home.dataDir, log)
   await refuseTakenPort(port)
+  if (isNew) await makeDataFolder(home, { log, signal })
   try {
     const server = await launchServer(home, { port, signal })
     const durationMs = Math.round(performance.now() - started)
@@ -118,9 +118,7 @@ async function startAgain(
 }
 
 async function ensureDatabase(url: string, name: string): Promise<void> {
-  const client = new pg.Client(createConnectionConfig(url, { applicationName: 'embedded server' }))
-  client.on('error', () => {})
-  await client.connect()
+  const client = await openClient(url, 'first connection')
   try {
     const { rowCount } = await client.query(
       'select from pg_catalog.pg_database where datname = $1',

@@ -35,7 +35,12 @@ try {
   await server.close()
   say({ state: 'closed' })
 } catch (error) {
-  if (!(error instanceof ServiceError)) throw error
-  say({ state: 'refused', code: error.code, message: error.message })
-  process.exitCode = error.exitCode
+  if (error === stop.signal.reason) {
+    say({ state: 'stopped' })
+  } else if (error instanceof ServiceError) {
+    say({ state: 'refused', code: error.code, message: error.message })
+    process.exitCode = error.exitCode
+  } else {
+    throw error
+  }
 }

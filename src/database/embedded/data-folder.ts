@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
   chownSync,
-  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -30,31 +29,67 @@ export function serverUrl(port: number, database: string): string {
   return `postgres://${SUPERUSER.user}:${SUPERUSER.password}@127.0.0.1:${port}/${database}`
 }
 
+/** Whether the data folder is still to be made; refuses one that is not to be touched. */
+export function isNewDataFolder({ dataDir, account }: EmbeddedHome): boolean {
+  const owner = lstatSync(dataDir, { throwIfNoEntry: false })?.uid
+  if (owner === undefined) return true
+  const otherOwner = refuse(
+    dataDir,
+    'embedded_data_dir_foreign',
+    `belongs to user ${owner}, while PostgreSQL would run as user ${account.uid}; ` +
+      'start the service as before, or change the owner of the folder and all in it',
+  )
+  const files = listFiles(dataDir, otherOwner)
+  if (files.length === 0) return true
+  if (!files.includes('PG_VERSION')) {
+    throw refuse(
+      dataDir,
+      'embedded_data_dir_foreign',
+      "holds files that are not PostgreSQL's; empty it, or name another folder",
+    )
+  }
+  const version = readFileSync(join(dataDir, 'PG_VERSION'), 'utf8').trim()
+  if (version !== MAJOR_VERSION) {
+    throw refuse(
+      dataDir,
+      'embedded_data_dir_other_version',
+      `was made by PostgreSQL ${version}, whose files PostgreSQL ${MAJOR_VERSION} cannot read; it is ` +
+        `left untouched: dump it with PostgreSQL ${version} if its data matter, then move it away`,
+    )
+  }
+  if (owner !== account.uid) throw otherOwner
+  return false
+}
+
+function listFiles(dataDir: string, otherOwner: ServiceError): string[] {
+  try {
+    return readdirSync(dataDir)
+  } catch (error) {
+    if (isErrno(error, 'EACCES')) throw otherOwner
+    throw error
+  }
+}
+
 /**
- * Makes the data folder where there is none, and refuses one that is not to be touched. A new one
- * is made beside its place and put there whole, so that one which was left half made, because the
- * service was killed, is never taken for another.
+ * Makes the data folder beside its place and puts it there whole, so that one which was left half
+ * made, because the service was killed, is never taken for another.
  */
-export async function prepareDataFolder(
+export async function makeDataFolder(
   home: EmbeddedHome,
   { log, signal }: { log: Log; signal: AbortSignal },
 ): Promise<void> {
-  removeHalfMade(home.dataDir)
-  if (hasContent(home)) return refuseForeign(home)
-  const fresh = `${home.dataDir}.new-${process.pid}-${randomBytes(3).toString('hex')}`
+  const { dataDir } = home
+  removeHalfMade(dataDir)
+  const fresh = `${dataDir}.new-${process.pid}-${randomBytes(3).toString('hex')}`
   try {
-    log.info({ dataDir: home.dataDir }, 'making the data folder of the embedded server')
+    log.info({ dataDir }, 'making the data folder of the embedded server')
     await initialise(fresh, home, signal)
-    renameSync(join(fresh, 'data'), home.dataDir)
+    renameSync(join(fresh, 'data'), dataDir)
   } catch (error) {
     // Another service was faster, as its server will say.
     if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return
-    if (isErrno(error, 'EBUSY', 'EXDEV')) {
-      throw refuse(
-        home.dataDir,
-        'embedded_data_dir_unusable',
-        'is a mount point; name a folder in it',
-      )
+    if (isErrno(error, 'EBUSY')) {
+      throw refuse(dataDir, 'embedded_data_dir_foreign', 'is a mount point; name a folder in it')
     }
     throw error
   } finally {
@@ -76,45 +111,6 @@ function removeHalfMade(dataDir: string): void {
       // The killed service's initdb may still be writing; the next start finds it finished.
     }
   }
-}
-
-function hasContent(home: EmbeddedHome): boolean {
-  try {
-    return readdirSync(home.dataDir).length > 0
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false
-    if (isErrno(error, 'ENOTDIR'))
-      throw refuse(home.dataDir, 'embedded_data_dir_foreign', 'is a file')
-    if (isErrno(error, 'EACCES')) throw refuseOwner(home)
-    throw error
-  }
-}
-
-function refuseForeign({ dataDir, account }: EmbeddedHome): void {
-  if (!existsSync(join(dataDir, 'PG_VERSION'))) {
-    const found = "holds files that are not PostgreSQL's; empty it, or name another folder"
-    throw refuse(dataDir, 'embedded_data_dir_foreign', found)
-  }
-  const version = readFileSync(join(dataDir, 'PG_VERSION'), 'utf8').trim()
-  if (version !== MAJOR_VERSION) {
-    throw refuse(
-      dataDir,
-      'embedded_data_dir_other_version',
-      `was made by PostgreSQL ${version}, whose files PostgreSQL ${MAJOR_VERSION} cannot read; it is ` +
-        `left untouched: dump it with PostgreSQL ${version} if its data matter, then move it away`,
-    )
-  }
-  if (lstatSync(dataDir).uid !== account.uid) throw refuseOwner({ dataDir, account })
-}
-
-function refuseOwner({
-  dataDir,
-  account,
-}: Pick<EmbeddedHome, 'dataDir' | 'account'>): ServiceError {
-  const found =
-    `belongs to user ${lstatSync(dataDir).uid}, while PostgreSQL would run as user ${account.uid}; ` +
-    'start the service as before, or change the owner of the folder and all in it'
-  return refuse(dataDir, 'embedded_data_dir_foreign', found)
 }
 
 /** Runs initdb inside `fresh`, a folder that only PostgreSQL's user and root can enter. */

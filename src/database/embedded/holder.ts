@@ -54,8 +54,8 @@ export async function releaseDataFolder(dataDir: string, log: Log): Promise<void
     }
     forgetServerPid(dataDir)
   } else if (!isServerOf(serverPid, dataDir)) {
-    // PostgreSQL would take whoever has the pid now for its server.
-    if (identifyProcess(serverPid) !== undefined) forgetServerPid(dataDir)
+    // PostgreSQL would take whoever has the pid now for its server, even a zombie.
+    forgetServerPid(dataDir)
   } else if (owner === undefined) {
     throw inUse(dataDir, `a PostgreSQL that no service started, pid ${serverPid}`)
   } else if (identifyProcess(owner.pid) === owner.identity) {

@@ -1,7 +1,6 @@
 import { connect } from 'node:net'
-import pg from 'pg'
 import { EXIT, ServiceError } from '../../errors.ts'
-import { createConnectionConfig } from '../pool.ts'
+import { openClient } from '../client.ts'
 import { serverUrl } from './data-folder.ts'
 import { OWNER_SETTING } from './holder.ts'
 
@@ -29,25 +28,18 @@ function isTaken(port: number): Promise<boolean> {
 }
 
 async function describeListener(port: number): Promise<string> {
-  const config = createConnectionConfig(serverUrl(port, 'postgres'), {
-    applicationName: 'who is there',
-    connectTimeoutMs: 2000,
-  })
-  const client = new pg.Client({ ...config, query_timeout: 2000 })
-  client.on('error', () => {})
   try {
-    await client.connect()
+    const client = await openClient(serverUrl(port, 'postgres'), 'port check', { timeoutMs: 2000 })
     const { rows } = await client.query<{ folder: string; owner: string | null }>(
       `select current_setting('data_directory') as folder, current_setting($1, true) as owner`,
       [OWNER_SETTING],
     )
+    void client.end().catch(() => {})
     const [row] = rows
     const [pid] = row?.owner?.split('/') ?? []
     const owner = pid === undefined ? 'no service' : `the service with pid ${pid}`
     return `the embedded server of ${owner}, data folder ${row?.folder}`
   } catch {
     return 'another program'
-  } finally {
-    void client.end().catch(() => {})
   }
 }
