@@ -1,0 +1,190 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Pool, PoolClient, QueryResult } from 'pg'
+
+type Queryable = Pick<PoolClient, 'query'>
+
+export interface Counts {
+  readonly status: string
+  readonly completed: number
+  readonly canceled: number
+  readonly troubled: number
+}
+
+export interface NewBatch {
+  readonly total: number
+  readonly status?: string
+}
+
+export interface NewCommand {
+  readonly batchId?: string
+  readonly status?: string
+}
+
+/** Short words for what a client does in one domain, on one connection or any of a pool. */
+export type Bus = ReturnType<typeof createBus>
+
+export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
+  async function value<T>(sql: string, values: readonly unknown[]): Promise<T> {
+    const { rows } = await db.query({ text: sql, values: [...values], rowMode: 'array' })
+    return rows[0]?.[0] as T
+  }
+
+  return {
+    domain,
+    /** The same domain, seen by another session. */
+    on: (other: Queryable) => createBus(other, domain),
+
+    async batch(given: NewBatch): Promise<string> {
+      const id = randomUUID()
+      await db.query(
+        `insert into commandbus.batch (domain, batch_id, total_count, status) values ($1, $2, $3, $4)`,
+        [domain, id, given.total, given.status ?? 'PENDING'],
+      )
+      return id
+    },
+
+    async commands(number: number, given: NewCommand = {}): Promise<string[]> {
+      const { rows } = await db.query<{ command_id: string }>(
+        `insert into commandbus.command
+           (domain, queue_name, command_id, command_type, status, max_attempts, msg_id, batch_id)
+         select $1, $1 || '__commands', gen_random_uuid(), 'Pay', $2, 3, 7, $3
+           from generate_series(1, $4::int)
+         returning command_id`,
+        [domain, given.status ?? 'PENDING', given.batchId ?? null, number],
+      )
+      return rows.map((row) => row.command_id)
+    },
+
+    async command(given: NewCommand = {}): Promise<string> {
+      const [id] = await this.commands(1, given)
+      return id as string
+    },
+
+    receive(commandId: string): Promise<QueryResult<Record<string, unknown>>> {
+      return db.query('select * from commandbus.sp_receive_command($1, $2)', [domain, commandId])
+    },
+
+    finish(commandId: string, status: string): Promise<boolean> {
+      return value('select commandbus.sp_finish_command($1, $2, $3, $4)', [
+        domain,
+        commandId,
+        status,
+        `FINISHED_${status}`,
+      ])
+    },
+
+    startBatch(batchId: string): Promise<boolean> {
+      return value('select commandbus.sp_start_batch($1, $2)', [domain, batchId])
+    },
+
+    updateCounters(batchId: string | null, type: string): Promise<boolean> {
+      return value('select commandbus.sp_update_batch_counters($1, $2, $3)', [
+        domain,
+        batchId,
+        type,
+      ])
+    },
+
+    /** What an operator's client does itself, before it calls sp_tsq_*. */
+    async set(commandId: string, status: string): Promise<void> {
+      await db.query(
+        'update commandbus.command set status = $3 where domain = $1 and command_id = $2',
+        [domain, commandId, status],
+      )
+    },
+
+    settle(batchId: string | null, move: 'complete' | 'cancel' | 'retry'): Promise<boolean> {
+      return value(`select commandbus.sp_tsq_${move}($1, $2)`, [domain, batchId])
+    },
+
+    status(commandId: string): Promise<string> {
+      return value('select status from commandbus.command where domain = $1 and command_id = $2', [
+        domain,
+        commandId,
+      ])
+    },
+
+    mark(commandId: string): Promise<string | null> {
+      return value(
+        'select counted_as from commandbus.command where domain = $1 and command_id = $2',
+        [domain, commandId],
+      )
+    },
+
+    /** The batch's own row. */
+    async counts(batchId: string): Promise<Counts | undefined> {
+      const { rows } = await db.query<Counts>(countsOf('commandbus.batch'), [domain, batchId])
+      return rows[0]
+    },
+
+    async exactCounts(batchId: string): Promise<Counts | undefined> {
+      const { rows } = await db.query<Counts>(countsOf('commandbus.batch_progress'), [
+        domain,
+        batchId,
+      ])
+      return rows[0]
+    },
+
+    /** The audit trail of a command or a batch, oldest first. */
+    async events(id: string): Promise<string[]> {
+      const { rows } = await db.query<{ event_type: string }>(
+        'select event_type from commandbus.audit where domain = $1 and command_id = $2 order by audit_id',
+        [domain, id],
+      )
+      return rows.map((row) => row.event_type)
+    },
+
+    details(id: string, event: string): Promise<Record<string, unknown> | null> {
+      return value(
+        'select details_json from commandbus.audit where domain = $1 and command_id = $2 and event_type = $3',
+        [domain, id, event],
+      )
+    },
+  }
+}
+
+function countsOf(relation: string): string {
+  return `select status, completed_count as completed, canceled_count as canceled,
+                 in_troubleshooting_count as troubled
+            from ${relation} where domain = $1 and batch_id = $2`
+}
+
+/** Lends a session of its own in an open transaction, rolled back when the work is done. */
+export async function withTransaction<T>(
+  pool: Pool,
+  work: (client: PoolClient) => Promise<T>,
+  isolation = 'read committed',
+): Promise<T> {
+  const client = await pool.connect()
+  try {
+    await client.query(`begin isolation level ${isolation}`)
+    return await work(client)
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
+}
+
+/** Resolves once `client`'s statement waits for a lock that another session holds. */
+export async function untilBlocked(pool: Pool, client: PoolClient): Promise<void> {
+  const pid = (client as PoolClient & { readonly processID: number }).processID
+  for (;;) {
+    const { rows } = await pool.query<{ blocked: boolean }>(
+      'select cardinality(pg_blocking_pids($1)) > 0 as blocked',
+      [pid],
+    )
+    if (rows[0]?.blocked) return
+    await sleep(2)
+  }
+}
+
+/** The SQLSTATE that the work fails with, or undefined where it does not fail. */
+export async function sqlstateOf(work: Promise<unknown>): Promise<string | undefined> {
+  try {
+    await work
+    return undefined
+  } catch (error) {
+    return (error as { readonly code?: string }).code
+  }
+}

@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto'
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus } from '../bus.ts'
+
+test('sp_fail_command', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const fail = async (domain: string | null, id: string | null): Promise<boolean> => {
+    const { rows } = await pool.query(
+      `select commandbus.sp_fail_command($1, $2, 'TRANSIENT', 'E1', 'no answer', 1, 3, 42) as failed`,
+      [domain, id],
+    )
+    return rows[0].failed
+  }
+
+  t.test('stores the error, leaves the status, and audits the attempt', async (t) => {
+    const bus = createBus(pool)
+    const id = await bus.command()
+    await bus.receive(id)
+
+    t.equal(await fail(bus.domain, id), true)
+
+    const { rows } = await pool.query('select * from commandbus.command where command_id = $1', [
+      id,
+    ])
+    t.match(rows, [
+      {
+        status: 'IN_PROGRESS',
+        attempts: 1,
+        last_error_type: 'TRANSIENT',
+        last_error_code: 'E1',
+        last_error_msg: 'no answer',
+      },
+    ])
+    t.strictSame(await bus.details(id, 'FAILED'), {
+      msg_id: 42,
+      attempt: 1,
+      max_attempts: 3,
+      error_type: 'TRANSIENT',
+      error_code: 'E1',
+      error_msg: 'no answer',
+    })
+  })
+
+  t.test('is false and writes nothing where the command has ended or is unknown', async (t) => {
+    const bus = createBus(pool)
+    for (const status of ['COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE']) {
+      const id = await bus.command({ status })
+      t.equal(await fail(bus.domain, id), false)
+      t.strictSame(await bus.events(id), [])
+    }
+
+    t.equal(await fail(bus.domain, randomUUID()), false)
+    t.equal(await fail(null, null), false)
+  })
+})

@@ -1,0 +1,54 @@
+import { randomUUID } from 'node:crypto'
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus, untilBlocked, withTransaction } from '../bus.ts'
+
+test('sp_start_batch', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  t.test('is true exactly once', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+
+    t.equal(await bus.startBatch(batchId), true)
+    t.equal(await bus.startBatch(batchId), false)
+
+    const { rows } = await pool.query('select * from commandbus.batch where batch_id = $1', [
+      batchId,
+    ])
+    t.equal(rows[0].status, 'IN_PROGRESS')
+    t.type(rows[0].started_at, Date)
+    t.strictSame(await bus.events(batchId), ['BATCH_STARTED'])
+    t.strictSame(await bus.details(batchId, 'BATCH_STARTED'), { batch_id: batchId })
+  })
+
+  t.test('is false for a null, unknown or completed batch', async (t) => {
+    const bus = createBus(pool)
+    const completed = await bus.batch({ total: 0, status: 'COMPLETED' })
+
+    const { rows } = await pool.query(
+      `select commandbus.sp_start_batch(null, null) as of_null,
+              commandbus.sp_start_batch($1, $2) as of_unknown,
+              commandbus.sp_start_batch($1, $3) as of_completed`,
+      [bus.domain, randomUUID(), completed],
+    )
+
+    t.strictSame(rows, [{ of_null: false, of_unknown: false, of_completed: false }])
+    t.strictSame(await bus.events(completed), [])
+  })
+
+  t.test('waits for another starter, is false when that one committed', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+
+    await withTransaction(pool, async (first) => {
+      await withTransaction(pool, async (second) => {
+        await bus.on(first).startBatch(batchId)
+        const started = bus.on(second).startBatch(batchId)
+        await untilBlocked(pool, second)
+        await first.query('commit')
+        t.equal(await started, false)
+      })
+    })
+  })
+})

@@ -1,0 +1,51 @@
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus, sqlstateOf, withTransaction } from '../bus.ts'
+
+test('sp_tsq_retry', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  t.test('counts the command that the operator has set to PENDING', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+    const id = await bus.command({ batchId })
+    await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+
+    await bus.set(id, 'PENDING')
+
+    t.equal(await bus.settle(batchId, 'retry'), false)
+    t.equal(await bus.settle(batchId, 'retry'), false)
+    t.strictSame(await bus.counts(batchId), {
+      status: 'IN_PROGRESS',
+      completed: 0,
+      canceled: 0,
+      troubled: 0,
+    })
+  })
+
+  t.test('is false for a null batch and one with nothing to count', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+    await bus.command({ batchId })
+
+    t.equal(await bus.settle(null, 'retry'), false)
+    t.equal(await bus.settle(batchId, 'retry'), false)
+    t.match(await bus.counts(batchId), { status: 'PENDING' })
+  })
+
+  t.test('refuses the operator who comes after the command has ended', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 2 })
+    const id = await bus.command({ batchId })
+    await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+    await bus.finish(id, 'COMPLETED')
+    const before = await bus.counts(batchId)
+
+    await withTransaction(pool, async (late) => {
+      t.equal(await sqlstateOf(bus.on(late).set(id, 'PENDING')), '55000')
+    })
+
+    t.equal(await bus.settle(batchId, 'retry'), false)
+    t.strictSame(await bus.counts(batchId), before)
+  })
+})

@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus, sqlstateOf } from '../bus.ts'
+
+test('sp_update_batch_counters', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  t.test('moves the counters as each kind says', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 9 })
+
+    for (const [type, counts] of [
+      ['complete', { completed: 1, canceled: 0, troubled: 0 }],
+      ['tsq_move', { completed: 1, canceled: 0, troubled: 1 }],
+      ['tsq_retry', { completed: 1, canceled: 0, troubled: 0 }],
+      ['tsq_move', { completed: 1, canceled: 0, troubled: 1 }],
+      ['tsq_complete', { completed: 2, canceled: 0, troubled: 0 }],
+      ['tsq_move', { completed: 2, canceled: 0, troubled: 1 }],
+      ['tsq_cancel', { completed: 2, canceled: 1, troubled: 0 }],
+    ] as const) {
+      t.equal(await bus.updateCounters(batchId, type), false)
+      t.match(await bus.counts(batchId), counts)
+    }
+  })
+
+  t.test('is true for the call that completes the batch', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 2 })
+
+    t.equal(await bus.updateCounters(batchId, 'complete'), false)
+    t.equal(await bus.updateCounters(batchId, 'complete'), true)
+    t.equal(await bus.updateCounters(batchId, 'complete'), false)
+
+    t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: 2 })
+  })
+
+  for (const [size, total] of [
+    ['small', 2],
+    ['large', 1001],
+  ] as const) {
+    t.test(`keeps the counters of a ${size} batch within their bounds`, async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total })
+      await bus.commands(total, { batchId })
+      await bus.startBatch(batchId)
+
+      for (const type of ['tsq_complete', 'tsq_cancel', 'tsq_retry']) {
+        t.equal(await bus.updateCounters(batchId, type), false)
+      }
+      t.match(await bus.exactCounts(batchId), { completed: 0, canceled: 0, troubled: 0 })
+
+      await bus.updateCounters(batchId, 'tsq_move')
+      await bus.updateCounters(batchId, 'tsq_retry')
+      await pool.query(
+        `select commandbus.sp_update_batch_counters($1, $2, 'tsq_move') from generate_series(1, $3::int)`,
+        [bus.domain, batchId, total + 1],
+      )
+      t.equal(await bus.updateCounters(batchId, 'complete'), false)
+      t.match(await bus.exactCounts(batchId), { completed: 0, canceled: 0, troubled: total })
+    })
+  }
+
+  t.test('a large batch completes when as many as announced are counted', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1001 })
+    const ids = await bus.commands(1001, { batchId })
+    await bus.finish(ids[0] as string, 'COMPLETED')
+
+    const { rows } = await pool.query(
+      `select n::int
+         from generate_series(1, 1002) as n
+        where commandbus.sp_update_batch_counters($1, $2, 'complete')`,
+      [bus.domain, batchId],
+    )
+
+    t.strictSame(rows, [{ n: 1000 }])
+    t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: 1001 })
+  })
+
+  t.test('refuses another kind, and is false for a null or unknown batch', async (t) => {
+    const bus = createBus(pool)
+
+    t.equal(await sqlstateOf(bus.updateCounters(null, 'done')), '22023')
+    t.equal(await bus.updateCounters(null, 'complete'), false)
+    t.equal(await bus.updateCounters(randomUUID(), 'complete'), false)
+    const { rows } = await pool.query(
+      `select commandbus.sp_update_batch_counters(null, null, 'complete') as completed`,
+    )
+    t.strictSame(rows, [{ completed: false }])
+  })
+
+  t.test('refuses a null kind', async (t) => {
+    const call = pool.query('select commandbus.sp_update_batch_counters(null, null, null)')
+
+    t.equal(await sqlstateOf(call), '22023')
+  })
+})
