@@ -1,0 +1,53 @@
+import type { Pool } from 'pg'
+
+/** What schemas hold, as text that two databases can be compared by; without the rows. */
+export async function describeSchemas(pool: Pool, schemas: readonly string[]): Promise<string[]> {
+  const { rows } = await pool.query<{ line: string }>(
+    `with relation as (
+       select c.oid::regclass::text as name, c.*
+         from pg_class c
+        where c.relnamespace = any (select to_regnamespace(s) from unnest($1::text[]) as s)
+     )
+     select format('%s %s %s %s', relkind, name, relpersistence, reloptions) as line
+       from relation
+      union all
+     select format('column %s.%s %s %s %s', relation.name, attname, format_type(atttypid, atttypmod),
+              case when attnotnull then 'not null' end, pg_get_expr(adbin, adrelid))
+       from relation
+       join pg_attribute on attrelid = relation.oid and attnum > 0 and not attisdropped
+       left join pg_attrdef on adrelid = attrelid and adnum = attnum
+      where relation.relkind in ('r', 'v')
+      union all
+     select format('%s %s %s %s', relation.name, conname, pg_get_constraintdef(pg_constraint.oid), convalidated)
+       from relation join pg_constraint on conrelid = relation.oid
+      union all
+     select pg_get_indexdef(indexrelid) from relation join pg_index on indrelid = relation.oid
+      union all
+     select pg_get_triggerdef(pg_trigger.oid)
+       from relation join pg_trigger on tgrelid = relation.oid and not tgisinternal
+      union all
+     select format('comment %s %s %s', relation.name, objsubid, description)
+       from relation
+       join pg_description on objoid = relation.oid and classoid = 'pg_class'::regclass and objsubid = 0
+      union all
+     select format('function %s %s', pg_proc.oid::regprocedure, md5(prosrc))
+       from pg_proc
+      where pronamespace = any (select to_regnamespace(s) from unnest($1::text[]) as s)
+      order by 1`,
+    [schemas],
+  )
+  return rows.map((row) => row.line)
+}
+
+/** The rows of a table, each as JSON without what `leaveOut` names, in a fixed order. */
+export async function loadRows(
+  pool: Pool,
+  table: string,
+  leaveOut: readonly string[] = [],
+): Promise<string[]> {
+  const { rows } = await pool.query<{ row: string }>(
+    `select (to_jsonb(t) - $1::text[])::text as row from ${table} as t order by 1`,
+    [leaveOut],
+  )
+  return rows.map(({ row }) => row)
+}
