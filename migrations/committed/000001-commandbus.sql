@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1bccae57ab49779821579f84b76898f5e2c7063c
+--! Hash: sha1:d52298009f67b937242919c0c9b0f50c92f7bfa6
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -248,11 +248,24 @@ $$;
 -- its definition, whatever it is called; anything else just loses its "command_bus_".
 do $$
 declare
-  v_part record;
+  v_index text;
+  v_part  record;
 begin
   if to_regclass('commandbus.command') is null then
     return;
   end if;
+
+  -- What was a unique index is a constraint now.
+  select quote_ident(relname)
+    into v_index
+    from pg_index
+    join pg_class on pg_class.oid = indexrelid
+   where indrelid = to_regclass('commandbus.command')
+     and indisunique
+     and pg_get_indexdef(indexrelid) like '% USING btree (domain, command_id)';
+
+  execute format('alter table commandbus.command add constraint command_domain_command_id_key unique %s',
+    coalesce('using index ' || v_index, '(domain, command_id)'));
 
   for v_part in
     select format('alter table %s rename constraint %I to', conrelid::regclass, conname) as statement,
@@ -267,7 +280,6 @@ begin
       left join (values
         ('commandbus.batch USING btree (domain, status)',            'batch_domain_status_idx'),
         ('commandbus.batch USING btree (domain, created_at DESC)',   'batch_domain_created_at_idx'),
-        ('commandbus.command USING btree (domain, command_id)',      'command_domain_command_id_key'),
         ('commandbus.command USING btree (status, command_type)',    'command_status_command_type_idx'),
         ('commandbus.command USING btree (status, created_at DESC)', 'command_status_created_at_idx'),
         ('commandbus.command USING btree (updated_at)',              'command_updated_at_idx'),
@@ -288,9 +300,6 @@ begin
     continue when to_regclass(format('commandbus.%I', v_part.name)) is not null;
     execute format('%s %I', v_part.statement, v_part.name);
   end loop;
-
-  alter table commandbus.command
-    add constraint command_domain_command_id_key unique using index command_domain_command_id_key;
 end;
 $$;
 --! EndIncluded commandbus/adoption/rename_parts.sql

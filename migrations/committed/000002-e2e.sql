@@ -1,5 +1,5 @@
---! Previous: sha1:1bccae57ab49779821579f84b76898f5e2c7063c
---! Hash: sha1:c69848b64f04352b48228d8cfad20e2a7a785cfa
+--! Previous: sha1:d52298009f67b937242919c0c9b0f50c92f7bfa6
+--! Hash: sha1:d1d82646a942d13e098ff3c2d2946e3ddb503079
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.

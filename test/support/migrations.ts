@@ -5,6 +5,13 @@ import { projectDir } from './server.ts'
 
 const folder = join(projectDir, 'migrations', 'committed')
 
+/** The texts of the committed migrations, in their order. */
+export function loadMigrations(e2e: 'on' | 'off' = 'on'): string[] {
+  return readdirSync(folder)
+    .sort()
+    .map((file) => readFileSync(join(folder, file), 'utf8').replaceAll(':E2E_SCHEMA', e2e))
+}
+
 interface RunOptions {
   readonly e2e?: 'on' | 'off'
   /** Who migrates; the superuser of the connection where nobody is named. */
@@ -29,8 +36,7 @@ export async function runMigrations(
   await client.connect()
   try {
     if (role !== undefined) await client.query(`set role ${role}`)
-    for (const file of readdirSync(folder).sort()) {
-      const sql = readFileSync(join(folder, file), 'utf8').replaceAll(':E2E_SCHEMA', e2e)
+    for (const sql of loadMigrations(e2e)) {
       await client.query(`begin; ${sql}; ${andThen}; commit`)
     }
   } finally {
