@@ -1,0 +1,116 @@
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus, untilBlocked, withTransaction } from '../bus.ts'
+
+const total = 2000
+
+test('count_in_rows', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  /** A started batch of 2,000, its commands ordered by the counter that counts them. */
+  async function largeBatch() {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total })
+    await bus.commands(total, { batchId })
+    await bus.startBatch(batchId)
+    const { rows } = await pool.query<{ command_id: string; counter_no: number }>(
+      `select command_id, commandbus.counter_no(command_id)
+         from commandbus.command where batch_id = $1 order by counter_no`,
+      [batchId],
+    )
+    const idsOf = (counterNo: number): string[] =>
+      rows.filter((row) => row.counter_no === counterNo).map((row) => row.command_id)
+    return { bus, batchId, ids: rows.map((row) => row.command_id), idsOf }
+  }
+
+  async function finishAll(domain: string, ids: readonly string[]): Promise<number[]> {
+    const { rows } = await pool.query<{ n: number }>(
+      `select n::int
+         from unnest($2::uuid[]) with ordinality as given (id, n)
+        where commandbus.sp_finish_command($1, id, 'COMPLETED', 'COMPLETED')`,
+      [domain, ids],
+    )
+    return rows.map((row) => row.n)
+  }
+
+  t.test('the row lags by no more than 5 %, the exact figures can be had', async (t) => {
+    const { bus, batchId, idsOf } = await largeBatch()
+    // As far as a counter goes without a report: one below floor(2000 / 320).
+    const some = Array.from({ length: 16 }, (_, n) => idsOf(n).slice(0, 5)).flat()
+
+    await finishAll(bus.domain, some)
+
+    t.match(await bus.counts(batchId), { completed: 0 })
+    t.match(await bus.exactCounts(batchId), { completed: 80 })
+    t.ok(80 <= total * 0.05)
+
+    await finishAll(bus.domain, [idsOf(3)[5] as string])
+    t.match(await bus.counts(batchId), { completed: 6 })
+    t.match(await bus.exactCounts(batchId), { completed: 81 })
+  })
+
+  t.test('the last finish completes the batch, and the row is exact', async (t) => {
+    const { bus, batchId, ids } = await largeBatch()
+
+    t.strictSame(await finishAll(bus.domain, ids), [total])
+
+    t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: total })
+    t.strictSame(await bus.events(batchId), ['BATCH_STARTED', 'BATCH_COMPLETED'])
+  })
+
+  t.test('troubleshooting, retry and cancel are exact in the row at once', async (t) => {
+    const { bus, batchId, ids } = await largeBatch()
+    const [one, two, three] = ids as [string, string, string]
+
+    await bus.finish(one, 'IN_TROUBLESHOOTING_QUEUE')
+    await bus.finish(two, 'IN_TROUBLESHOOTING_QUEUE')
+    await bus.finish(three, 'CANCELED')
+    t.match(await bus.counts(batchId), { completed: 0, canceled: 1, troubled: 2 })
+
+    await bus.set(one, 'PENDING')
+    await bus.settle(batchId, 'retry')
+    t.match(await bus.counts(batchId), { completed: 0, canceled: 1, troubled: 1 })
+
+    await bus.set(two, 'COMPLETED')
+    await bus.settle(batchId, 'complete')
+    t.match(await bus.counts(batchId), { completed: 1, canceled: 1, troubled: 0 })
+
+    t.strictSame(await finishAll(bus.domain, ids), [total])
+    t.match(await bus.counts(batchId), {
+      status: 'COMPLETED_WITH_FAILURES',
+      completed: total - 1,
+      canceled: 1,
+    })
+  })
+
+  t.test('commands beyond the total take the places of others, of any counter', async (t) => {
+    const { bus, batchId, ids } = await largeBatch()
+    const extra = await bus.commands(40, { batchId })
+    const order = [...extra, ...ids]
+
+    t.strictSame(await finishAll(bus.domain, order), [total])
+
+    t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: total })
+  })
+
+  t.test('finishes of different counters do not wait for each other', async (t) => {
+    const { bus, batchId, idsOf } = await largeBatch()
+    const [one, same] = idsOf(1) as [string, string]
+    const [other] = idsOf(2) as [string]
+
+    await withTransaction(pool, async (open) => {
+      await bus.on(open).finish(one, 'COMPLETED')
+      t.equal(await bus.finish(other, 'COMPLETED'), false)
+
+      await withTransaction(pool, async (waiting) => {
+        const finished = bus.on(waiting).finish(same, 'COMPLETED')
+        await untilBlocked(pool, waiting)
+        await open.query('commit')
+        await finished
+        await waiting.query('commit')
+      })
+    })
+
+    t.match(await bus.exactCounts(batchId), { completed: 3 })
+  })
+})

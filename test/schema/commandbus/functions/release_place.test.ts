@@ -1,0 +1,75 @@
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus } from '../bus.ts'
+
+test('release_place', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  /** A batch with two counter rows: what each has to count, has counted, has not reported. */
+  async function batchWith(counters: readonly (readonly [number, number, number])[]) {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 10 })
+    for (const [n, row] of counters.entries()) {
+      await pool.query('insert into commandbus.batch_counter values ($1, $2, $3, $4, $5, $6)', [
+        ...[bus.domain, batchId, n],
+        ...row,
+      ])
+    }
+    const release = async (counterNo: number): Promise<number | null> => {
+      const { rows } = await pool.query(
+        'select commandbus.release_place($1, $2, $3::smallint) as reported',
+        [bus.domain, batchId, counterNo],
+      )
+      return rows[0].reported
+    }
+    const rows = async (): Promise<number[][]> => {
+      const result = await pool.query({
+        text: `select quota, completed, unreported from commandbus.batch_counter
+                where batch_id = $1 order by counter_no`,
+        values: [batchId],
+        rowMode: 'array',
+      })
+      return result.rows
+    }
+    return { release, rows }
+  }
+
+  t.test('takes the place from the counter asked for, and has it report', async (t) => {
+    const { release, rows } = await batchWith([
+      [5, 2, 1],
+      [5, 3, 2],
+    ])
+
+    t.equal(await release(1), 2)
+    t.strictSame(await rows(), [
+      [5, 2, 1],
+      [4, 3, 0],
+    ])
+  })
+
+  t.test('takes it from another where that one is full', async (t) => {
+    const { release, rows } = await batchWith([
+      [5, 2, 1],
+      [5, 5, 0],
+    ])
+
+    t.equal(await release(1), 1)
+    t.strictSame(await rows(), [
+      [4, 2, 0],
+      [5, 5, 0],
+    ])
+  })
+
+  t.test('is null where every counter is full', async (t) => {
+    const { release, rows } = await batchWith([
+      [5, 5, 0],
+      [0, 0, 0],
+    ])
+
+    t.equal(await release(0), null)
+    t.strictSame(await rows(), [
+      [5, 5, 0],
+      [0, 0, 0],
+    ])
+  })
+})

@@ -1,0 +1,81 @@
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus, untilBlocked, withTransaction } from '../bus.ts'
+
+test('start_batch', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const quotasOf = async (batchId: string): Promise<number[]> => {
+    const { rows } = await pool.query<{ quota: number }>(
+      'select quota from commandbus.batch_counter where batch_id = $1 order by counter_no',
+      [batchId],
+    )
+    return rows.map((row) => row.quota)
+  }
+  const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
+
+  t.test('sets up 16 counters for a large batch whose commands are all there', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1001 })
+    await bus.commands(1001, { batchId })
+
+    await bus.startBatch(batchId)
+
+    const quotas = await quotasOf(batchId)
+    t.equal(quotas.length, 16)
+    t.equal(sum(quotas), 1001)
+  })
+
+  for (const [what, total, commands] of [
+    ['a batch of 1,000', 1000, 1000],
+    ['a batch that lacks a command', 1001, 1000],
+    ['a batch with a command too many', 1001, 1002],
+  ] as const) {
+    t.test(`counts ${what} in its own row`, async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total })
+      const [first] = await bus.commands(commands, { batchId })
+
+      await bus.finish(first as string, 'COMPLETED')
+
+      t.strictSame(await quotasOf(batchId), [])
+      t.match(await bus.counts(batchId), { status: 'IN_PROGRESS', completed: 1 })
+    })
+  }
+
+  t.test('leaves out of the counters what the batch holds already', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1001 })
+    await bus.commands(1000, { batchId })
+    await pool.query(
+      `insert into commandbus.command
+         (domain, queue_name, command_id, command_type, status, max_attempts, batch_id, counted_as)
+       values ($1, 'q', gen_random_uuid(), 'Pay', 'COMPLETED', 3, $2, 'COMPLETED')`,
+      [bus.domain, batchId],
+    )
+    await pool.query('update commandbus.batch set completed_count = 1 where batch_id = $1', [
+      batchId,
+    ])
+
+    await bus.startBatch(batchId)
+
+    t.equal(sum(await quotasOf(batchId)), 1000)
+  })
+
+  t.test('gives back the lock of a batch that somebody else has started', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+
+    await withTransaction(pool, async (first) => {
+      await withTransaction(pool, async (second) => {
+        await bus.on(first).startBatch(batchId)
+        const started = bus.on(second).startBatch(batchId)
+        await untilBlocked(pool, second)
+        await first.query('commit')
+        t.equal(await started, false)
+
+        const lock = 'select from commandbus.batch where batch_id = $1 for update nowait'
+        t.equal((await pool.query(lock, [batchId])).rowCount, 1)
+      })
+    })
+  })
+})

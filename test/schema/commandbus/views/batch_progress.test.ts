@@ -1,0 +1,26 @@
+import { test } from 'tap'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createBus } from '../bus.ts'
+
+test('batch_progress', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  t.test('adds what the counter rows have not reported', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 3200 })
+    const [one, two] = (await bus.commands(3200, { batchId })) as [string, string]
+
+    await bus.finish(one, 'COMPLETED')
+    await bus.finish(two, 'CANCELED')
+
+    t.match(await bus.exactCounts(batchId), { status: 'IN_PROGRESS', completed: 1, canceled: 1 })
+  })
+
+  t.test('shows a batch without counter rows as it is', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 2 })
+    await bus.finish(await bus.command({ batchId }), 'COMPLETED')
+
+    t.strictSame(await bus.exactCounts(batchId), await bus.counts(batchId))
+  })
+})
