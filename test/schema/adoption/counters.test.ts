@@ -242,5 +242,5 @@ async function load(pool: Pool, n: number): Promise<Batch> {
     values: [legacyId('b', n)],
     rowMode: 'array',
   })
-  return rows[0]
+  return rows[0] as unknown as Batch
 }
