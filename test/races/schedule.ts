@@ -146,26 +146,47 @@ const session: fc.Arbitrary<SessionPlan> = fc.record({
   ),
 })
 
+/** Begins with what is done to batches that nobody has started. */
+const receiver: fc.Arbitrary<SessionPlan> = fc.record({
+  isolation: oneOf<SessionPlan['isolation']>([3, 'read committed'], [1, 'repeatable read']),
+  transactions: list(
+    fc.record({
+      steps: list(receive, 4, 8),
+      end: oneOf<TransactionPlan['end']>([4, 'commit'], [1, 'rollback']),
+      pauseMs: oneOf([2, 0], [1, 1]),
+    }),
+    1,
+    3,
+  ),
+})
+
 function list<T>(of: fc.Arbitrary<T>, minLength: number, maxLength: number): fc.Arbitrary<T[]> {
   return fc.array(of, { minLength, maxLength, size: 'max' })
 }
 
-function scheduleOf(batch: fc.Arbitrary<BatchPlan>, batches: number): fc.Arbitrary<Schedule> {
+interface Scale {
+  readonly batch: fc.Arbitrary<BatchPlan>
+  readonly batches: number
+  readonly session?: fc.Arbitrary<SessionPlan>
+  readonly strict?: fc.Arbitrary<boolean>
+}
+
+function scheduleOf(scale: Scale): fc.Arbitrary<Schedule> {
   return fc
     .record({
-      batches: list(batch, 1, batches),
+      batches: list(scale.batch, 1, scale.batches),
       loose: oneOf([3, 1], [1, 4]),
-      sessions: list(session, 2, 10),
+      sessions: list(scale.session ?? session, 2, 10),
       sweep: fc.record({ seed: fc.nat(), sessions: fc.integer({ min: 2, max: 10 }) }),
-      strict: oneOf([3, false], [1, true]),
+      strict: scale.strict ?? oneOf([3, false], [1, true]),
     })
     .map((schedule) => mapSteps(schedule, (steps) => fitSteps(schedule, steps)))
     .map((schedule) => (schedule.strict ? mapSteps(schedule, keepOrder(schedule)) : schedule))
 }
 
 /** Batches of 1 to 50 commands (now and then of none), a few at a time. */
-export const smallSchedule = scheduleOf(
-  fc.record({
+export const smallSchedule = scheduleOf({
+  batch: fc.record({
     first: fc.oneof(
       { weight: 3, arbitrary: fc.integer({ min: 0, max: 5 }) },
       { weight: 2, arbitrary: fc.integer({ min: 6, max: 50 }) },
@@ -174,19 +195,32 @@ export const smallSchedule = scheduleOf(
     totalOff: oneOf([12, 0], [1, 1], [1, 20], [1, -1], [1, -3]),
     byHand: oneOf([9, false], [1, true]),
   }),
-  4,
-)
+  batches: 4,
+})
 
 /** Batches of 1,000 commands, the last size whose row is exact, and of 1,500, whose row may lag. */
-export const largeSchedule = scheduleOf(
-  fc.record({
+export const largeSchedule = scheduleOf({
+  batch: fc.record({
     first: oneOf([1, 1_000], [3, 1_500]),
     late: oneOf([3, 0], [1, 40]),
     totalOff: oneOf([4, 0], [1, 20], [1, -20]),
     byHand: fc.constant(false),
   }),
-  2,
-)
+  batches: 2,
+})
+
+/** Many batches that are started all at once, by receivers that take several of them in turn. */
+export const startSchedule = scheduleOf({
+  batch: fc.record({
+    first: fc.integer({ min: 2, max: 12 }),
+    late: fc.constant(0),
+    totalOff: fc.constant(0),
+    byHand: fc.constant(false),
+  }),
+  batches: 8,
+  session: receiver,
+  strict: fc.constant(true),
+})
 
 /** For each command the number of its batch: one of each batch in turn; null for the loose ones. */
 export function dealCommands(schedule: Schedule): (number | null)[] {

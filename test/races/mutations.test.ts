@@ -1,0 +1,35 @@
+import type pg from 'pg'
+import t from 'tap'
+import { createTestDatabase } from '../support/postgres.ts'
+import { type Mutation, mutations } from './mutations.ts'
+import { runRaces } from './run-races.ts'
+
+// A race can be won by chance; one that is not lost in so many calls is not looked for.
+const calls = 20_000
+
+for (const mutation of mutations) {
+  t.test(`the race test finds it when ${mutation.name}`, async (t) => {
+    const { url, pool } = await createTestDatabase(t, { from: 'migrated' })
+    await mutate(pool, mutation)
+
+    const seed = mutation.isLarge ? 19 : 0
+    const { summary, failed } = await runRaces(url, { seed, calls, repeat: 1, lanes: 1 })
+    t.ok(failed, `found after ${summary.calls} calls: ${failed?.problems[0]}`)
+  })
+}
+
+/** Puts the defect into the functions of this database. */
+async function mutate(pool: pg.Pool, mutation: Mutation): Promise<void> {
+  for (const change of mutation.changes) {
+    const { rows } = await pool.query<{ definition: string }>(
+      `select pg_get_functiondef(oid) as definition
+         from pg_proc
+        where pronamespace = 'commandbus'::regnamespace and proname = $1`,
+      [change.function],
+    )
+    const before = rows[0]?.definition ?? ''
+    const after = before.replace(change.text, change.by)
+    if (after === before) throw new Error(`${change.function} has no ${change.text} any more`)
+    await pool.query(after)
+  }
+}
