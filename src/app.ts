@@ -20,6 +20,8 @@ export interface AppDeps {
   readonly log: FastifyBaseLogger
   readonly readiness: Readiness
   readonly readStatus: () => Promise<Status>
+  /** Takes secrets out of every answer: what a migration or PostgreSQL says may hold one. */
+  readonly mask: (text: string) => string
 }
 
 const METHODS = ['GET', 'HEAD', 'POST'] as const
@@ -28,7 +30,7 @@ const MALFORMED = createProblem(400, 'bad_request', 'this is no HTTP request')
 
 /** Creates the HTTP side of the service: the routes as one list, one answer for every error. */
 export function createApp(deps: AppDeps): FastifyInstance {
-  const { log, readiness, readStatus } = deps
+  const { log, readiness, readStatus, mask } = deps
   const app = fastify({
     loggerInstance: log,
     // Probes ask every second; what matters of them is in the answer.
@@ -46,6 +48,9 @@ export function createApp(deps: AppDeps): FastifyInstance {
     const problem = sendError(error, reply)
     if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed')
   })
+  app.addHook('onSend', async (_request, _reply, payload) =>
+    typeof payload === 'string' ? mask(payload) : payload,
+  )
   app.setNotFoundHandler((request, reply) => answerNotFound(app, request, reply))
 
   app.register(livezRoute)

@@ -20,7 +20,8 @@ let serverVersion: string | undefined
 let ending: Promise<never> | undefined
 
 const config = loadConfigOrExit()
-const log = createLogger(config.logLevel, createMask(config))
+const mask = createMask(config)
+const log = createLogger(config.logLevel, mask)
 process.on('uncaughtException', endAfterError)
 process.on('unhandledRejection', endAfterError)
 onStopSignal((name) => {
@@ -30,6 +31,7 @@ onStopSignal((name) => {
 
 const app = createApp({
   log,
+  mask,
   readiness,
   readStatus: createStatusReader({
     startedAt,

@@ -66,7 +66,9 @@ export class SettingsReader {
       return readFileSync(path, 'utf8').replace(/\r?\n$/, '') || undefined
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? 'unreadable'
-      this.refuse(fileName, `${quote(path)} (${reason})`, 'the path of a file that can be read')
+      // Somebody may have put the secret itself here: only what looks like a path is repeated.
+      const given = /^\.{0,2}\//.test(path) ? quote(path) : 'a name'
+      this.refuse(fileName, `${given} (${reason})`, 'the path of a file that can be read')
       return undefined
     }
   }
@@ -104,7 +106,7 @@ export function wrongSettings(problems: readonly SettingProblem[]): ServiceError
 }
 
 function quote(value: string): string {
-  return JSON.stringify(value.length > 100 ? `${value.slice(0, 100)}…` : value)
+  return JSON.stringify(value.length > 300 ? `${value.slice(0, 300)}…` : value)
 }
 
 /** Says what is wrong with a connection string without repeating any part of it. */

@@ -1,8 +1,10 @@
 import { EXIT, ServiceError } from '../errors.ts'
 import type { CommittedMigration } from './committed.ts'
+import { findStatement } from './statements.ts'
 import type { ToolError } from './tool.ts'
 
 const INSUFFICIENT_PRIVILEGE = '42501'
+const LONGEST_LINE = 200
 
 /** Where a failed migration is to be looked at. */
 interface Place {
@@ -59,42 +61,64 @@ function describeState(migration: CommittedMigration | undefined, privilege: boo
 }
 
 function findPlace(
-  migration: CommittedMigration,
-  { position }: ToolError,
+  { body, bodyLine }: CommittedMigration,
+  error: ToolError,
   placeholders: Readonly<Record<string, string>>,
 ): Place | undefined {
-  if (position === undefined) return undefined
-  const offset = findOriginalOffset(migration.body, Number(position) - 1, placeholders)
-  const before = migration.body.slice(0, offset)
+  const parts = splitAtPlaceholders(body, placeholders)
+  const characters = findPosition(parts.map(({ sent }) => sent).join(''), error)
+  if (characters === undefined) return undefined
+  const offset = findOriginalOffset(parts, characters)
+  const before = body.slice(0, offset)
   const start = before.lastIndexOf('\n') + 1
-  const end = migration.body.indexOf('\n', offset)
+  const end = body.indexOf('\n', offset)
   return {
-    line: migration.bodyLine + before.split('\n').length - 1,
-    text: migration.body.slice(start, end === -1 ? undefined : end).trim(),
+    line: bodyLine + before.split('\n').length - 1,
+    text: body
+      .slice(start, end === -1 ? undefined : end)
+      .trim()
+      .slice(0, LONGEST_LINE),
   }
 }
 
 /**
- * Where in the body a character of the text stands that the tool made of it: placeholders have
- * moved what follows them. PostgreSQL counts characters, JavaScript UTF-16 units.
+ * How many characters of the text that was sent stand before the fault: as PostgreSQL says, or else
+ * before the statement that failed, which is the first that was not completed.
  */
-function findOriginalOffset(
-  body: string,
-  characters: number,
-  placeholders: Readonly<Record<string, string>>,
-): number {
-  const names = Object.keys(placeholders).map((name) => name.replace(/[^\w:]/g, '\\$&'))
-  const parts = names.length === 0 ? [body] : body.split(new RegExp(`((?:${names.join('|')})\\b)`))
+function findPosition(
+  sent: string,
+  { code, position, completedStatements }: ToolError,
+): number | undefined {
+  if (position !== undefined) return Number(position) - 1
+  // Without a SQLSTATE it is not PostgreSQL that speaks, and nothing is known of statements.
+  if (code === undefined || completedStatements === undefined) return undefined
+  const start = findStatement(sent, completedStatements)
+  return start === undefined ? undefined : [...sent.slice(0, start)].length
+}
+
+interface Part {
+  readonly original: string
+  readonly sent: string
+}
+
+/** As the tool replaces them: a name counts up to the end of its word. */
+function splitAtPlaceholders(body: string, placeholders: Readonly<Record<string, string>>): Part[] {
+  const names = Object.keys(placeholders).join('|')
+  const originals = names === '' ? [body] : body.split(new RegExp(`((?:${names})\\b)`))
+  return originals.map((original) => ({ original, sent: placeholders[original] ?? original }))
+}
+
+/** PostgreSQL counts characters, JavaScript UTF-16 units; placeholders have moved what follows. */
+function findOriginalOffset(parts: readonly Part[], characters: number): number {
   let left = characters
   let offset = 0
-  for (const part of parts) {
-    const value = placeholders[part]
-    const length = [...(value ?? part)].length
+  for (const { original, sent } of parts) {
+    const length = [...sent].length
     if (left < length) {
-      return value === undefined ? offset + [...part].slice(0, left).join('').length : offset
+      return original === sent ? offset + [...sent].slice(0, left).join('').length : offset
     }
     left -= length
-    offset += part.length
+    offset += original.length
   }
-  return Math.max(0, body.length - 1)
+  return Math.max(0, offset - 1)
 }

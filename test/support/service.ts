@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { projectDir } from './server.ts'
+
+/** What these helpers need of a tap test. */
+interface Teardown {
+  teardown(work: () => void): unknown
+}
+
+export interface LogLine {
+  readonly level: string
+  readonly msg: string
+  readonly [key: string]: unknown
+}
+
+export interface Answer {
+  readonly status: number
+  // biome-ignore lint/suspicious/noExplicitAny: answers of every shape, looked at by the tests.
+  readonly body: any
+}
+
+/** A service that runs as a process of its own, as in production. */
+export interface Service {
+  readonly child: ChildProcess
+  /** Everything that it has written, to both outputs. */
+  output(): string
+  log(): LogLine[]
+  get(path: string): Promise<Answer>
+  waitForLog(msg: string): Promise<LogLine>
+  waitForReady(): Promise<void>
+  waitForReason(reason: string): Promise<Answer>
+  /** Sends the signal and waits for the end. */
+  stop(signal?: NodeJS.Signals): Promise<Ending>
+  /** How it ended. */
+  readonly ended: Promise<Ending>
+}
+
+export interface Ending {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+const DEADLINE_MS = 30_000
+
+/** Starts the built service with these settings and nothing else of the environment. */
+export function startService(
+  t: Teardown,
+  env: Record<string, string>,
+  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/server.js'],
+): Service {
+  const child = spawn(command, args, {
+    cwd: projectDir,
+    env: { PATH: process.env.PATH, PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own, to be signalled as a terminal does it.
+    detached: true,
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const ended = new Promise<Ending>((resolve) =>
+    child.once('close', (code, signal) => resolve({ code, signal })),
+  )
+  t.teardown(() => killGroup(child))
+
+  const log = () => parseLog(output)
+  const waitFor = async <T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<T>> => {
+    const deadline = Date.now() + DEADLINE_MS
+    while (Date.now() < deadline) {
+      const found = await look()
+      if (found) return found as NonNullable<T>
+      if (child.exitCode !== null) break
+      await sleep(20)
+    }
+    throw new Error(`no ${what}; exit code ${child.exitCode}; output: ${output}`)
+  }
+  const waitForLog = (msg: string) =>
+    waitFor(`log line "${msg}"`, () => log().find((line) => line.msg.startsWith(msg)))
+  const get = async (path: string): Promise<Answer> => {
+    const { msg } = await waitForLog('listening at')
+    const response = await fetch(`${msg.slice('listening at '.length)}${path}`)
+    return { status: response.status, body: await response.json() }
+  }
+  return {
+    child,
+    output: () => output,
+    log,
+    get,
+    waitForLog,
+    async waitForReady() {
+      await waitFor('readiness', async () => (await get('/readyz')).status === 200)
+    },
+    waitForReason: (reason) =>
+      waitFor(`reason ${reason}`, async () => {
+        const answer = await get('/readyz')
+        return answer.body.reason === reason && answer
+      }) as Promise<Answer>,
+    stop(signal = 'SIGTERM') {
+      child.kill(signal)
+      return ended
+    },
+    ended,
+  }
+}
+
+function parseLog(output: string): LogLine[] {
+  const lines = output.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
+  return lines.map((line) => JSON.parse(line) as LogLine)
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // ESRCH: nothing of it is left.
+  }
+}
