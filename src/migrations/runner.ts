@@ -49,6 +49,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     execArgv: [],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
+  options.log.debug({ pid: child.pid }, 'migration tool started')
   try {
     child.send({
       ...options.settings,

@@ -7,6 +7,8 @@ export interface Proxy {
   /** Breaks every connection and refuses new ones. */
   cut(): void
   restore(): void
+  /** Keeps every connection open, and passes nothing on. */
+  pause(): void
 }
 
 interface Teardown {
@@ -50,6 +52,9 @@ export async function openProxy(t: Teardown, url: string): Promise<Proxy> {
     cut,
     restore() {
       isCut = false
+    },
+    pause() {
+      for (const socket of sockets) socket.unpipe().pause()
     },
   }
 }

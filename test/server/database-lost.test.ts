@@ -1,0 +1,67 @@
+import { test } from 'tap'
+import { createMigrationsFolder } from '../support/migrations.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+import { openProxy } from '../support/proxy.ts'
+import { startService } from '../support/service.ts'
+
+const BODIES = ['create schema one;', 'create table one.t ();']
+
+for (const how of ['cut', 'pause'] as const) {
+  test(`a database that is lost (${how}) shows, and heals by itself`, async (t) => {
+    const { url } = await createTestDatabase(t, { from: 'empty' })
+    const proxy = await openProxy(t, url)
+    const service = startService(t, {
+      DATABASE_URL: proxy.url,
+      MIGRATIONS_DIR: createMigrationsFolder(t, BODIES),
+    })
+    await service.waitForReady()
+    await service.get('/status')
+
+    proxy[how]()
+    const lostAt = performance.now()
+    t.match(await service.waitForReason('database_unavailable'), { status: 503 })
+    t.ok(performance.now() - lostAt < 3000, 'within two seconds, and one for a busy machine')
+    t.equal((await service.get('/livez')).status, 200)
+    t.match(await service.get('/status'), {
+      status: 200,
+      body: { state: 'database_unavailable', migrations: { applied: [{}, {}] } },
+    })
+
+    proxy.restore()
+    await service.waitForReady()
+    t.match(await service.stop(), { code: 0 })
+  })
+}
+
+test('a session of the service that is ended from outside is opened again', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const service = startService(t, {
+    DATABASE_URL: url,
+    MIGRATIONS_DIR: createMigrationsFolder(t, BODIES),
+  })
+  await service.waitForReady()
+  await service.get('/status')
+
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name like 'commandbus-db%'`,
+  )
+  await service.waitForReady()
+
+  t.match((await service.get('/status')).body, { migrations: { applied: [{}, {}] } })
+  t.match(await service.stop(), { code: 0 })
+})
+
+test('a database that is lost while migrating ends the service with an error', async (t) => {
+  const { url } = await createTestDatabase(t, { from: 'empty' })
+  const proxy = await openProxy(t, url)
+  const service = startService(t, {
+    DATABASE_URL: proxy.url,
+    MIGRATIONS_DIR: createMigrationsFolder(t, [...BODIES, 'select pg_sleep(60);']),
+  })
+  await service.waitForReason('migrating')
+
+  proxy.cut()
+
+  t.match(await service.ended, { code: 4 })
+})
