@@ -2,7 +2,11 @@ import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../src/migrations/committed.ts'
-import { createFolder, createMigrationsFolder, writeCommitted } from '../support/migrations-folder.ts'
+import {
+  createFolder,
+  createMigrationsFolder,
+  writeCommitted,
+} from '../support/migrations-folder.ts'
 
 const BODIES = ['create schema one;', 'create table one.t ();', 'create table one.u ();']
 

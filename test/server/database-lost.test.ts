@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { createMigrationsFolder } from '../support/migrations.ts'
+import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { openProxy } from '../support/proxy.ts'
 import { startService } from '../support/service.ts'

@@ -2,7 +2,11 @@ import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
-import { createFolder, createMigrationsFolder, writeCommitted } from '../support/migrations-folder.ts'
+import {
+  createFolder,
+  createMigrationsFolder,
+  writeCommitted,
+} from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { type LogLine, type Service, startService } from '../support/service.ts'
 
