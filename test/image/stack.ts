@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto'
+import { type Outcome, tryDocker } from './docker.ts'
+
+/** A compose project of its own, on free ports, for one test. */
+export interface Stack {
+  readonly name: string
+  /** `docker compose …`, to its end. */
+  run(...args: string[]): Promise<Outcome>
+  /** The same, which must succeed; returns what it printed. */
+  compose(...args: string[]): Promise<string>
+  /** The service's address on this machine, as it is published now. */
+  address(): Promise<string>
+  /** One value from the stack's database. */
+  query(sql: string): Promise<string>
+}
+
+interface Test {
+  teardown(work: () => Promise<unknown>): unknown
+}
+
+export interface StackOptions {
+  readonly directory: string
+  readonly file?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
+/** Everything of the project is removed when the test has ended. */
+export function openStack(t: Test, options: StackOptions): Stack {
+  const name = `commandbus-test-${randomBytes(4).toString('hex')}`
+  const env = {
+    COMPOSE_PROJECT_NAME: name,
+    ...{ HTTP_PORT: '0', POSTGRES_PORT: '0', E2E_HTTP_PORT: '0', E2E_POSTGRES_PORT: '0' },
+    ...options.env,
+  }
+  const file = options.file === undefined ? [] : ['--file', options.file]
+  const run = (...args: string[]) =>
+    tryDocker(['compose', '--progress=quiet', ...file, ...args], { cwd: options.directory, env })
+  const compose = async (...args: string[]) => {
+    const { exitCode, output } = await run(...args)
+    if (exitCode !== 0) throw new Error(`docker compose ${args.join(' ')}: ${output}`)
+    return output
+  }
+  t.teardown(() => run('--profile', '*', 'down', '--volumes', '--timeout', '2'))
+
+  return {
+    name,
+    run,
+    compose,
+    address: async () => `http://${await compose('port', 'commandbus-db', '8080')}`,
+    query: (sql) =>
+      compose('exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-Atc', sql, 'commandbus'),
+  }
+}
