@@ -13,6 +13,7 @@ import { createProblem, type Problem, toProblem } from './problem.ts'
 import type { Readiness } from './readiness.ts'
 import { livezRoute } from './routes/livez.ts'
 import { readyzRoute } from './routes/readyz.ts'
+import { type ResetRouteOptions, resetRoute } from './routes/reset.ts'
 import { statusRoute } from './routes/status.ts'
 import type { Status } from './status.ts'
 
@@ -22,6 +23,8 @@ export interface AppDeps {
   readonly readStatus: () => Promise<Status>
   /** Takes secrets out of every answer: what a migration or PostgreSQL says may hold one. */
   readonly mask: (text: string) => string
+  /** Undefined where RESET_ENABLED is not true: there is no such route, then. */
+  readonly reset?: ResetRouteOptions | undefined
 }
 
 const METHODS = ['GET', 'HEAD', 'POST'] as const
@@ -56,6 +59,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
   app.register(livezRoute)
   app.register(readyzRoute, { readiness })
   app.register(statusRoute, { readStatus })
+  if (deps.reset !== undefined) app.register(resetRoute, deps.reset)
   return app
 }
 

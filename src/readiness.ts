@@ -20,16 +20,30 @@ export interface Readiness {
   set(state: ReadinessState): void
   /** Says why the database cannot be reached, or undefined when it can; for the monitor. */
   setDatabaseProblem(problem: string | undefined): void
+  /** Says that a reset broke off and has to be done again, or undefined once it was. */
+  setResetProblem(problem: string | undefined): void
+  /** Without that problem, which a reset is there to mend. */
+  readonly currentForReset: ReadinessState
 }
 
 /** Creates the state of a service that is starting. A lost database shows only over `ready`. */
 export function createReadiness(): Readiness {
   let state: ReadinessState = { ready: false, reason: 'waiting_for_database', detail: 'starting' }
   let problem: string | undefined
+  let resetProblem: string | undefined
+  const currentWith = (detail: string | undefined): ReadinessState =>
+    state.ready && detail !== undefined
+      ? { ready: false, reason: 'database_unavailable', detail }
+      : state
   return {
-    get current(): ReadinessState {
-      if (!state.ready || problem === undefined) return state
-      return { ready: false, reason: 'database_unavailable', detail: problem }
+    get current() {
+      return currentWith(problem ?? resetProblem)
+    },
+    get currentForReset() {
+      return currentWith(problem)
+    },
+    setResetProblem(next) {
+      resetProblem = next
     },
     set(next) {
       if (state.ready || state.reason !== 'stopping') state = next

@@ -1,12 +1,23 @@
 import { createApp } from './app.ts'
 import { type Config, loadConfig } from './config.ts'
+import { openClient } from './database/client.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { monitorDatabase } from './database/monitor.ts'
 import { waitForDatabase } from './database/wait.ts'
 import { EXIT, type ExitCode, ServiceError } from './errors.ts'
 import { createLogger } from './logger.ts'
-import { provision } from './migrations/provision.ts'
+import { findOptionalSchema } from './migrations/optional-schema.ts'
+import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
+import { createResetHooks, createResetOffHooks } from './reset/hooks.ts'
+import {
+  assertReadyForReset,
+  createResetter,
+  describeResets,
+  type Resetter,
+} from './reset/reset.ts'
+import { createResetSessions } from './reset/session.ts'
+import type { ResetRouteOptions } from './routes/reset.ts'
 import { createMask } from './secrets.ts'
 import { onStopSignal } from './signals.ts'
 import { createStatusReader } from './status.ts'
@@ -17,6 +28,7 @@ const { signal } = stopping
 const readiness = createReadiness()
 let database: Database | undefined
 let serverVersion: string | undefined
+let resetter: Resetter | undefined
 let ending: Promise<never> | undefined
 
 const config = loadConfigOrExit()
@@ -39,14 +51,9 @@ const app = createApp({
     readiness,
     database: () => database,
     serverVersion: () => serverVersion,
-    reset: () => ({
-      enabled: config.resetEnabled,
-      allowedHere: false,
-      count: 0,
-      lastAt: null,
-      lastDurationMs: null,
-    }),
+    reset: () => ({ enabled: config.resetEnabled, ...describeResets(resetter) }),
   }),
+  reset: config.resetEnabled ? createResetRouteOptions(config) : undefined,
 })
 const running = run().catch(endAfterError)
 
@@ -55,8 +62,10 @@ async function run(): Promise<void> {
   await listen(config)
   database = await openDatabase(config, { log, signal })
   serverVersion = await reach(database)
+  const hooks = prepareReset(database)
   try {
-    await migrate(database)
+    await migrate(database, hooks)
+    void resetter?.warm()
   } catch (error) {
     stayOrThrow(error)
   }
@@ -88,19 +97,58 @@ async function reach({ url }: Database): Promise<string> {
   return facts.serverVersion
 }
 
-async function migrate(database: Database): Promise<void> {
+async function migrate(database: Database, hooks: ProvisionHooks): Promise<void> {
   const { applied, pending, optionalSchema } = await provision({
     config,
     database,
     readiness,
     log,
     signal,
+    hooks,
   })
   const { ignored } = optionalSchema
   if (ignored !== undefined) log.warn(ignored)
   readiness.set({ ready: true, ...(ignored !== undefined && { detail: ignored }) })
   const startMs = Date.now() - startedAt.getTime()
   log.info({ migrations: applied.length, appliedNow: pending.length, startMs }, 'ready')
+}
+
+/** Makes what serves POST /reset, where that is on; returns what a start does for it. */
+function prepareReset(database: Database): ProvisionHooks {
+  if (!config.resetEnabled) return createResetOffHooks(log)
+  const sessions = createResetSessions({
+    connect: () => openClient(database.url, 'reset'),
+    databaseName: database.name,
+  })
+  resetter = createResetter({
+    sessions,
+    databaseName: database.name,
+    readiness,
+    log,
+    migrate: async (hooks, during) => {
+      const e2eSchema = config.e2eSchema ?? (await findOptionalSchema(database, config))
+      return provision({
+        config: { ...config, e2eSchema },
+        database,
+        readiness: during,
+        log,
+        signal,
+        hooks,
+      })
+    },
+  })
+  return createResetHooks({ sessions, log })
+}
+
+function createResetRouteOptions({ resetToken = '' }: Config): ResetRouteOptions {
+  return {
+    token: resetToken,
+    assertReady: (mode) => assertReadyForReset(readiness, mode),
+    reset: async (options) => {
+      if (resetter === undefined) throw new Error('ready, and yet nothing to reset')
+      return resetter.reset(options)
+    },
+  }
 }
 
 /** With ON_MIGRATION_FAILURE=stay the service goes on, not ready, for somebody to look at. */
@@ -134,6 +182,7 @@ function end(exitCode: ExitCode): void {
     readiness.set({ ready: false, reason: 'stopping', detail: 'the service is stopping' })
     stopping.abort()
     await Promise.all([app.close(), running])
+    await resetter?.close()
     await database?.close()
     log.info({ exitCode }, 'stopped')
     process.exit(exitCode)

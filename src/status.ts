@@ -6,6 +6,7 @@ import { type CommittedMigration, readCommittedMigrations } from './migrations/c
 import { isCurrentEmpty } from './migrations/current.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
 import type { NotReadyReason, Readiness } from './readiness.ts'
+import { isDisposable } from './reset/guard.ts'
 
 /** The details of the service and its database; no password, token or connection string. */
 export interface Status {
@@ -61,18 +62,21 @@ export interface StatusSources {
   readonly database: () => Database | undefined
   /** Undefined until it has answered. */
   readonly serverVersion: () => string | undefined
-  readonly reset: () => ResetStatus
+  readonly reset: () => Omit<ResetStatus, 'allowedHere'>
 }
 
 /** How long a reader of the status waits for the database before the last known facts are given. */
 const PATIENCE_MS = 1000
 
-type Facts = DatabaseFacts & { readonly applied: readonly AppliedMigration[] }
+type Facts = DatabaseFacts & {
+  readonly applied: readonly AppliedMigration[]
+  readonly isDisposable: boolean
+}
 
 /** Creates the reader of the status. It answers in every state, with what was known last. */
 export function createStatusReader(sources: StatusSources): () => Promise<Status> {
   const { startedAt, migrationsDir, readiness, reset } = sources
-  let facts: Facts = { pgmq: null, schemas: {}, applied: [] }
+  let facts: Facts = { pgmq: null, schemas: {}, applied: [], isDisposable: false }
   let reading: Promise<void> | undefined
 
   /** One question at a time, however many ask for the status. */
@@ -107,7 +111,7 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
       database: database ? describeDatabase(database, sources.serverVersion(), facts) : null,
       migrations: describeMigrations(migrationsDir, facts.applied),
       schemas: facts.schemas,
-      reset: reset(),
+      reset: describeReset(reset(), facts.isDisposable),
     }
   }
 }
@@ -118,8 +122,19 @@ function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
 }
 
 async function readFacts({ pool }: Database): Promise<Facts> {
-  const [found, applied] = await Promise.all([inspectDatabase(pool), readAppliedMigrations(pool)])
-  return { ...found, applied }
+  const [found, applied, disposable] = await Promise.all([
+    inspectDatabase(pool),
+    readAppliedMigrations(pool),
+    isDisposable(pool),
+  ])
+  return { ...found, applied, isDisposable: disposable }
+}
+
+function describeReset(
+  { enabled, ...counts }: Omit<ResetStatus, 'allowedHere'>,
+  allowedHere: boolean,
+): ResetStatus {
+  return { enabled, allowedHere, ...counts }
 }
 
 function describeDatabase(

@@ -1,7 +1,8 @@
 import type { ClientBase } from 'pg'
 import { type Config, OPTIONAL_SCHEMA } from '../config.ts'
-import type { CommittedMigration } from './committed.ts'
-import type { AppliedMigration } from './history.ts'
+import type { Database } from '../database/database.ts'
+import { type CommittedMigration, readCommittedMigrations } from './committed.ts'
+import { type AppliedMigration, readAppliedMigrations } from './history.ts'
 
 /** Whether the migrations make the schema that a deployment may leave out. */
 export interface OptionalSchemaChoice {
@@ -42,4 +43,15 @@ export async function chooseOptionalSchema(
     value,
     ignored: `${setting}=${asked} is not heeded: the database ${has} the schema ${name}, which was decided when it was migrated`,
   }
+}
+
+/** What a database that has been migrated has of it; undefined for a new one. */
+export async function findOptionalSchema(
+  { pool }: Pick<Database, 'pool'>,
+  { migrationsDir }: Pick<Config, 'migrationsDir'>,
+): Promise<Config['e2eSchema']> {
+  const applied = await readAppliedMigrations(pool)
+  if (applied.length === 0) return undefined
+  const committed = readCommittedMigrations(migrationsDir)
+  return (await chooseOptionalSchema(pool, { committed, applied }, undefined)).value
 }

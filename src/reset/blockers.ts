@@ -17,7 +17,7 @@ export interface BlockersOptions {
   readonly tableOids: readonly number[]
   /** The relation that was in the way at last. */
   readonly relation: string | undefined
-  /** That relation is needed without readers, too. */
+  /** That relation, or every one where none is named, is needed without readers. */
   readonly needsAll: boolean
   /** Transactions that began later came while the reset gave way; they were not what it waited for. */
   readonly waitedMs: number
@@ -39,7 +39,8 @@ export async function listBlockers(
           and database = (select oid from pg_database where datname = current_database())
           and pid is distinct from pg_backend_pid()
           and (relation = any ($1::oid[]) or relation = to_regclass($2))
-          and (mode <> 'AccessShareLock' or $3 and relation = to_regclass($2)))
+          and (mode <> 'AccessShareLock'
+               or $3 and relation = coalesce(to_regclass($2)::oid, relation)))
      select holder.pid, gid, application_name as application, state,
             round(1000 * extract(epoch from
               clock_timestamp() - coalesce(xact_start, prepared.prepared)))::float8 as "ageMs",

@@ -31,13 +31,14 @@ export interface ResetSession {
 
 /** Keeps one connection with a function that holds the plans of a reset, and makes both as needed. */
 export function createResetSessions({ connect, databaseName }: ResetSessionOptions) {
-  let client: Client | undefined
-  let session: ResetSession | undefined
+  let client: Promise<Client> | undefined
+  let session: Promise<ResetSession> | undefined
 
   async function openConnection(): Promise<Client> {
     const opened = await connect()
+    const own = client
     const forget = () => {
-      if (client === opened) client = session = undefined
+      if (client === own) client = session = undefined
     }
     opened.on('error', forget)
     opened.on('end', forget)
@@ -55,8 +56,15 @@ export function createResetSessions({ connect, databaseName }: ResetSessionOptio
   return {
     /** Throws where the database may not be reset, or has nothing to be reset to. */
     async open(): Promise<ResetSession> {
-      client ??= await openConnection()
-      session ??= await planSession(client, databaseName)
+      client ??= openConnection().catch((error) => {
+        client = undefined
+        throw error
+      })
+      const connected = await client
+      session ??= planSession(connected, databaseName).catch((error) => {
+        session = undefined
+        throw error
+      })
       return session
     },
     /** The next `open` writes the function anew. */
@@ -66,7 +74,7 @@ export function createResetSessions({ connect, databaseName }: ResetSessionOptio
     async close(): Promise<void> {
       const closing = client
       client = session = undefined
-      await closing?.end()
+      await closing?.then((opened) => opened.end()).catch(() => {})
     },
   }
 }

@@ -1,0 +1,47 @@
+import type { Log } from '../log.ts'
+import type { ProvisionHooks } from '../migrations/provision.ts'
+import { captureBaseline, forgetBaseline } from './baseline.ts'
+import { markIfEmpty, removeMark } from './guard.ts'
+import type { ResetSessions } from './session.ts'
+import { hasStore } from './store.ts'
+
+export interface ResetHooksOptions {
+  readonly sessions: ResetSessions
+  readonly log: Log
+}
+
+/**
+ * What a start does for the reset, around the migrations: marks a database that held nothing, and
+ * captures what the migrations leave where that is known to be all that is there.
+ */
+export function createResetHooks({ sessions, log }: ResetHooksOptions): ProvisionHooks {
+  let isBaselineKnown = false
+  return {
+    async beforeMigrating(client, { applied, pending }) {
+      const isEmpty = await markIfEmpty(client, applied.length === 0, log)
+      isBaselineKnown = isEmpty || (pending.length > 0 && (await isAtBaseline(sessions, log)))
+    },
+    async afterMigrating(client, { pending }) {
+      if (pending.length === 0) return
+      sessions.forgetPlan()
+      if (isBaselineKnown) await captureBaseline(client)
+      else if (await hasStore(client)) await forgetBaseline(client)
+      log.info({ isBaselineKnown }, 'baseline for POST /reset looked after')
+    },
+  }
+}
+
+/** What a start does with reset switched off. */
+export function createResetOffHooks(log: Log): ProvisionHooks {
+  return { beforeMigrating: (client) => removeMark(client, log) }
+}
+
+async function isAtBaseline(sessions: ResetSessions, log: Log): Promise<boolean> {
+  try {
+    const session = await sessions.open()
+    return await session.isClean()
+  } catch (error) {
+    log.debug({ err: error }, 'the database is not known to be at its baseline')
+    return false
+  }
+}

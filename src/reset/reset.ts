@@ -1,0 +1,203 @@
+import { ServiceError } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { ProvisionHooks } from '../migrations/provision.ts'
+import type { Readiness } from '../readiness.ts'
+import type { Blocker } from './blockers.ts'
+import { resetData } from './data.ts'
+import { hasLowSequences } from './low-sequences.ts'
+import type { Patience } from './patience.ts'
+import { rebuild } from './rebuild.ts'
+import type { Changes, ResetSessions } from './session.ts'
+
+export interface ResetOptions extends Patience {
+  readonly mode: 'data' | 'rebuild'
+}
+
+export interface ResetReport extends Changes {
+  readonly mode: ResetOptions['mode']
+  readonly durationMs: number
+  /** The transactions that were ended; only where that was asked for. */
+  readonly terminated?: readonly Blocker[]
+}
+
+export interface ResetStats {
+  readonly count: number
+  readonly lastAt: Date | undefined
+  readonly lastDurationMs: number | undefined
+}
+
+export interface Resetter {
+  /** Resets once those that came before are done: the answer speaks of a reset begun after the call. */
+  reset(options: ResetOptions): Promise<ResetReport>
+  /** Makes the connection and its plans before they are needed; says in the log what stands in the way. */
+  warm(): Promise<void>
+  readonly stats: ResetStats
+  close(): Promise<void>
+}
+
+export interface ResetterDeps {
+  readonly sessions: ResetSessions
+  readonly databaseName: string
+  readonly readiness: Readiness
+  readonly log: Log
+  /** Runs all migrations, with these hooks; for `rebuild`. */
+  readonly migrate: (hooks: ProvisionHooks, readiness: Readiness) => Promise<unknown>
+}
+
+const NOTHING: Changes = {
+  tables: { emptied: [], restored: [] },
+  sequences: [],
+  queues: { emptied: [], dropped: [] },
+}
+
+/** Creates the one that resets this database, one request after another. */
+export function createResetter(deps: ResetterDeps): Resetter {
+  const { sessions, databaseName, readiness, log } = deps
+  let stats: ResetStats = { count: 0, lastAt: undefined, lastDurationMs: undefined }
+  let last: Promise<unknown> = Promise.resolve()
+
+  async function run(options: ResetOptions): Promise<ResetReport> {
+    // Asked again, now that its turn has come.
+    assertReadyForReset(readiness, options.mode)
+    const startedAt = performance.now()
+    const { result, terminated } =
+      options.mode === 'data' ? await runData(options) : await runRebuild(options)
+    const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
+    stats = { count: stats.count + 1, lastAt: new Date(), lastDurationMs: durationMs }
+    log.info({ mode: options.mode, durationMs }, 'reset')
+    return {
+      mode: options.mode,
+      durationMs,
+      ...result,
+      ...(options.terminateBlockers && { terminated }),
+    }
+  }
+
+  async function warm(): Promise<void> {
+    try {
+      const session = await sessions.open()
+      await session.isClean()
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string }
+      log.warn({ code, reason: message }, 'POST /reset would be refused')
+    }
+  }
+
+  async function runData(patience: Patience) {
+    try {
+      const done = await resetData(sessions, databaseName, patience)
+      readiness.setResetProblem(undefined)
+      return done
+    } catch (error) {
+      if (isConnectionLost(error)) void watchOutcome()
+      throw error
+    }
+  }
+
+  /** Whether the commit was done is not known, and sequences are set outside of it. */
+  async function watchOutcome(): Promise<void> {
+    readiness.setResetProblem('the connection broke during a reset; looking at what it left')
+    for (;;) {
+      try {
+        const { client } = await sessions.open()
+        const isLow = await hasLowSequences(client)
+        readiness.setResetProblem(
+          isLow ? 'a reset broke off and left sequences behind; POST /reset mends them' : undefined,
+        )
+        return
+      } catch (error) {
+        if (!isConnectionLost(error)) return readiness.setResetProblem(undefined)
+        await new Promise((resolve) => setTimeout(resolve, 250).unref())
+      }
+    }
+  }
+
+  async function runRebuild(patience: Patience) {
+    const before = readiness.current
+    let isDropped = false
+    const during = withReason(readiness, 'rebuilding')
+    during.set({ ready: false, reason: 'rebuilding', detail: 'waiting for its turn' })
+    try {
+      const terminated = await rebuild({
+        sessions,
+        databaseName,
+        patience,
+        migrate: (hooks) => deps.migrate(hooks, during),
+        onDropped: () => {
+          isDropped = true
+        },
+      })
+      readiness.setResetProblem(undefined)
+      await warm()
+      readiness.set({ ready: true })
+      return { result: NOTHING, terminated }
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error)
+      const failed = { ready: false, reason: 'migration_failed', detail } as const
+      readiness.set(isDropped ? failed : before)
+      throw error
+    }
+  }
+
+  return {
+    reset(options) {
+      const next = last.then(() => run(options))
+      last = next.catch(() => {})
+      return next
+    },
+    warm() {
+      last = last.then(warm)
+      return last.then(() => {})
+    },
+    get stats() {
+      return stats
+    },
+    async close() {
+      await last
+      await sessions.close()
+    },
+  }
+}
+
+/** For people: what a service has reset so far. */
+export function describeResets(resetter: Resetter | undefined) {
+  const { count = 0, lastAt, lastDurationMs = null } = resetter?.stats ?? {}
+  return { count, lastAt: lastAt?.toISOString() ?? null, lastDurationMs }
+}
+
+/** Not ready: refused, but for the rebuild that gets a database out of a failed migration. */
+export function assertReadyForReset(
+  readiness: Pick<Readiness, 'currentForReset'>,
+  mode: ResetOptions['mode'],
+): void {
+  const state = readiness.currentForReset
+  if (state.ready || (mode === 'rebuild' && state.reason === 'migration_failed')) return
+  throw new ServiceError(`the service is not ready (${state.reason}): ${state.detail}`, {
+    code: 'not_ready',
+    statusCode: 503,
+    extensions: { reason: state.reason },
+  })
+}
+
+/** The migrations tell how far they are; whoever asks is told that it is a rebuild. */
+function withReason(readiness: Readiness, reason: 'rebuilding'): Readiness {
+  return {
+    get current() {
+      return readiness.current
+    },
+    get currentForReset() {
+      return readiness.currentForReset
+    },
+    setDatabaseProblem: readiness.setDatabaseProblem,
+    setResetProblem: readiness.setResetProblem,
+    set(state) {
+      readiness.set(state.ready ? state : { ...state, reason })
+    },
+  }
+}
+
+/** Errors without SQLSTATE come from the connection; of classes 08 and 57P from a server that ends. */
+function isConnectionLost(error: unknown): boolean {
+  const { code } = error as { code?: string }
+  return code === undefined || /^(08|57P)/.test(code) || /^E[A-Z]+$/.test(code)
+}

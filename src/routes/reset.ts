@@ -1,0 +1,97 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { FastifyPluginAsync } from 'fastify'
+import { ServiceError } from '../errors.ts'
+import type { ResetOptions, ResetReport } from '../reset/reset.ts'
+
+export interface ResetRouteOptions {
+  readonly token: string
+  /** Throws where the service is not ready for a reset of this mode. */
+  readonly assertReady: (mode: ResetOptions['mode']) => void
+  readonly reset: (options: ResetOptions) => Promise<ResetReport>
+}
+
+const BODY = `{"mode": "data" | "rebuild", "lockTimeoutMs": 2000, "terminateBlockers": false}`
+const MOST_LOCK_TIMEOUT_MS = 600_000
+
+/** Registered only where RESET_ENABLED is true; the order of its refusals is part of its contract. */
+export const resetRoute: FastifyPluginAsync<ResetRouteOptions> = async (
+  app,
+  { token, assertReady, reset },
+) => {
+  // Whatever comes is read as JSON here: what is not is refused by this route, in its turn.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+
+  app.post('/reset', {
+    onRequest: async (request) => assertToken(request.headers.authorization, token),
+    errorHandler: (error) => {
+      // Fastify's own refusals of a body (too large, and the like) are wrong bodies, too.
+      const isBody = !(error instanceof ServiceError) && (error.statusCode ?? 500) < 500
+      throw isBody ? refuseBody(error.message) : error
+    },
+    handler: async (request, reply) => {
+      const options = parseBody(request.body)
+      assertReady(options.mode)
+      reply.header('cache-control', 'no-store')
+      return reset(options)
+    },
+  })
+}
+
+function assertToken(header: string | undefined, token: string): void {
+  const given = /^Bearer +(.+)$/i.exec(header ?? '')?.[1]
+  if (given === undefined) {
+    throw new ServiceError('expected the header Authorization: Bearer and the RESET_TOKEN', {
+      code: 'token_missing',
+      statusCode: 401,
+    })
+  }
+  // Hashes are of one length, which timingSafeEqual needs, and give no length away.
+  if (timingSafeEqual(hash(given), hash(token))) return
+  throw new ServiceError('the token is not the RESET_TOKEN of this service', {
+    code: 'token_wrong',
+    statusCode: 403,
+  })
+}
+
+function hash(text: string): Buffer {
+  return createHash('sha256').update(text).digest()
+}
+
+function parseBody(body: unknown): ResetOptions {
+  const text = typeof body === 'string' ? body : ''
+  const given = text === '' ? {} : parseJson(text)
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw refuseBody('it is no object')
+  }
+  const { mode = 'data', lockTimeoutMs = 2000, terminateBlockers = false, ...rest } = given as Body
+  const unknown = Object.keys(rest)
+  if (unknown.length > 0) throw refuseBody(`there is no ${unknown.join(', ')}`)
+  if (mode !== 'data' && mode !== 'rebuild') throw refuseBody('mode is neither data nor rebuild')
+  if (!isLockTimeout(lockTimeoutMs)) {
+    throw refuseBody(`lockTimeoutMs is no integer from 0 to ${MOST_LOCK_TIMEOUT_MS}`)
+  }
+  if (typeof terminateBlockers !== 'boolean') throw refuseBody('terminateBlockers is no boolean')
+  return { mode, lockTimeoutMs, terminateBlockers }
+}
+
+type Body = Readonly<Record<keyof ResetOptions, unknown>>
+
+function isLockTimeout(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MOST_LOCK_TIMEOUT_MS
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw refuseBody('it is not JSON')
+  }
+}
+
+function refuseBody(found: string): ServiceError {
+  return new ServiceError(`the body is wrong: ${found}; expected ${BODY}, each optional, or none`, {
+    code: 'body_wrong',
+    statusCode: 400,
+  })
+}
