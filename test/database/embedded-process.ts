@@ -1,10 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildSync } from 'esbuild'
 import pg from 'pg'
+import { identifyProcess } from '../../src/database/embedded/process.ts'
 import { projectDir } from '../support/server.ts'
 
 interface Teardown {
@@ -37,8 +38,8 @@ export interface ServiceOptions {
   readonly dataDir: string
   readonly port: number
   readonly script?: string
-  /** Put before node and its arguments: `setpriv …`. */
-  readonly wrapper?: readonly string[]
+  readonly account?: { readonly uid: number; readonly gid: number }
+  readonly umask?: string
 }
 
 /** Bundled once, so that a start costs what it costs the service and not a compiler's time. */
@@ -69,19 +70,27 @@ export function createFolder(t: Teardown): string {
 
 /** Starts the service in a process group of its own; whatever the test leaves of it is killed. */
 export function startService(t: Teardown, options: ServiceOptions): ServiceProcess {
-  const [command = '', ...args] = [
-    ...(options.wrapper ?? []),
-    process.execPath,
-    options.script ?? sharedScript(),
-    options.dataDir,
-    String(options.port),
-  ]
-  const child = spawn(command, args, {
-    detached: true,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { PATH: process.env.PATH },
-    cwd: '/',
-  })
+  const script = options.script ?? sharedScript()
+  // The shell sheds what tap would have every Node.js below it load.
+  const child = spawn(
+    '/bin/sh',
+    [
+      '-c',
+      'umask $0; unset NODE_OPTIONS; exec "$@"',
+      options.umask ?? '022',
+      process.execPath,
+      script,
+      options.dataDir,
+      String(options.port),
+    ],
+    {
+      ...options.account,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { PATH: process.env.PATH },
+      cwd: '/',
+    },
+  )
   const said = collectLines(child)
   const ended = new Promise<number | string>((resolve) => {
     child.once('error', (error) => resolve(error.message))
@@ -147,12 +156,13 @@ export async function waitUntil(condition: () => boolean | Promise<boolean>): Pr
 }
 
 export function isAlive(pid: number): boolean {
-  try {
-    // A zombie, whose parent has not asked yet, counts as dead.
-    return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  } catch {
-    return false
-  }
+  return identifyProcess(pid) !== undefined
+}
+
+export function readOwner(pid: number | undefined): number {
+  return process.platform === 'linux'
+    ? statSync(`/proc/${pid}`).uid
+    : Number(execFileSync('ps', ['-o', 'uid=', '-p', String(pid)]))
 }
 
 function killIfAlive(pid: number | undefined, signal: NodeJS.Signals): void {

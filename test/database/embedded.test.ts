@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import t, { test } from 'tap'
+import { waitForDatabase } from '../../src/database/wait.ts'
 import { findFreePort } from '../support/port.ts'
 import {
   createFolder,
@@ -65,6 +66,23 @@ test('while the service lives', async (t) => {
       })
     },
   )
+
+  await t.test('a wrong password, or none, is an error at once and not shown', async (t) => {
+    // Neither of these may help: PostgreSQL's own variables have no effect.
+    process.env.PGPASSWORD = 'postgres'
+    t.teardown(() => delete process.env.PGPASSWORD)
+
+    for (const login of ['postgres:guess-the-word', 'postgres']) {
+      const refused = await waitForDatabase(`postgres://${login}@127.0.0.1:${port}/postgres`, {
+        waitMs: 30_000,
+        applicationName: 'wait test',
+        log: { debug() {}, info() {}, warn() {}, error() {} },
+        signal: new AbortController().signal,
+      }).catch((error) => error)
+      t.match(refused, { code: 'database_password_wrong', exitCode: 3 })
+      t.notMatch(JSON.stringify([refused.message, refused.stack, refused]), 'guess-the-word')
+    }
+  })
 
   await t.test('text is compared by rules that no update of the system changes', async (t) => {
     const { rows } = await query(
