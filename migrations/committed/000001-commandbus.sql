@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:d52298009f67b937242919c0c9b0f50c92f7bfa6
+--! Hash: sha1:cf9d0edff8bdad3c8353fca3c55c2b0b95d11f07
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -216,9 +216,9 @@ begin
       from pg_class
      where oid = to_regclass('public.command_bus_' || v_table);
 
-    execute format('alter table public.command_bus_%s owner to current_user', v_table);
     execute format('alter table public.command_bus_%s set schema commandbus', v_table);
     execute format('alter table commandbus.command_bus_%s rename to %I', v_table, v_table);
+    execute format('alter table commandbus.%I owner to current_user', v_table);
 
     if v_owner <> current_user and v_rights is not null then
       execute format('grant %s on commandbus.%I to %I', v_rights, v_table, v_owner);
@@ -309,10 +309,12 @@ $$;
 do $$
 declare
   v_functions text;
+  v_owner     name;
   v_detail    text;
 begin
-  select string_agg(oid::regprocedure::text, ', ')
-    into v_functions
+  select string_agg(oid::regprocedure::text, ', '),
+         min(pg_get_userbyid(proowner)) filter (where not pg_has_role(proowner, 'usage'))
+    into v_functions, v_owner
     from pg_proc
    where oid = any (array[
            to_regprocedure('public.sp_receive_command(text, uuid, text, bigint, int)'),
@@ -332,7 +334,12 @@ begin
   end if;
 
   execute format('drop function %s', v_functions);
-exception when dependent_objects_still_exist then
+exception
+when insufficient_privilege then
+  raise exception 'role % may not drop the old procedures: it does not have the rights of %', current_user, v_owner
+    using errcode = 'insufficient_privilege',
+          hint = format('As a superuser: grant %I to %I; it can be revoked afterwards.', v_owner, current_user);
+when dependent_objects_still_exist then
   get stacked diagnostics v_detail = pg_exception_detail;
   raise exception 'something in this database depends on an old procedure, which has to go'
     using errcode = 'dependent_objects_still_exist',
@@ -1940,21 +1947,31 @@ revoke all on function commandbus.remove_legacy_names() from public;
 -- has any yet.
 do $$
 declare
+  v_tables constant oid[] := array['commandbus.batch'::regclass, 'commandbus.command'::regclass,
+    'commandbus.audit'::regclass, 'commandbus.payload_archive'::regclass];
   v_statement text;
 begin
   for v_statement in
-    with entry as (
-      select pg_class.relname, acl.privilege_type,
-             case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end as grantee
+    with acl (relname, relowner, entries) as (
+      select relname, relowner, relacl
         from pg_class
-        cross join aclexplode(pg_class.relacl) as acl
-       where pg_class.oid in ('commandbus.batch'::regclass, 'commandbus.command'::regclass,
-                              'commandbus.audit'::regclass, 'commandbus.payload_archive'::regclass)
-         and acl.grantee <> pg_class.relowner
+       where oid = any (v_tables)
+       union all
+      select relname, relowner, attacl
+        from pg_class join pg_attribute on attrelid = pg_class.oid
+       where pg_class.oid = any (v_tables)
+    ),
+    entry as (
+      select distinct acl.relname, granted.privilege_type,
+             case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end as grantee
+        from acl
+        cross join aclexplode(acl.entries) as granted
+       where granted.grantee <> acl.relowner
     )
-    select distinct format('grant usage on schema commandbus to %s', grantee) from entry
+    select format('grant usage on schema commandbus to %s', grantee)
+      from entry
      union all
-    select distinct format('grant execute on function %s to %s', pg_proc.oid::regprocedure, grantee)
+    select format('grant execute on function %s to %s', pg_proc.oid::regprocedure, grantee)
       from entry
       cross join pg_proc
      where pg_proc.pronamespace = 'commandbus'::regnamespace

@@ -1,5 +1,5 @@
---! Previous: sha1:d52298009f67b937242919c0c9b0f50c92f7bfa6
---! Hash: sha1:d1d82646a942d13e098ff3c2d2946e3ddb503079
+--! Previous: sha1:cf9d0edff8bdad3c8353fca3c55c2b0b95d11f07
+--! Hash: sha1:0eeac0c29442dea638f34ed83467c1f1e091c53c
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
@@ -20,7 +20,7 @@ begin
   end if;
 
   for v_move in
-    select old_name, new_name, pg_class.oid, pg_get_userbyid(relowner) as owner, relacl,
+    select old_name, new_name, pg_class.oid, relowner, pg_get_userbyid(relowner) as owner, relacl,
            pg_has_role(relowner, 'usage') as is_ours_to_move
       from (values
         ('e2e_config', 'config', 'key text, value jsonb, updated_at timestamptz'),
@@ -55,21 +55,34 @@ begin
     create schema if not exists e2e;
 
     v_rights := (select string_agg(privilege_type, ', ')
-                   from aclexplode(coalesce(v_move.relacl, acldefault('r', v_move.owner::regrole)))
-                  where grantee = v_move.owner::regrole);
+                   from aclexplode(coalesce(v_move.relacl, acldefault('r', v_move.relowner)))
+                  where grantee = v_move.relowner);
 
-    execute format('alter table public.%I owner to current_user', v_move.old_name);
     execute format('alter table public.%I set schema e2e', v_move.old_name);
 
     if v_move.old_name <> v_move.new_name then
       execute format('alter table e2e.%I rename to %I', v_move.old_name, v_move.new_name);
     end if;
 
+    execute format('alter table e2e.%I owner to current_user', v_move.new_name);
+
     if v_move.owner <> current_user and v_rights is not null then
       execute format('grant %s on e2e.%I to %I', v_rights, v_move.new_name, v_move.owner);
     end if;
 
     for v_statement in
+      with users as (
+        select case grantee when 0 then 'public' else grantee::regrole::text end as grantee,
+               bool_or(privilege_type = 'INSERT') as may_insert
+          from (
+            select relacl as entries from pg_class where oid = v_move.oid
+             union all
+            select attacl from pg_attribute where attrelid = v_move.oid
+          ) as acl
+          cross join aclexplode(entries)
+         where grantee <> quote_ident(current_user)::regrole
+         group by 1
+      )
       select format('alter table %s rename constraint %I to %I',
                conrelid::regclass, conname, replace(conname, 'e2e_config_', 'config_'))
         from pg_constraint
@@ -81,18 +94,12 @@ begin
           and pg_get_indexdef(indexrelid) like '% ON e2e.test\_command USING btree (created_at)'
         limit 1)
        union all
-      select distinct format('grant usage on schema e2e to %s', grantee)
-        from (
-          select case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end as grantee
-            from pg_class cross join aclexplode(relacl) as acl
-           where pg_class.oid = v_move.oid and acl.grantee <> relowner
-        ) as users
+      select format('grant usage on schema e2e to %s', grantee)
+        from users
        union all
-      select format('grant usage, select on sequence e2e.test_command_id_seq to %s',
-               case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end)
-        from pg_class cross join aclexplode(relacl) as acl
-       where pg_class.oid = v_move.oid and relname = 'test_command'
-         and acl.grantee <> relowner and acl.privilege_type = 'INSERT'
+      select format('grant usage, select on sequence e2e.test_command_id_seq to %s', grantee)
+        from users
+       where v_move.new_name = 'test_command' and may_insert
     loop
       execute v_statement;
     end loop;
