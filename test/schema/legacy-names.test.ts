@@ -1,0 +1,286 @@
+import { test } from 'tap'
+import { createLegacySchema, fillLegacyTables, legacyId } from '../support/legacy.ts'
+import { runMigrations } from '../support/migrations.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+import { createTestRole } from '../support/roles.ts'
+
+const views = [
+  'command_bus_audit',
+  'command_bus_batch',
+  'command_bus_command',
+  'command_bus_payload_archive',
+  'e2e_config',
+  'test_command',
+]
+const functions = [
+  'sp_fail_command',
+  'sp_finish_command',
+  'sp_receive_command',
+  'sp_start_batch',
+  'sp_tsq_cancel',
+  'sp_tsq_complete',
+  'sp_tsq_retry',
+  'sp_update_batch_counters',
+]
+
+const install = 'select name from commandbus.install_legacy_names() as name order by name'
+const remove = 'select name from commandbus.remove_legacy_names() as name order by name'
+const named = (names: readonly string[]) =>
+  [...names].sort().map((name) => ({ name: `public.${name}` }))
+
+test('an old client can do on the views what it did on the tables', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query(install)
+  const query = async (sql: string, values: unknown[] = []) => (await pool.query(sql, values)).rows
+
+  t.same(
+    await query(
+      `insert into command_bus_batch (domain, batch_id, total_count) values ('payments', $1, 1)
+       returning status, completed_count, created_at is not null as dated`,
+      [legacyId('b', 1)],
+    ),
+    [{ status: 'PENDING', completed_count: 0, dated: true }],
+    'insert with defaults, returning',
+  )
+  t.same(
+    await query(
+      `insert into command_bus_command (domain, queue_name, command_id, command_type, status, max_attempts, batch_id)
+       values ('payments', 'payments__commands', $1, 'Debit', 'PENDING', 3, $2)
+       on conflict (domain, command_id) do nothing returning attempts, reply_queue`,
+      [legacyId('c', 1), legacyId('b', 1)],
+    ),
+    [{ attempts: 0, reply_queue: '' }],
+  )
+  t.same(
+    await query(
+      `insert into command_bus_command values
+         ('payments', 'q', 7, $1, 'Debit', 'PENDING', 0, 3, null, null, null, null, now(), now(), '', null, $2)
+       on conflict (domain, command_id) do update set msg_id = excluded.msg_id
+       returning msg_id, queue_name`,
+      [legacyId('c', 1), legacyId('b', 1)],
+    ),
+    [{ msg_id: '7', queue_name: 'payments__commands' }],
+    'insert without a list of columns, on conflict with the columns',
+  )
+  t.same(
+    await query(`select * from command_bus_command where command_id = $1 for update skip locked`, [
+      legacyId('c', 1),
+    ]).then((rows) => Object.keys(rows[0]).length),
+    17,
+    'a locked row, with the old columns only',
+  )
+  t.same(
+    await query(`select attempts, batch_id from sp_receive_command('payments', $1)`, [
+      legacyId('c', 1),
+    ]),
+    [{ attempts: 1, batch_id: legacyId('b', 1) }],
+  )
+  t.same(
+    await query(
+      `select sp_finish_command(p_domain => 'payments', p_command_id => $1, p_status => 'COMPLETED',
+         p_event_type => 'COMPLETED', p_batch_id => $2) as complete`,
+      [legacyId('c', 1), legacyId('b', 1)],
+    ),
+    [{ complete: true }],
+    'the functions are the new ones',
+  )
+  const [first] = await query('select max(audit_id)::int as id from command_bus_audit')
+  t.same(
+    await query(
+      `insert into command_bus_audit (domain, command_id, event_type) values ('payments', $1, 'MINE')
+       returning audit_id::int as id`,
+      [legacyId('c', 1)],
+    ),
+    [{ id: first.id + 1 }],
+    'audit ids go on',
+  )
+  t.same(await query(`update command_bus_batch set name = 'new' returning name, completed_count`), [
+    { name: 'new', completed_count: 1 },
+  ])
+  t.same(await query('delete from command_bus_audit returning domain').then((r) => r.length), 5)
+  t.same(
+    await query(
+      `insert into command_bus_payload_archive (domain, command_id, payload_json) values ('payments', $1, '{}')
+       on conflict (domain, command_id) do update set payload_json = '[]' returning payload_json`,
+      [legacyId('c', 1)],
+    ),
+    [{ payload_json: {} }],
+  )
+  t.same(
+    await query(
+      `insert into e2e_config (key, value) values ('worker', '{}')
+       on conflict (key) do update set value = excluded.value returning value`,
+    ),
+    [{ value: {} }],
+  )
+  t.same(
+    await query(
+      `insert into test_command (command_id) values ($1)
+       on conflict (command_id) do nothing returning id, behavior`,
+      [legacyId('c', 1)],
+    ),
+    [{ id: 1, behavior: { type: 'success' } }],
+  )
+})
+
+test('what the new tables refuse is refused by the old names too', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query(install)
+  await pool.query(
+    `insert into command_bus_command (domain, queue_name, command_id, command_type, status, max_attempts)
+     values ('payments', 'q', $1, 'Debit', 'COMPLETED', 3)`,
+    [legacyId('c', 1)],
+  )
+
+  await t.rejects(pool.query(`update command_bus_command set status = 'PENDING'`), {
+    code: '55000',
+  })
+  await t.rejects(
+    pool.query(`insert into command_bus_batch (domain, batch_id, status) values ('a', $1, 'ODD')`, [
+      legacyId('b', 1),
+    ]),
+    { code: '23514' },
+  )
+})
+
+test('installing says which names there are; installing again and removing twice are no error', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const all = named([...views, ...functions])
+
+  t.same((await pool.query(install)).rows, all)
+  t.same((await pool.query(install)).rows, all)
+  t.same((await pool.query(remove)).rows, all)
+  t.same((await pool.query(remove)).rows, [])
+
+  const { rows } = await pool.query(
+    `select oid::regclass::text as name from pg_class where relnamespace = 'public'::regnamespace
+      union all
+     select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace`,
+  )
+  t.same(rows, [])
+})
+
+test('without the schema e2e there are four views', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  await runMigrations(url, { e2e: 'off' })
+
+  const { rows } = await pool.query(install)
+
+  t.same(rows, named([...views.filter((name) => /command_bus/.test(name)), ...functions]))
+})
+
+test('a name that something else bears is refused by name, and nothing is installed or removed', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query(
+    `create table public.command_bus_audit (id int);
+     create function public.sp_start_batch(text) returns text language sql as 'select $1'`,
+  )
+
+  await t.rejects(pool.query(install), {
+    code: '42710',
+    detail: /command_bus_audit, .*sp_start_batch\(text\)/,
+  })
+
+  t.same((await pool.query(remove)).rows, [])
+  t.same((await pool.query('select id from public.command_bus_audit')).rows, [])
+})
+
+test('a name that something depends on is not removed', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query(install)
+  await pool.query('create view public.mine as select * from public.command_bus_batch')
+
+  await t.rejects(pool.query(remove), { code: '2BP01', detail: /view (public\.)?mine/ })
+
+  t.same((await pool.query('select * from public.command_bus_batch')).rows, [])
+})
+
+test('the old names have the grants of what is behind them, and lose what that has lost', async (t) => {
+  const writer = await createTestRole(t)
+  const reader = await createTestRole(t)
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  await createLegacySchema(pool)
+  await pool.query(
+    `grant select, insert, update on public.command_bus_batch, public.command_bus_command to ${writer};
+     grant insert on public.command_bus_audit to ${writer};
+     grant select (domain, status) on public.command_bus_batch to ${reader};
+     grant select on public.e2e_config to ${reader} with grant option`,
+  )
+  await runMigrations(url)
+  await pool.query(install)
+  const rights = async () => {
+    const { rows } = await pool.query(
+      `select has_table_privilege($1, 'public.command_bus_command', 'insert') as writes,
+              has_table_privilege($1, 'public.command_bus_command', 'delete') as deletes,
+              has_function_privilege($1, 'public.sp_tsq_retry(text, uuid)', 'execute') as calls,
+              has_function_privilege('public', 'public.sp_tsq_retry(text, uuid)', 'execute') as anybody,
+              has_column_privilege($2, 'public.command_bus_batch', 'status', 'select') as status,
+              has_column_privilege($2, 'public.command_bus_batch', 'name', 'select') as name,
+              has_table_privilege($2, 'public.e2e_config', 'select with grant option') as option`,
+      [writer, reader],
+    )
+    return rows[0]
+  }
+  const given = {
+    writes: true,
+    deletes: false,
+    calls: true,
+    anybody: false,
+    status: true,
+    name: false,
+    option: true,
+  }
+  t.same(await rights(), given)
+
+  await pool.query(`revoke insert on commandbus.command from ${writer}`)
+  await pool.query(install)
+
+  t.same(await rights(), { ...given, writes: false })
+})
+
+test('a client with no right but those of before works on the old names', async (t) => {
+  const client = await createTestRole(t)
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  await createLegacySchema(pool)
+  await fillLegacyTables(pool)
+  await pool.query(
+    `grant select, insert, update, delete on all tables in schema public to ${client};
+     grant usage on all sequences in schema public to ${client}`,
+  )
+  await runMigrations(url)
+  await pool.query(install)
+  const session = await pool.connect()
+  t.teardown(async () => session.release())
+  await session.query(`set role ${client}`)
+
+  const received = await session.query(`select status from sp_receive_command('payments', $1)`, [
+    legacyId('c', 101),
+  ])
+  const finished = []
+  for (const n of [101, 102]) {
+    const { rows } = await session.query(
+      `select sp_finish_command('payments', $1, 'COMPLETED', 'COMPLETED', null, null, null, null, $2) as complete`,
+      [legacyId('c', n), legacyId('b', 1)],
+    )
+    finished.push(rows[0].complete)
+  }
+
+  t.same(received.rows, [{ status: 'IN_PROGRESS' }])
+  t.same(finished, [false, true])
+  const audit = await session.query(
+    'select count(*)::int as n from command_bus_audit where ts > $1',
+    ['2026-01-01'],
+  )
+  t.ok(audit.rows[0].n > 0)
+})
+
+test('no search path changes what an old name does', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query(install)
+  const { rows } = await pool.query(
+    `select proname from pg_proc
+      where pronamespace = 'public'::regnamespace
+        and (prosecdef or proconfig is distinct from '{"search_path=pg_catalog, pg_temp"}')`,
+  )
+  t.same(rows, [])
+})
