@@ -1,4 +1,4 @@
-// Compiles src/ and client/ into dist/. The new build is put into place by a rename, so that a
+// Compiles src/, client/ and dev/ into dist/. The new build is put into place by a rename, so that a
 // service that is being started meanwhile sees either the old build or the new one.
 import { execFileSync } from 'node:child_process'
 import { existsSync, renameSync, rmSync } from 'node:fs'

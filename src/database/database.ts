@@ -1,6 +1,7 @@
 import type { Pool } from 'pg'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
+import { serverUrl } from './embedded/data-folder.ts'
 import { openEmbeddedServer } from './embedded.ts'
 import { createConnectionConfig, createPool } from './pool.ts'
 
@@ -63,21 +64,30 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
     log,
     signal,
   })
-  const url = server.urlOf(EMBEDDED_DATABASE)
-  const pool = createPool(url, { applicationName: APPLICATION_NAME, log })
+  const described = describeEmbedded(config)
+  const pool = createPool(described.url, { applicationName: APPLICATION_NAME, log })
   return {
-    kind: 'embedded',
-    url,
-    ...locate(url),
+    ...described,
     pool,
-    shadowUrl: config.shadowDatabaseUrl ?? server.urlOf(`${EMBEDDED_DATABASE}_shadow`),
-    rootUrl: config.rootDatabaseUrl ?? server.urlOf('postgres'),
     async close() {
       // The server ends what the pool still has in use.
       const ended = pool.end()
       await server.close()
       await ended
     },
+  }
+}
+
+/** Where the embedded server is, whoever runs it. */
+export function describeEmbedded(config: Config): Omit<Database, 'pool' | 'close'> {
+  const urlOf = (name: string) => serverUrl(config.embeddedPort, name)
+  const url = urlOf(EMBEDDED_DATABASE)
+  return {
+    kind: 'embedded',
+    url,
+    ...locate(url),
+    shadowUrl: config.shadowDatabaseUrl ?? urlOf(`${EMBEDDED_DATABASE}_shadow`),
+    rootUrl: config.rootDatabaseUrl ?? urlOf('postgres'),
   }
 }
 

@@ -26,25 +26,33 @@ const IGNORED = new Set([
 /** The tool would run these around the committed migrations, outside of their history. */
 const REFUSED = ['beforeAllMigrations', 'afterAllMigrations']
 
+/** What the service honours of the settings file; none is needed. */
+export async function loadGmrc(migrationsDir: string): Promise<ToolSettings> {
+  const gmrc = await readGmrc(migrationsDir)
+  return gmrc === undefined
+    ? { placeholders: {}, pgSettings: {} }
+    : pickToolSettings(gmrc.path, gmrc.content)
+}
+
 /**
  * Reads the `.gmrc` inside the migrations folder, so that it can be mounted with it, or else the one
- * beside the folder, where graphile-migrate's own command looks for it. Neither is needed.
+ * beside the folder, where graphile-migrate's own command looks for it.
  */
-export async function loadGmrc(migrationsDir: string): Promise<ToolSettings> {
+export async function readGmrc(
+  migrationsDir: string,
+): Promise<{ readonly path: string; readonly content: unknown } | undefined> {
   const path = [join(migrationsDir, '.gmrc'), join(dirname(migrationsDir), '.gmrc')].find(
     existsSync,
   )
-  if (path === undefined) return { placeholders: {}, pgSettings: {} }
+  if (path === undefined) return undefined
   const { default: json5 } = await import('json5')
-  let content: unknown
   try {
-    content = json5.parse(readFileSync(path, 'utf8'))
+    return { path, content: json5.parse(readFileSync(path, 'utf8')) }
   } catch (error) {
     throw wrongSettings([
       { name: path, given: (error as Error).message, expected: 'a readable JSON5 file' },
     ])
   }
-  return pickToolSettings(path, content)
 }
 
 /** Keeps what the service honours, and names everything that it cannot. */

@@ -152,6 +152,6 @@ function inUse(dataDir: string, holder: string): ServiceError {
   return new ServiceError(
     `the embedded server's data folder ${dataDir} is in use by ${holder}; ` +
       'stop it, or give this service EMBEDDED_DATA_DIR and EMBEDDED_PORT of its own',
-    { code: 'embedded_data_dir_in_use', exitCode: EXIT.database },
+    { code: 'embedded_data_dir_in_use', exitCode: EXIT.database, extensions: { dataDir } },
   )
 }
