@@ -15,6 +15,7 @@ import { livezRoute } from './routes/livez.ts'
 import { readyzRoute } from './routes/readyz.ts'
 import { type ResetRouteOptions, resetRoute } from './routes/reset.ts'
 import { statusRoute } from './routes/status.ts'
+import { maskTexts } from './secrets.ts'
 import type { Status } from './status.ts'
 
 export interface AppDeps {
@@ -29,7 +30,11 @@ export interface AppDeps {
 
 const METHODS = ['GET', 'HEAD', 'POST'] as const
 
-const MALFORMED = createProblem(400, 'bad_request', 'this is no HTTP request')
+/** What Node.js refuses for another reason than that it is no HTTP. */
+const CLIENT_ERRORS: Readonly<Record<string, readonly [number, string]>> = {
+  HPE_HEADER_OVERFLOW: [431, 'headers_too_large'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request_timeout'],
+}
 
 /** Creates the HTTP side of the service: the routes as one list, one answer for every error. */
 export function createApp(deps: AppDeps): FastifyInstance {
@@ -51,9 +56,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
     const problem = sendError(error, reply)
     if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed')
   })
-  app.addHook('onSend', async (_request, _reply, payload) =>
-    typeof payload === 'string' ? mask(payload) : payload,
-  )
+  app.addHook('preSerialization', async (_request, _reply, payload) => maskTexts(payload, mask))
   app.setNotFoundHandler((request, reply) => answerNotFound(app, request, reply))
 
   app.register(livezRoute)
@@ -99,9 +102,11 @@ function answerMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): v
     socket.destroy()
     return
   }
-  const body = JSON.stringify(MALFORMED)
+  const [status, code] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'bad_request']
+  const problem = createProblem(status, code, 'this request cannot be read')
+  const body = JSON.stringify(problem)
   socket.end(
-    'HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n' +
+    `HTTP/1.1 ${status} ${problem.title}\r\ncontent-type: application/problem+json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   )
 }

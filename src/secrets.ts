@@ -14,6 +14,16 @@ export function createMask(config: Config): (text: string) => string {
   return (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, '[hidden]'), text)
 }
 
+/** Masks every text inside a value, but no key: an answer keeps its shape. */
+export function maskTexts(value: unknown, mask: (text: string) => string): unknown {
+  if (typeof value === 'string') return mask(value)
+  if (Array.isArray(value)) return value.map((item) => maskTexts(item, mask))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key, maskTexts(item, mask)]),
+  )
+}
+
 function* listSecrets(config: Config): Generator<string> {
   if (config.resetToken !== undefined) yield config.resetToken
   const urls = [config.databaseUrl, config.shadowDatabaseUrl, config.rootDatabaseUrl]

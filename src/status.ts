@@ -66,7 +66,7 @@ export interface StatusSources {
 }
 
 /** How long a reader of the status waits for the database before the last known facts are given. */
-const PATIENCE_MS = 1000
+const PATIENCE_MS = 2000
 
 type Facts = DatabaseFacts & {
   readonly applied: readonly AppliedMigration[]

@@ -23,7 +23,7 @@ export function describeFailure(
 ): ServiceError {
   const place = migration && findPlace(migration, error, placeholders)
   const said = [
-    error.code ? `${error.message} (SQLSTATE ${error.code})` : error.message,
+    error.code ? `${error.message} (${error.code})` : error.message,
     place && `line ${place.line}: ${place.text}`,
     error.where && `context: ${error.where}`,
     error.detail && `detail: ${error.detail}`,

@@ -90,8 +90,9 @@ function toServiceError(error: unknown): unknown {
       cause: error,
     })
   }
+  // SQLSTATE classes 08, 53 and 57, an error of the system's, or what the driver says by itself.
   const isConnectionLost =
-    code?.startsWith('57P') || code === 'ECONNRESET' || /^Connection terminated/.test(error.message)
+    /^(08|53|57P|E[A-Z]{3})/.test(code ?? '') || /^Connection term|timeout/.test(error.message)
   if (!isConnectionLost) return error
   return new ServiceError(`the database was lost while provisioning: ${error.message}`, {
     code: 'database_lost',

@@ -46,7 +46,8 @@ export async function runTool(options: RunnerOptions): Promise<void> {
   const progress = createProgress(options)
   const child = fork(findToolFile(), [], {
     env: { ...options.nodeVariables },
-    execArgv: [],
+    // What the tool does in ways that Node.js has deprecated is not for our readers.
+    execArgv: ['--no-deprecation'],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   options.log.debug({ pid: child.pid }, 'migration tool started')

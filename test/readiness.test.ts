@@ -1,0 +1,35 @@
+import { test } from 'tap'
+import { createReadiness } from '../src/readiness.ts'
+
+test('a service that starts waits for the database', async (t) => {
+  t.match(createReadiness().current, { ready: false, reason: 'waiting_for_database' })
+})
+
+test('a lost database shows over ready only, and heals', async (t) => {
+  const readiness = createReadiness()
+  readiness.setDatabaseProblem('refused')
+  t.match(readiness.current, { reason: 'waiting_for_database' })
+
+  readiness.set({ ready: true })
+  t.strictSame(readiness.current, {
+    ready: false,
+    reason: 'database_unavailable',
+    detail: 'refused',
+  })
+
+  readiness.set({ ready: false, reason: 'rebuilding', detail: '' })
+  t.match(readiness.current, { reason: 'rebuilding' })
+
+  readiness.set({ ready: true })
+  readiness.setDatabaseProblem(undefined)
+  t.strictSame(readiness.current, { ready: true })
+})
+
+test('stopping is the last state', async (t) => {
+  const readiness = createReadiness()
+  readiness.set({ ready: false, reason: 'stopping', detail: '' })
+
+  readiness.set({ ready: true })
+
+  t.match(readiness.current, { ready: false, reason: 'stopping' })
+})

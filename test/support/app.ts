@@ -1,0 +1,25 @@
+import type { FastifyInstance } from 'fastify'
+import pino from 'pino'
+import { type AppDeps, createApp } from '../../src/app.ts'
+import { createReadiness } from '../../src/readiness.ts'
+
+interface Teardown {
+  teardown(work: () => Promise<void>): unknown
+}
+
+/** Creates the HTTP side alone, ready, with nothing behind it but what the test gives. */
+export function createTestApp(t: Teardown, deps: Partial<AppDeps> = {}): FastifyInstance {
+  const readiness = createReadiness()
+  readiness.set({ ready: true })
+  const app = createApp({
+    log: pino({ level: 'silent' }),
+    readiness,
+    readStatus: async () => {
+      throw new Error('no status here')
+    },
+    mask: (text) => text,
+    ...deps,
+  })
+  t.teardown(() => app.close())
+  return app
+}
