@@ -1,0 +1,200 @@
+import { test } from 'tap'
+import { createTestDatabase } from '../../support/postgres.ts'
+import { createBus, sqlstateOf } from './bus.ts'
+
+// name type null default, as clients rely on them; our own columns stand last.
+const columns = {
+  batch: `
+    domain text no -
+    batch_id uuid no -
+    name text yes -
+    custom_data jsonb yes -
+    status text no 'PENDING'::text
+    total_count integer no 0
+    completed_count integer no 0
+    canceled_count integer no 0
+    in_troubleshooting_count integer no 0
+    created_at timestamptz no now()
+    started_at timestamptz yes -
+    completed_at timestamptz yes -
+    counter_rows smallint no 0`,
+  command: `
+    domain text no -
+    queue_name text no -
+    msg_id bigint yes -
+    command_id uuid no -
+    command_type text no -
+    status text no -
+    attempts integer no 0
+    max_attempts integer no -
+    lease_expires_at timestamptz yes -
+    last_error_type text yes -
+    last_error_code text yes -
+    last_error_msg text yes -
+    created_at timestamptz no now()
+    updated_at timestamptz no now()
+    reply_queue text no ''::text
+    correlation_id uuid yes -
+    batch_id uuid yes -
+    counted_as text yes -`,
+  audit: `
+    audit_id bigint no nextval('commandbus.audit_audit_id_seq'::regclass)
+    domain text no -
+    command_id uuid no -
+    event_type text no -
+    ts timestamptz no now()
+    details_json jsonb yes -`,
+  payload_archive: `
+    domain text no -
+    command_id uuid no -
+    payload_json jsonb no -
+    archived_at timestamptz no now()`,
+}
+
+const indexes = [
+  'audit (audit_id) primary',
+  'audit (command_id, ts)',
+  'batch (domain, batch_id) primary',
+  'batch (domain, created_at DESC)',
+  'batch (domain, status)',
+  'batch_counter (domain, batch_id, counter_no) primary',
+  'command (domain, batch_id) WHERE (batch_id IS NOT NULL)',
+  'command (domain, command_id) unique',
+  'command (status, command_type)',
+  'command (status, created_at DESC)',
+  'command (updated_at)',
+  'payload_archive (domain, command_id) primary',
+]
+
+test('the tables of commandbus', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  for (const [table, lines] of Object.entries(columns)) {
+    t.test(`${table} has the columns that clients rely on`, async (t) => {
+      const { rows } = await pool.query<{ column: string }>(
+        `select concat_ws(' ', column_name,
+                          replace(data_type, 'timestamp with time zone', 'timestamptz'),
+                          lower(is_nullable), coalesce(column_default, '-')) as column
+           from information_schema.columns
+          where table_schema = 'commandbus' and table_name = $1
+          order by ordinal_position`,
+        [table],
+      )
+
+      t.strictSame(
+        rows.map((row) => row.column),
+        lines
+          .trim()
+          .split('\n')
+          .map((line) => line.trim()),
+      )
+    })
+  }
+
+  t.test('the indexes are those that the contract names, and no more', async (t) => {
+    const { rows } = await pool.query<{ index: string }>(
+      `select relname
+              || regexp_replace(pg_get_indexdef(indexrelid), '^.*USING btree', '')
+              || case when indisprimary then ' primary' when indisunique then ' unique' else '' end
+                as index
+         from pg_index
+         join pg_class on pg_class.oid = indrelid
+        where relnamespace = 'commandbus'::regnamespace and relname = any ($1)`,
+      [['batch_counter', ...Object.keys(columns)]],
+    )
+
+    t.strictSame(rows.map((row) => row.index).sort(), indexes)
+  })
+
+  t.test('every schema, table, view, column and sequence says what it is', async (t) => {
+    const { rows } = await pool.query<{ name: string }>(
+      `select nspname as name from pg_namespace
+        where nspname in ('commandbus', 'e2e') and obj_description(oid, 'pg_namespace') is null
+       union all
+       select oid::regclass::text from pg_class
+        where relnamespace in ('commandbus'::regnamespace, 'e2e'::regnamespace)
+          and relkind in ('r', 'v') and obj_description(oid, 'pg_class') is null
+       union all
+       select attrelid::regclass || '.' || attname from pg_attribute
+         join pg_class on pg_class.oid = attrelid
+        where relnamespace in ('commandbus'::regnamespace, 'e2e'::regnamespace)
+          and relkind in ('r', 'v') and attnum > 0 and not attisdropped
+          and col_description(attrelid, attnum) is null`,
+    )
+
+    t.strictSame(rows, [])
+  })
+
+  t.test('a status that does not exist is refused', async (t) => {
+    const bus = createBus(pool)
+
+    t.equal(await sqlstateOf(bus.command({ status: 'DONE' })), '23514')
+    t.equal(await sqlstateOf(bus.batch({ total: 1, status: 'DONE' })), '23514')
+  })
+
+  t.test('counters are never negative, and never exceed the total', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+
+    for (const column of ['completed_count', 'canceled_count', 'in_troubleshooting_count']) {
+      for (const value of [-1, 2]) {
+        const update = `update commandbus.batch set ${column} = ${value} where batch_id = $1`
+        t.equal(await sqlstateOf(pool.query(update, [batchId])), '23514')
+      }
+    }
+  })
+
+  t.test('a command belongs to a batch that is there, as long as it is there', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+    await bus.command({ batchId })
+    const deleteBatch = () =>
+      pool.query('delete from commandbus.batch where batch_id = $1', [batchId])
+
+    t.equal(await sqlstateOf(bus.on(pool).command({ batchId: bus.domain.slice(7) })), '23503')
+    t.equal(await sqlstateOf(deleteBatch()), '23503')
+    await pool.query('delete from commandbus.command where batch_id = $1', [batchId])
+    t.equal((await deleteBatch()).rowCount, 1)
+  })
+
+  t.test('a large batch goes with its counters, and can be made again', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1001 })
+    await bus.commands(1001, { batchId })
+    await bus.startBatch(batchId)
+
+    await pool.query('delete from commandbus.command where batch_id = $1', [batchId])
+    await pool.query('delete from commandbus.batch where batch_id = $1', [batchId])
+
+    const { rows } = await pool.query('select from commandbus.batch_counter where batch_id = $1', [
+      batchId,
+    ])
+    t.equal(rows.length, 0)
+  })
+
+  t.test('counting touches no index: the updates of batches and counters are HOT', async (t) => {
+    const client = await pool.connect()
+    const bus = createBus(client)
+    const large = await bus.batch({ total: 1001 })
+    const small = await bus.batch({ total: 60 })
+    const ids = (await bus.commands(1001, { batchId: large })).slice(0, 100)
+    ids.push(...(await bus.commands(50, { batchId: small })))
+    await bus.startBatch(large)
+    await bus.startBatch(small)
+    const others = async (): Promise<number> => {
+      await client.query('select pg_stat_force_next_flush()')
+      const { rows } = await client.query(
+        `select sum(n_tup_upd - n_tup_hot_upd)::int as others
+           from pg_stat_user_tables
+          where schemaname = 'commandbus' and relname in ('batch', 'batch_counter')`,
+      )
+      return rows[0].others
+    }
+    const before = await others()
+
+    for (const id of ids) await bus.finish(id, 'COMPLETED')
+
+    t.equal((await others()) - before, 0)
+    client.release()
+  })
+})
