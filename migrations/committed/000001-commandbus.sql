@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:cf9d0edff8bdad3c8353fca3c55c2b0b95d11f07
+--! Hash: sha1:cdfa08bb39b9add2823414dd00de5ccca7fca76f
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -1689,6 +1689,7 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+  v_function regprocedure;
   v_schema text;
 begin
   if not exists (select from pg_roles where rolname = p_role) then
@@ -1697,7 +1698,27 @@ begin
             hint = 'Create it first; then call commandbus.grant_client() again.';
   end if;
 
-  foreach v_schema in array array['commandbus', 'e2e', 'pgmq'] loop
+  execute format('grant usage on schema commandbus to %I', p_role);
+  execute format('grant select, insert, update, delete
+                     on commandbus.batch, commandbus.batch_counter, commandbus.command,
+                        commandbus.audit, commandbus.payload_archive
+                     to %I', p_role);
+  execute format('grant select on commandbus.batch_progress to %I', p_role);
+  execute format('grant usage, select on sequence commandbus.audit_audit_id_seq to %I', p_role);
+
+  for v_function in
+    select pg_proc.oid
+      from pg_proc
+     where pg_proc.pronamespace = to_regnamespace('commandbus')
+       -- For administrators.
+       and pg_proc.proname <> all (array['grant_client', 'install_legacy_names',
+                                         'remove_legacy_names', 'grant_legacy_names'])
+  loop
+    execute format('grant execute on function %s to %I', v_function, p_role);
+  end loop;
+
+  -- Queues: PGMQ's functions run with the caller's rights, too. The tests' tables, where they are.
+  foreach v_schema in array array['pgmq', 'e2e'] loop
     continue when to_regnamespace(v_schema) is null;
 
     execute format('grant usage on schema %I to %I', v_schema, p_role);
@@ -1706,9 +1727,6 @@ begin
     execute format('grant usage, select on all sequences in schema %I to %I', v_schema, p_role);
     execute format('grant execute on all functions in schema %I to %I', v_schema, p_role);
   end loop;
-
-  -- Who may call a function that grants decides who is a client.
-  execute format('revoke execute on function commandbus.grant_client(text) from %I', p_role);
 end;
 $$;
 

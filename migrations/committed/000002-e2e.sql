@@ -1,5 +1,5 @@
---! Previous: sha1:cf9d0edff8bdad3c8353fca3c55c2b0b95d11f07
---! Hash: sha1:0eeac0c29442dea638f34ed83467c1f1e091c53c
+--! Previous: sha1:cdfa08bb39b9add2823414dd00de5ccca7fca76f
+--! Hash: sha1:521c015d2ac41866e045f5c2e176a72ad1ca3f31
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
