@@ -1,0 +1,87 @@
+import pg from 'pg'
+import { captureBaseline } from '../../src/reset/baseline.ts'
+import { resetData } from '../../src/reset/data.ts'
+import type { Patience } from '../../src/reset/patience.ts'
+import { createResetSessions } from '../../src/reset/session.ts'
+import { ensureStore } from '../../src/reset/store.ts'
+import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import { createTestRole } from '../support/roles.ts'
+
+export interface Teardown {
+  teardown(work: () => Promise<void>): unknown
+}
+
+/** A database that has agreed to be reset, with its baseline captured. */
+export interface ResetWorld extends TestDatabase {
+  /** As the role that resets. */
+  readonly resetUrl: string
+  /** Of that role. */
+  readonly ownerPool: pg.Pool
+  readonly sessions: ReturnType<typeof createResetSessions>
+  reset(options?: Partial<Patience>): ReturnType<typeof resetData>
+}
+
+export interface WorldOptions {
+  readonly from: 'migrated' | 'empty'
+  /** Run before the capture, on top of what is there. */
+  readonly schema?: string
+  /** A plain role owns the database and resets it, instead of the test server's superuser. */
+  readonly asOwner?: boolean
+}
+
+export async function createResetWorld(t: Teardown, options: WorldOptions): Promise<ResetWorld> {
+  const role = options.asOwner ? await createTestRole(t, `login password '${PASSWORD}'`) : undefined
+  const db = await createTestDatabase(t, { from: options.from })
+  if (role !== undefined) await db.pool.query(`alter database ${db.name} owner to ${role}`)
+  const resetUrl = role === undefined ? db.url : urlAs(db.url, role)
+  const owner = new pg.Client({ connectionString: resetUrl })
+  await owner.connect()
+  if (options.from === 'empty') await owner.query(HISTORY)
+  if (options.schema !== undefined) await owner.query(options.schema)
+  await ensureStore(owner)
+  await owner.query('select provisioning.allow_reset($1)', [db.name])
+  await captureBaseline(owner)
+  await owner.end()
+
+  const sessions = createResetSessions({
+    connect: () => connect(resetUrl),
+    databaseName: db.name,
+  })
+  const ownerPool = new pg.Pool({ connectionString: resetUrl })
+  ownerPool.on('error', () => {})
+  t.teardown(async () => {
+    await sessions.close()
+    await ownerPool.end()
+  })
+  return {
+    ...db,
+    resetUrl,
+    ownerPool,
+    sessions,
+    reset: (patience = {}) =>
+      resetData(sessions, db.name, { lockTimeoutMs: 2000, terminateBlockers: false, ...patience }),
+  }
+}
+
+export async function connect(url: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
+
+const PASSWORD = 'only-for-this-test'
+
+function urlAs(url: string, role: string): string {
+  const other = new URL(url)
+  other.username = role
+  other.password = PASSWORD
+  return other.href
+}
+
+/** The record that the migration tool would have left. */
+const HISTORY = `
+  create schema graphile_migrate;
+  create table graphile_migrate.migrations (
+    hash text primary key, previous_hash text, filename text not null, date timestamptz default now());
+  insert into graphile_migrate.migrations (hash, filename) values ('sha1:1', '000001.sql');`
