@@ -31,7 +31,7 @@ export type ToolMessage =
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: ToolError }
 
-let completedStatements = 0
+let completedStatements: number | undefined
 
 // The runner decides when this process ends: a signal to the process group must not cut a migration.
 process.on('SIGTERM', () => {})
@@ -68,16 +68,26 @@ function watchSessions(): void {
   Object.assign(pg, { Pool: WatchedPool })
 }
 
-/** A script is sent as one query, and an error without position does not say where in it. */
+/**
+ * A script is sent as one query, and an error without position does not say where in it. An error
+ * that takes the session out of its transaction came with the commit, from no statement at all.
+ */
 function countStatements(client: pg.PoolClient): void {
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
+  let status = 'I'
   let completed = 0
+  let failedAfter: number | undefined
   connection.on('commandComplete', () => completed++)
   connection.on('errorMessage', () => {
-    completedStatements = completed
+    failedAfter = completed
   })
-  connection.on('readyForQuery', () => {
+  connection.on('readyForQuery', (ready: { status: string }) => {
+    if (failedAfter !== undefined) {
+      completedStatements = status === 'T' && ready.status === 'I' ? undefined : failedAfter
+    }
+    status = ready.status
     completed = 0
+    failedAfter = undefined
   })
 }
 
@@ -90,7 +100,7 @@ function pickError(error: unknown): ToolError {
     ...(hint !== undefined && { hint }),
     ...(where !== undefined && { where }),
     ...(position !== undefined && { position }),
-    completedStatements,
+    ...(completedStatements !== undefined && { completedStatements }),
   }
 }
 
