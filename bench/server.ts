@@ -17,6 +17,8 @@ export interface BenchServer {
   readonly version: string
   /** Creates a database with all committed migrations; it is dropped when the server is closed. */
   createMigrated(name: string): Promise<string>
+  /** Creates an empty database; it is dropped likewise. */
+  createEmpty(name: string): Promise<string>
   close(): Promise<void>
 }
 
@@ -28,16 +30,23 @@ export async function openBenchServer(givenUrl: string | undefined): Promise<Ben
   const admin = new pg.Client({ connectionString: url })
   await admin.connect()
   const { rows } = await admin.query<{ server_version: string }>('show server_version')
+
+  async function createEmpty(name: string): Promise<string> {
+    await admin.query(`drop database if exists ${name} with (force)`)
+    await admin.query(`create database ${name}`)
+    names.push(name)
+    const created = new URL(url)
+    created.pathname = `/${name}`
+    return created.href
+  }
+
   return {
     version: rows[0]?.server_version ?? '',
+    createEmpty,
     async createMigrated(name) {
-      await admin.query(`drop database if exists ${name} with (force)`)
-      await admin.query(`create database ${name}`)
-      names.push(name)
-      const created = new URL(url)
-      created.pathname = `/${name}`
-      await migrate(created.href)
-      return created.href
+      const created = await createEmpty(name)
+      await migrate(created)
+      return created
     },
     async close() {
       for (const name of names) await admin.query(`drop database ${name} with (force)`)
