@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { spawnOptions } from '../../src/database/embedded/account.ts'
+import { TEXT_RULES } from '../../src/database/embedded/data-folder.ts'
 import { prepareHome } from '../../src/database/embedded/home.ts'
 import { STAGING_DIR } from '../../src/database/embedded/staging.ts'
 import { findFreePort } from './port.ts'
@@ -36,7 +37,7 @@ async function startServer(): Promise<void> {
   // Reached from this machine only, and gone with the run: no password.
   execFileSync(
     join(binDir, 'initdb'),
-    ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '--encoding=UTF8', '--no-locale', '--no-sync'],
+    ['-D', dataDir, '-U', 'postgres', '-A', 'trust', '--no-sync', ...TEXT_RULES],
     { ...spawnOptions(account), stdio: 'pipe' },
   )
 

@@ -24,6 +24,17 @@ const MAJOR_VERSION = '18'
 /** The embedded server's superuser. Not a secret: the server answers on this machine only. */
 const SUPERUSER = { user: 'postgres', password: 'postgres' } as const
 
+/**
+ * PostgreSQL's own rules for text: the same on every platform, and for good. Those of the operating
+ * system change with its updates, and would leave the indexes of a kept folder wrong.
+ */
+export const TEXT_RULES: readonly string[] = [
+  '--encoding=UTF8',
+  '--locale-provider=builtin',
+  '--builtin-locale=C.UTF-8',
+  '--locale=C',
+]
+
 /** With the password: never logged. */
 export function serverUrl(port: number, database: string): string {
   return `postgres://${SUPERUSER.user}:${SUPERUSER.password}@127.0.0.1:${port}/${database}`
@@ -127,12 +138,7 @@ async function initialise(fresh: string, home: EmbeddedHome, signal: AbortSignal
       `--username=${SUPERUSER.user}`,
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
-      '--encoding=UTF8',
-      // PostgreSQL's own rules for text: the same on every platform, and for good. Those of the
-      // operating system change with its updates, and would leave the indexes of a kept folder wrong.
-      '--locale-provider=builtin',
-      '--builtin-locale=C.UTF-8',
-      '--locale=C',
+      ...TEXT_RULES,
     ],
     { ...spawnOptions(home.account), stdio: ['ignore', 'ignore', 'pipe'], signal },
   )
