@@ -1,10 +1,11 @@
-// The command bus's Python client, as released, on a migrated database.
+// The command bus's Python client, as released, on a database that the service provisioned.
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { type Test, test } from 'tap'
 import { createTestDatabase } from '../support/postgres.ts'
 import { installPythonPackage } from '../support/python.ts'
+import { startService } from '../support/service.ts'
 import { openClientSession } from './reliable-cmd.ts'
 
 // The last release that needs nothing beyond this schema; docs/clients.md says what came after.
@@ -14,7 +15,9 @@ if (missing) process.stderr.write(`\n*** the Python client is not tested: ${miss
 
 test('the Python client reliable-cmd', { skip: missing }, async (t) => {
   if ('missing' in library) return
-  const { url, pool } = await createTestDatabase(t, { from: 'migrated' })
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const service = startService(t, { DATABASE_URL: url })
+  await service.waitForReady()
   if (!(await findsMessagesByPosition(pool))) {
     process.stderr.write(
       '\n*** the Python client is not tested: it needs PGMQ 1.9 or older ***\n\n',
