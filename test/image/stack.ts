@@ -21,6 +21,8 @@ interface Test {
 export interface StackOptions {
   readonly directory: string
   readonly file?: string
+  /** What the service is called in it. */
+  readonly service?: string
   readonly env?: Readonly<Record<string, string>>
 }
 
@@ -46,7 +48,8 @@ export function openStack(t: Test, options: StackOptions): Stack {
     name,
     run,
     compose,
-    address: async () => `http://${await compose('port', 'commandbus-db', '8080')}`,
+    address: async () =>
+      `http://${await compose('port', options.service ?? 'commandbus-db', '8080')}`,
     query: (sql) =>
       compose('exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-Atc', sql, 'commandbus'),
   }
