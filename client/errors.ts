@@ -40,14 +40,14 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /** Gives PostgreSQL's errors their names; what it does not know it hands back as it is. */
-export function toCommandBusError(error: unknown): unknown {
-  const named = nameOf(error)
+export function toCommandBusError(error: unknown, statement: string): unknown {
+  const named = nameOf(error, statement)
   const code = sqlState(error)
   if (named === undefined || code === undefined) return error
   return new named(error instanceof Error ? error.message : String(error), code, error)
 }
 
-function nameOf(error: unknown): typeof CommandBusError | undefined {
+function nameOf(error: unknown, statement: string): typeof CommandBusError | undefined {
   switch (sqlState(error)) {
     case '40001':
     case '40P01':
@@ -58,13 +58,15 @@ function nameOf(error: unknown): typeof CommandBusError | undefined {
       return byTable(error, { command: DuplicateCommandError, batch: DuplicateBatchError })
     case '23503':
       return byTable(error, { command: BatchNotFoundError })
+    case '22004':
     case '22023':
     case '22P02':
     case '23502':
     case '23514':
       return InvalidValueError
     case '42P01':
-      return QueueNotFoundError
+      // The error does not say which table; without a schema commandbus it is another story.
+      return statement.includes('pgmq.') ? QueueNotFoundError : undefined
     default:
       return undefined
   }

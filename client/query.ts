@@ -14,7 +14,7 @@ export async function query<Row>(db: Queryable, text: string, values: unknown[])
     const { rows } = await db.query({ text, values })
     return rows as Row[]
   } catch (error) {
-    throw toCommandBusError(error)
+    throw toCommandBusError(error, text)
   }
 }
 
