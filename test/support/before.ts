@@ -11,7 +11,7 @@ import { TEXT_RULES } from '../../src/database/embedded/data-folder.ts'
 import { prepareHome } from '../../src/database/embedded/home.ts'
 import { STAGING_DIR } from '../../src/database/embedded/staging.ts'
 import { findFreePort } from './port.ts'
-import { saveServer } from './server.ts'
+import { noteFile, saveServer } from './server.ts'
 
 const runId = randomBytes(3).toString('hex')
 const given = process.env.TEST_DATABASE_URL
@@ -71,7 +71,7 @@ async function startServer(): Promise<void> {
   if (server.pid === undefined) throw new Error('PostgreSQL could not be started')
   // What had to be brought within the server's reach goes with the run as well.
   const staged = extensionDir.startsWith(STAGING_DIR) ? [dirname(extensionDir)] : []
-  const args = [process.ppid, server.pid, folder, ...staged].map(String)
+  const args = [process.ppid, server.pid, folder, noteFile, ...staged].map(String)
   const watcher = spawn(
     process.execPath,
     [join(import.meta.dirname, 'server-watch.mjs'), ...args],

@@ -4,7 +4,7 @@
 import { rmSync } from 'node:fs'
 
 const [runner, postmaster] = process.argv.slice(2, 4).map(Number)
-const folders = process.argv.slice(4)
+const leftovers = process.argv.slice(4)
 
 /** @param {number} pid */
 function isAlive(pid) {
@@ -31,4 +31,4 @@ await until(() => asked || !isAlive(runner) || !isAlive(postmaster))
 // SIGQUIT: immediate shutdown. Nothing in these databases outlives the run, so nothing is saved.
 if (isAlive(postmaster)) process.kill(postmaster, 'SIGQUIT')
 await until(() => !isAlive(postmaster))
-for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+for (const path of leftovers) rmSync(path, { recursive: true, force: true })

@@ -15,7 +15,7 @@ export interface TestServer {
 }
 
 /** Where `before` leaves word for the test files: both are children of the same runner. */
-const noteFile = join(projectDir, '.data', `test-server-${process.ppid}.json`)
+export const noteFile = join(projectDir, '.data', `test-server-${process.ppid}.json`)
 
 export function saveServer(server: TestServer): void {
   mkdirSync(join(projectDir, '.data'), { recursive: true })
