@@ -112,9 +112,10 @@ function planTables(model: Model): Map<string, TablePlan> {
 function planLocks({ baseline, model, giveWayMs }: PlanOptions): string {
   const names = model.tables.map((table) => table.name)
   return `
-  -- The table that was in the way is waited for while nothing else is held, so for longer.
+  -- The table that was in the way is waited for while nothing else is held: long enough for PostgreSQL
+  -- to end an autovacuum on it, but not for ever, since writers stand in line behind.
   if p_first is not null then
-    perform set_config('lock_timeout', greatest(p_patience_ms, 1)::text, true);
+    perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs * 4})::text, true);
     begin
       execute format('lock table %s in exclusive mode', p_first);
     exception when lock_not_available then
@@ -125,7 +126,7 @@ function planLocks({ baseline, model, giveWayMs }: PlanOptions): string {
   v_deadline := clock_timestamp() + make_interval(secs => least(p_patience_ms, ${giveWayMs}) / 1000.0);
   v_table := 'provisioning.disposable';
   begin
-    perform set_config('lock_timeout', least(greatest(p_patience_ms, 1), ${giveWayMs})::text, true);
+    perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs})::text, true);
     lock table provisioning.disposable in share row exclusive mode;
     if not ${IS_DISPOSABLE_SQL} then
       raise exception 'not disposable' using errcode = '${RESET_STATE.notDisposable}';

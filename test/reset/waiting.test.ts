@@ -1,0 +1,198 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from 'pg'
+import { type Test, test } from 'tap'
+import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
+import { connect, createResetWorld, type ResetWorld } from './world.ts'
+
+const SEND = `insert into commandbus.audit (domain, command_id, event_type)
+              values ('payments', gen_random_uuid(), 'SENT')`
+
+test('a writer that commits while the reset waits leaves no row behind', async (t) => {
+  const { world, other } = await arrange(t)
+  const before = await takeFingerprint(world.pool)
+  // Whatever the database's default is.
+  await world.pool.query(
+    `alter database ${world.name} set default_transaction_isolation to 'repeatable read'`,
+  )
+  await other.query(`begin isolation level read committed; ${SEND}`)
+  const reset = world.reset({ lockTimeoutMs: 10_000 })
+  await waitUntilBlocked(world)
+
+  await other.query(`${SEND}; commit`)
+  await reset
+
+  t.same(compareFingerprints(before, await takeFingerprint(world.pool)), [])
+})
+
+test('an open reader is not waited for, and what is large is deleted under it', async (t) => {
+  const { world, other } = await arrange(t)
+  const before = await takeFingerprint(world.pool)
+  await world.pool.query(
+    `insert into commandbus.audit (domain, command_id, event_type)
+     select 'payments', gen_random_uuid(), 'SENT' from generate_series(1, 20000)`,
+  )
+  await other.query('begin; select count(*) from commandbus.audit; select * from e2e.config')
+
+  await world.reset({ lockTimeoutMs: 0 })
+
+  await other.query('commit')
+  t.same(compareFingerprints(before, await takeFingerprint(world.pool)), [])
+})
+
+test('readers go on while the reset waits for a writer', async (t) => {
+  const { world, other } = await arrange(t)
+  await other.query(`begin; ${SEND}`)
+  const reset = world.reset({ lockTimeoutMs: 10_000 })
+  await waitUntilBlocked(world)
+
+  const reader = await connect(world.url)
+  await reader.query(`set lock_timeout to '1ms'; select count(*) from commandbus.audit;
+                      select * from e2e.config; select * from pgmq.metrics_all()`)
+
+  await reader.end()
+  await other.query('rollback')
+  await reset
+})
+
+test('a reader of a queue made since holds nobody up, and is named', async (t) => {
+  const { world, other } = await arrange(t)
+  await world.pool.query(`select pgmq.create('made_since')`)
+  await other.query('begin; select * from pgmq.q_made_since')
+  const refused = world.reset({ lockTimeoutMs: 300 }).catch((error) => error)
+
+  const reader = await connect(world.url)
+  await reader.query(`set lock_timeout to '200ms'; select * from pgmq.q_made_since`)
+  await reader.end()
+  const error = await refused
+
+  t.match(error, { code: 'locked', statusCode: 423 })
+  t.match(error.extensions.blockers, [{ pid: await pidOf(other) }])
+  await other.query('commit')
+  await world.reset()
+})
+
+test('who is in the way for too long is named, with what it does', async (t) => {
+  const { world, other } = await arrange(t)
+  await other.query(`set application_name to 'a worker'; begin; ${SEND}`)
+
+  const error = await world.reset({ lockTimeoutMs: 100 }).catch((cause) => cause)
+
+  t.match(error, { code: 'locked', statusCode: 423 })
+  const [blocker] = error.extensions.blockers
+  t.match(blocker, { pid: await pidOf(other), application: 'a worker', state: /idle in trans/ })
+  t.ok(blocker.ageMs >= 100)
+  t.match(blocker.query, /insert into commandbus.audit/)
+  t.equal((await world.pool.query('select from commandbus.audit')).rowCount, 0)
+})
+
+test('a blocker is ended where that is asked for, and named', async (t) => {
+  const { world, other } = await arrange(t)
+  await other.query(`begin; ${SEND}`)
+  const pid = await pidOf(other)
+
+  const { terminated } = await world.reset({ lockTimeoutMs: 100, terminateBlockers: true })
+
+  t.match(terminated, [{ pid }])
+  await t.rejects(other.query('commit'))
+  t.equal((await world.pool.query('select from commandbus.audit')).rowCount, 0)
+})
+
+test('a blocker that the role may not end is named as such, and goes on', async (t) => {
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: 'create table public.things (n int); grant insert on public.things to public',
+    asOwner: true,
+  })
+  const other = await connect(world.url)
+  t.teardown(() => other.end())
+  await other.query('begin; insert into public.things values (1)')
+
+  const error = await world
+    .reset({ lockTimeoutMs: 100, terminateBlockers: true })
+    .catch((cause) => cause)
+
+  t.match(error, { code: 'locked', statusCode: 423 })
+  t.match(error.extensions.blockers, [{ pid: await pidOf(other), mayNotEnd: true }])
+  await other.query('commit')
+  await world.reset()
+})
+
+test('two transactions that would deadlock with a reset are not shot', async (t) => {
+  const { world, other } = await arrange(t)
+  const third = await connect(world.url)
+  t.teardown(() => third.end())
+  // The reset locks by name: it has the audit when it meets this row, and is waited for in turn.
+  await other.query(`begin; update e2e.config set value = '1'`)
+  const reset = world.reset({ lockTimeoutMs: 20_000 })
+  await waitUntilBlocked(world)
+
+  await other.query(SEND)
+  await third.query(`begin; ${SEND}; insert into e2e.config values ('x', '1'); commit`)
+  await other.query('commit')
+
+  await reset
+  t.equal((await world.pool.query('select from commandbus.audit')).rowCount, 0)
+})
+
+test('ten polling clients see no error while the database is reset under them', async (t) => {
+  const { world } = await arrange(t)
+  const before = await takeFingerprint(world.pool)
+  let isOver = false
+  let polls = 0
+  const poll = async (number: number) => {
+    const client = await connect(world.url)
+    while (!isOver) {
+      await client.query({ name: 'send', text: `select pgmq.send('payments__commands', '{}')` })
+      const { rows } = await client.query({
+        name: 'read',
+        text: `select msg_id from pgmq.read('payments__commands', $1, 2)`,
+        values: [number % 2],
+      })
+      for (const { msg_id } of rows) {
+        await client.query(`select pgmq.archive('payments__commands', $1::bigint)`, [msg_id])
+      }
+      await client.query(SEND)
+      polls += 1
+    }
+    await client.end()
+  }
+  const clients = Array.from({ length: 10 }, (_, number) => poll(number))
+
+  for (let resets = 0; resets < 20; resets += 1) {
+    await world.reset({ lockTimeoutMs: 10_000 })
+    await sleep(10)
+  }
+  isOver = true
+  await Promise.all(clients)
+  await world.reset()
+
+  t.ok(polls > 20, `${polls} polls`)
+  t.same(compareFingerprints(before, await takeFingerprint(world.pool)), [])
+})
+
+async function arrange(t: Test): Promise<{ world: ResetWorld; other: Client }> {
+  const world = await createResetWorld(t, { from: 'migrated' })
+  const other = await connect(world.url)
+  t.teardown(() => other.end().catch(() => {}))
+  // Makes the plan, so that a test meets the reset itself.
+  await world.reset()
+  return { world, other }
+}
+
+async function pidOf(client: Client): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  return rows[0]?.pid as number
+}
+
+/** Until the reset stands in line for a lock. */
+async function waitUntilBlocked({ pool, name }: ResetWorld): Promise<void> {
+  for (;;) {
+    const { rowCount } = await pool.query(
+      `select from pg_stat_activity
+        where datname = $1 and query like '%reset_data%' and wait_event_type = 'Lock'`,
+      [name],
+    )
+    if (rowCount) return
+    await sleep(5)
+  }
+}
