@@ -53,6 +53,10 @@ const isMember = (catalog: string, oid: string) =>
   `exists (select from pg_depend
             where classid = '${catalog}'::regclass and objid = ${oid} and deptype = 'e')`
 
+/** Of a composite type it is the type that is a member, not the relation behind it. */
+const IS_MEMBER_RELATION = `(${isMember('pg_class', 'c.oid')}
+            or relkind = 'c' and ${isMember('pg_type', 'c.reltype')})`
+
 /**
  * The relations that the migrations made: neither an extension's, except for PGMQ's queues, nor a
  * partition of a queue (those come and go by themselves).
@@ -65,7 +69,7 @@ export const RELATIONS_SQL = `
      where ${USER_SCHEMA}
        and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
        and relpersistence <> 't'
-       and (nspname = 'pgmq' and relkind in ('r', 'p', 'S') or not ${isMember('pg_class', 'c.oid')})
+       and (nspname = 'pgmq' and relkind in ('r', 'p', 'S') or not ${IS_MEMBER_RELATION})
        and not (nspname = 'pgmq' and relispartition))`
 
 const objectsSql = (hasQueues: boolean) => `

@@ -61,37 +61,32 @@ export async function removeMark(client: Queryable, log: Log): Promise<void> {
 
 /** No relation, function or type that no extension owns, and no queue. */
 async function holdsNothing(client: Queryable): Promise<boolean> {
-  const { rows } = await client.query<{ nothing: boolean }>(
+  const { rows } = await client.query<{ nothing: boolean; hasPgmq: boolean }>(
     `with own as (
        select oid from pg_namespace
         where nspname !~ '^pg_'
           and nspname not in ('information_schema', 'provisioning', 'graphile_migrate')),
-     found as (
-       select 'pg_class'::regclass as classid, oid from pg_class
-        where relnamespace in (select oid from own)
+     found (classid, oid) as (
+       -- Indexes, and the types of tables and arrays, only come along with what is looked for.
+       select 'pg_class'::regclass, oid from pg_class
+        where relnamespace in (select oid from own) and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
        union all
        select 'pg_proc'::regclass, oid from pg_proc where pronamespace in (select oid from own)
        union all
-       -- A table's own row type and array follow the table.
        select 'pg_type'::regclass, oid from pg_type
         where typnamespace in (select oid from own)
-          and typrelid = 0 and typelem = 0 and typtype <> 'm')
+          and (typtype in ('d', 'e', 'r') or typtype = 'b' and typcategory <> 'A'
+               or typrelid in (select oid from pg_class where relkind = 'c')))
      select not exists (
               select from found
                where not exists (
                        select from pg_depend
                         where pg_depend.classid = found.classid and objid = found.oid
-                          and deptype = 'e')
-                 -- Indexes belong to an extension by way of their table.
-                 and not (classid = 'pg_class'::regclass and oid in (
-                       select indexrelid from pg_index join pg_depend on objid = indrelid
-                        where pg_depend.classid = 'pg_class'::regclass and deptype = 'e'))) as nothing`,
+                          and deptype = 'e')) as nothing,
+            to_regclass('pgmq.meta') is not null as "hasPgmq"`,
   )
   if (!rows[0]?.nothing) return false
-  const { rows: pgmq } = await client.query<{ there: boolean }>(
-    `select to_regclass('pgmq.meta') is not null as there`,
-  )
-  if (!pgmq[0]?.there) return true
+  if (!rows[0].hasPgmq) return true
   const { rowCount } = await client.query('select from pgmq.meta limit 1')
   return rowCount === 0
 }

@@ -112,18 +112,19 @@ async function listDrops(client: Client): Promise<string[]> {
      object (classid, oid, kind, step) as (
        select 'pg_class'::regclass, oid,
               case relkind when 'v' then 'view' when 'm' then 'materialized view'
-                   when 'S' then 'sequence' when 'f' then 'foreign table' when 'c' then 'type'
-                   else 'table' end, 1
+                   when 'S' then 'sequence' when 'f' then 'foreign table' else 'table' end, 1
          from pg_class
         where relnamespace in (select oid from mixed) and not relispartition
-          and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+          and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
        union all
        select 'pg_proc', oid,
               case prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end, 2
          from pg_proc where pronamespace in (select oid from mixed)
        union all
        select 'pg_type', oid, case typtype when 'd' then 'domain' else 'type' end, 3
-         from pg_type where typnamespace in (select oid from mixed) and typtype in ('d', 'e', 'r')
+         from pg_type
+        where typnamespace in (select oid from mixed)
+          and (typtype in ('d', 'e', 'r') or typrelid in (select oid from pg_class where relkind = 'c'))
        union all
        select 'pg_collation', oid, 'collation', 4
          from pg_collation where collnamespace in (select oid from mixed)

@@ -1,0 +1,156 @@
+import { type Test, test } from 'tap'
+import { createResetWorld } from './world.ts'
+
+/** What a test may do to the schema, how it is named, and how it is undone. */
+const CHANGES: readonly (readonly [name: string, change: string, undo: string])[] = [
+  ['table app.extra', 'create table app.extra ()', 'drop table app.extra'],
+  ['table public.extra', 'create table public.extra ()', 'drop table public.extra'],
+  ['schema extra', 'create schema extra', 'drop schema extra'],
+  [
+    'column app.things.extra',
+    'alter table app.things add extra int',
+    'drop table app.things; create table app.things (n int, label text); create unique index things_n on app.things (n)',
+  ],
+  [
+    'column app.things.label',
+    'alter table app.things alter label set not null',
+    'alter table app.things alter label drop not null',
+  ],
+  [
+    'column app.things.label',
+    `alter table app.things alter label set default ''`,
+    'alter table app.things alter label drop default',
+  ],
+  [
+    'constraint app.things.small',
+    'alter table app.things add constraint small check (n < 9)',
+    'alter table app.things drop constraint small',
+  ],
+  ['index app.extra', 'create index extra on app.things (label)', 'drop index app.extra'],
+  [
+    'index app.things_n',
+    'drop index app.things_n',
+    'create unique index things_n on app.things (n)',
+  ],
+  ['sequence app.extra', 'create sequence app.extra', 'drop sequence app.extra'],
+  [
+    'sequence app.numbers',
+    'alter sequence app.numbers increment 3',
+    'alter sequence app.numbers increment 1',
+  ],
+  [
+    'view app.labels',
+    `create or replace view app.labels as select label || '' as label from app.things`,
+    'create or replace view app.labels as select label from app.things',
+  ],
+  [
+    'view app.labels',
+    'drop view app.labels',
+    'create view app.labels as select label from app.things',
+  ],
+  [
+    'function app.one()',
+    'create or replace function app.one() returns int language sql as $$ select 2 $$',
+    'create or replace function app.one() returns int language sql as $$ select 1 $$',
+  ],
+  [
+    'trigger app.things.extra',
+    'create trigger extra before insert on app.things for each row execute function app.keep()',
+    'drop trigger extra on app.things',
+  ],
+  [
+    'trigger app.watched.keep',
+    'alter table app.watched disable trigger keep',
+    'alter table app.watched enable trigger keep',
+  ],
+  [
+    'table app.things',
+    'alter table app.things enable row level security',
+    'alter table app.things disable row level security',
+  ],
+  [
+    'type app.mood',
+    `alter type app.mood rename value 'ok' to 'fine'`,
+    `alter type app.mood rename value 'fine' to 'ok'`,
+  ],
+  ['queue work', `select pgmq.drop_queue('work')`, `select pgmq.create('work')`],
+]
+
+const SCHEMA = `
+  create extension if not exists pgmq;
+  select pgmq.create('work');
+  create schema app;
+  create table app.things (n int, label text);
+  create unique index things_n on app.things (n);
+  create table app.watched (n int);
+  create sequence app.numbers;
+  create view app.labels as select label from app.things;
+  create type app.mood as enum ('ok');
+  create function app.one() returns int language sql as $$ select 1 $$;
+  create function app.keep() returns trigger language plpgsql as $$ begin return new; end $$;
+  create trigger keep before insert on app.watched for each row execute function app.keep();`
+
+test('a schema that is no longer what the migrations made is refused by name until it is', async (t: Test) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+  await world.reset()
+
+  for (const [name, change, undo] of CHANGES) {
+    await world.pool.query('insert into app.watched values (1)')
+    // The view is in the way of what it looks at.
+    const isAround = undo.startsWith('drop table app.things')
+    await world.pool.query(change)
+
+    const error = await world.reset().catch((cause) => cause)
+
+    t.match(error, { code: 'schema_changed', statusCode: 409 }, change)
+    const names = (error.extensions?.differences ?? []).map(
+      (one: { kind: string; name: string }) => `${one.kind} ${one.name}`,
+    )
+    t.ok(names.includes(name), `${change}: ${names}`)
+    t.equal(
+      (await world.pool.query('select from app.watched')).rowCount,
+      1,
+      'the data is as it was',
+    )
+
+    if (isAround) await world.pool.query('drop view app.labels')
+    await world.pool.query(undo)
+    if (isAround) await world.pool.query('create view app.labels as select label from app.things')
+    await world.reset()
+    t.equal((await world.pool.query('select from app.watched')).rowCount, 0)
+  }
+})
+
+test('what leaves the schema as it was is no change', async (t) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+  await world.reset()
+  const harmless = [
+    'vacuum full app.things',
+    'analyze',
+    'truncate app.things',
+    'reindex table app.things',
+    'grant select on app.things to public',
+    `comment on table app.things is 'things'`,
+    'alter table app.things rename label to other; alter table app.things rename other to label',
+    'drop table app.watched; create table app.watched (n int); create trigger keep before insert on app.watched for each row execute function app.keep(); insert into app.watched values (1)',
+  ]
+
+  for (const statement of harmless) {
+    for (const part of statement.split('; ')) await world.pool.query(part)
+    await world.reset()
+  }
+
+  t.equal((await world.pool.query('select from app.watched')).rowCount, 0)
+})
+
+test('a migration that somebody else has run since leaves no baseline', async (t) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+  await world.reset()
+  await world.pool.query(
+    `insert into graphile_migrate.migrations (hash, filename) values ('sha1:2', '000002.sql')`,
+  )
+
+  const error = await world.reset().catch((cause) => cause)
+
+  t.match(error, { code: 'no_baseline', statusCode: 409 })
+})
