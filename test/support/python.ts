@@ -29,7 +29,7 @@ export async function installPythonPackage(
     await mkdir(cache, { recursive: true })
     await run(
       'python3',
-      ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input']
+      ['-m', 'pip', 'install', '--quiet', '--no-color', '--disable-pip-version-check', '--no-input']
         .concat(['--only-binary', ':all:', '--retries', '0', '--timeout', '10'])
         .concat(options.dependencies ? [] : ['--no-deps'])
         .concat(['--target', fresh, `${name}==${version}`]),
@@ -39,7 +39,8 @@ export async function installPythonPackage(
     return { dir }
   } catch (error) {
     if (existsSync(dir)) return { dir }
-    const reason = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error)
+    const lines = (error as Error).message.split('\n')
+    const reason = lines.findLast((line) => line.startsWith('ERROR')) ?? lines[0]
     return { missing: `${name} ${version} could not be had from the Python registry: ${reason}` }
   } finally {
     await rm(fresh, { recursive: true, force: true })
