@@ -1,12 +1,12 @@
 // The command bus's Python client, as released, on a database that the service provisioned.
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import { type Test, test } from 'tap'
+import { becomes } from '../support/becomes.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { installPythonPackage } from '../support/python.ts'
 import { startService } from '../support/service.ts'
-import { openClientSession } from './reliable-cmd.ts'
+import { findsMessagesByPosition, openClientSession } from './reliable-cmd.ts'
 
 // The last release that needs nothing beyond this schema; docs/clients.md says what came after.
 const library = await installPythonPackage('reliable-cmd', '0.1.9', { dependencies: true })
@@ -173,15 +173,6 @@ test('the Python client reliable-cmd', { skip: missing }, async (t) => {
   }
 })
 
-/** The library takes a message's columns by position, which PGMQ 1.10 changed. */
-async function findsMessagesByPosition(pool: Pool): Promise<boolean> {
-  const { rows } = await pool.query(
-    `select attname from pg_catalog.pg_attribute
-      where attrelid = 'pgmq.message_record'::regclass and attnum = 5`,
-  )
-  return rows[0]?.attname === 'message'
-}
-
 /** A role that may do what a client needs and nothing else; returns its address. */
 async function createClientRole(t: Test, url: string, pool: Pool): Promise<string> {
   const role = new URL(url)
@@ -193,15 +184,4 @@ async function createClientRole(t: Test, url: string, pool: Pool): Promise<strin
   })
   await pool.query('select commandbus.grant_client($1)', [role.username])
   return role.href
-}
-
-/** Waits until the database says so; a value that never comes is a failure that shows the last one. */
-async function becomes(t: Test, read: () => Promise<unknown>, wanted: unknown): Promise<void> {
-  const deadline = Date.now() + 20_000
-  let found = await read()
-  while (JSON.stringify(found) !== JSON.stringify(wanted) && Date.now() < deadline) {
-    await sleep(20)
-    found = await read()
-  }
-  t.strictSame(found, wanted)
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Pool } from 'pg'
 
 /** A running Python process that uses the client library; calls are served one after another. */
 export interface ClientSession {
@@ -37,4 +38,13 @@ export function openClientSession(libraryDir: string, databaseUrl: string): Clie
       await ended
     },
   }
+}
+
+/** The library takes a message's columns by position, which PGMQ 1.10 changed. */
+export async function findsMessagesByPosition(pool: Pool): Promise<boolean> {
+  const { rows } = await pool.query(
+    `select attname from pg_catalog.pg_attribute
+      where attrelid = 'pgmq.message_record'::regclass and attnum = 5`,
+  )
+  return rows[0]?.attname === 'message'
 }
