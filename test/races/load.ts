@@ -9,8 +9,8 @@ export interface CommandRow {
   readonly status: CommandStatus
   readonly attempts: number
   readonly errorCode: string | null
-  /** The status that the batch's counters hold for it. */
-  readonly mark: CommandStatus | null
+  /** The status that the batch's counters hold for it; AS_STATUS: the one that it has. */
+  readonly mark: CommandStatus | 'AS_STATUS' | null
 }
 
 export interface AuditRow {

@@ -14,7 +14,7 @@ import {
 } from './schedule.ts'
 import { Session } from './session.ts'
 import { planSweep } from './sweep.ts'
-import { createWorld, type World } from './world.ts'
+import { adoptBatches, createWorld, type World } from './world.ts'
 
 const maxSessions = 10
 // Two rounds leave something to be retried; the third ends it.
@@ -59,6 +59,7 @@ export class Race {
     const watching = observer.watch(world)
     try {
       await this.#play(schedule.sessions, schedule, world, history)
+      await adoptBatches(this.#pool, world)
       for (let round = 1; round <= sweeps; round++) {
         const plan = planSweep(world, await this.#loadStatuses(world), {
           seed: schedule.sweep.seed + round,

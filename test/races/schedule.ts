@@ -21,6 +21,8 @@ export interface BatchPlan {
   readonly totalOff: number
   /** Its counters are also moved by hand: nothing is promised then but their bounds. */
   readonly byHand: boolean
+  /** Halfway it is marked as if it had been taken over, as it is, from before this project. */
+  readonly adopted: boolean
 }
 
 export interface SessionPlan {
@@ -194,6 +196,7 @@ export const smallSchedule = scheduleOf({
     late: oneOf([3, 0], [1, 1], [1, 7]),
     totalOff: oneOf([12, 0], [1, 1], [1, 20], [1, -1], [1, -3]),
     byHand: oneOf([9, false], [1, true]),
+    adopted: oneOf([4, false], [1, true]),
   }),
   batches: 4,
 })
@@ -205,6 +208,7 @@ export const largeSchedule = scheduleOf({
     late: oneOf([3, 0], [1, 40]),
     totalOff: oneOf([4, 0], [1, 20], [1, -20]),
     byHand: fc.constant(false),
+    adopted: fc.constant(false),
   }),
   batches: 2,
 })
@@ -216,6 +220,7 @@ export const startSchedule = scheduleOf({
     late: fc.constant(0),
     totalOff: fc.constant(0),
     byHand: fc.constant(false),
+    adopted: fc.constant(false),
   }),
   batches: 8,
   session: receiver,

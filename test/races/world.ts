@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { insertBatch, insertCommands, type Queryable } from '../../client/client.ts'
+import { query } from '../../client/query.ts'
 import { type BatchPlan, dealCommands, type Schedule } from './schedule.ts'
 
 /** The rows of one schedule. It has a domain of its own, so schedules share a database. */
@@ -83,4 +84,18 @@ export async function insertNumbers(
 export function markInserted(world: World, number: number): void {
   const command = world.commands[number]
   if (command !== undefined) command.insertedAtMs = performance.now()
+}
+
+/** Marks commands as adoption leaves them: counted as their status says, whatever that is. */
+export async function adoptBatches(db: Queryable, world: World): Promise<void> {
+  for (const { id, plan, totalCount } of world.batches) {
+    const isCounted = !plan.byHand && plan.first + plan.late <= totalCount
+    if (!plan.adopted || !isCounted) continue
+    await query(
+      db,
+      `update commandbus.command set counted_as = 'AS_STATUS'
+        where domain = $1::text and batch_id = $2::uuid`,
+      [world.domain, id],
+    )
+  }
 }
