@@ -4,12 +4,14 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
+  readdirSync,
+  rmdirSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { test } from 'tap'
 import { findAccount, isRoot } from '../../src/database/embedded/account.ts'
 import { canReach, STAGING_DIR } from '../../src/database/embedded/staging.ts'
@@ -78,15 +80,18 @@ test('under a home that only root may enter everything is kept where the server 
     script,
     umask: '077',
   }
-  const before = existsSync(STAGING_DIR)
+  const before = existsSync(STAGING_DIR) ? readdirSync(STAGING_DIR) : []
 
   const first = startService(t, options)
   await first.until(isReady)
   const kept = first.said.flatMap((line) => line.kept ?? [])
   t.teardown(() => {
-    const folder = dirname(kept.at(-1) ?? '')
-    if (folder.startsWith(`${STAGING_DIR}/`)) rmSync(folder, { recursive: true })
-    if (!before) rmSync(STAGING_DIR, { recursive: true })
+    // The folders that this test has made there, and no other's.
+    const made = new Set(kept.map((path) => relative(STAGING_DIR, path).split('/')[0] ?? ''))
+    for (const name of made) {
+      if (!before.includes(name)) rmSync(join(STAGING_DIR, name), { recursive: true })
+    }
+    if (readdirSync(STAGING_DIR).length === 0) rmdirSync(STAGING_DIR)
   })
   await query(first.url, 'create extension pgmq')
   t.equal(await first.stop(), 0)
