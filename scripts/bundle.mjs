@@ -18,6 +18,7 @@ await build({
     server: 'src/server.ts',
     tool: 'src/migrations/tool.ts',
     healthcheck: 'src/healthcheck.ts',
+    'migrate-once': 'src/migrate-once.ts',
   },
   outdir,
   bundle: true,
