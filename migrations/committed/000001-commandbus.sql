@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:cdfa08bb39b9add2823414dd00de5ccca7fca76f
+--! Hash: sha1:e535b22ab478f45add045e82bc4c41de5fce9837
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -189,17 +189,41 @@ comment on schema commandbus is
 -- find the tables there and leave them. In a new database this does nothing.
 do $$
 declare
-  v_table  text;
-  v_owner  name;
-  v_rights text;
+  v_tables  text;
+  v_holders text;
+  v_timeout text := current_setting('lock_timeout');
+  v_table   text;
+  v_owner   name;
+  v_rights  text;
 begin
   if to_regclass('public.command_bus_command') is null then
     return;
   end if;
 
-  -- Whoever is in the middle of something may finish; nobody comes in after that.
-  lock table public.command_bus_command, public.command_bus_audit,
-    public.command_bus_payload_archive in access exclusive mode;
+  select string_agg(oid::regclass::text, ', ' order by relname)
+    into v_tables
+    from pg_class
+   where relnamespace = 'public'::regnamespace
+     and relname in ('command_bus_batch', 'command_bus_command', 'command_bus_audit',
+                     'command_bus_payload_archive');
+
+  -- Whoever is in the middle of something may finish. Not for long: everybody else waits behind us.
+  begin
+    perform set_config('lock_timeout', case v_timeout when '0' then '10s' else v_timeout end, true);
+    execute format('lock table %s in access exclusive mode', v_tables);
+    perform set_config('lock_timeout', v_timeout, true);
+  exception when lock_not_available then
+    select string_agg(distinct format('pid %s (%s)', pid, coalesce(nullif(application_name, ''), usename)), ', ')
+      into v_holders
+      from pg_locks
+      join pg_stat_activity using (pid)
+     where relation = any (string_to_array(v_tables, ', ')::regclass[]) and granted
+       and pid <> pg_backend_pid();
+    raise exception 'the old tables are in use'
+      using errcode = 'lock_not_available',
+            detail = format('In a transaction that uses them: %s.', v_holders),
+            hint = 'Stop the old clients, or wait until their transactions have ended; then start again.';
+  end;
 
   -- "Is there already, skipping" would be said of everything below.
   perform set_config('client_min_messages', 'warning', true);
@@ -248,24 +272,28 @@ $$;
 -- its definition, whatever it is called; anything else just loses its "command_bus_".
 do $$
 declare
-  v_index text;
-  v_part  record;
+  v_change text;
+  v_part   record;
 begin
   if to_regclass('commandbus.command') is null then
     return;
   end if;
 
-  -- What was a unique index is a constraint now.
-  select quote_ident(relname)
-    into v_index
+  -- What was a unique index is a constraint now; where it was one already, it is renamed.
+  select case when conname is null then format('add constraint command_domain_command_id_key unique using index %I', relname)
+              else format('rename constraint %I to command_domain_command_id_key', conname) end
+    into v_change
     from pg_index
     join pg_class on pg_class.oid = indexrelid
+    left join pg_constraint on conindid = indexrelid and conrelid = indrelid
    where indrelid = to_regclass('commandbus.command')
      and indisunique
-     and pg_get_indexdef(indexrelid) like '% USING btree (domain, command_id)';
+     and pg_get_indexdef(indexrelid) like '% USING btree (domain, command_id)'
+   order by conname
+   limit 1;
 
-  execute format('alter table commandbus.command add constraint command_domain_command_id_key unique %s',
-    coalesce('using index ' || v_index, '(domain, command_id)'));
+  execute 'alter table commandbus.command ' || coalesce(v_change,
+    'add constraint command_domain_command_id_key unique (domain, command_id)');
 
   for v_part in
     select format('alter table %s rename constraint %I to', conrelid::regclass, conname) as statement,
@@ -292,9 +320,8 @@ begin
        -- An index behind a constraint is renamed with it.
        and not exists (select from pg_constraint where conindid = indexrelid)
      union all
-    select format('alter sequence %s rename to', oid::regclass), replace(relname, 'command_bus_', '')
-      from pg_class
-     where relnamespace = 'commandbus'::regnamespace and relkind = 'S'
+    select format('alter sequence %s rename to', pg_get_serial_sequence('commandbus.audit', 'audit_id')),
+           'audit_audit_id_seq'
   loop
     -- Two indexes may be the same but for their names: the second keeps its own.
     continue when to_regclass(format('commandbus.%I', v_part.name)) is not null;

@@ -1,5 +1,5 @@
---! Previous: sha1:cdfa08bb39b9add2823414dd00de5ccca7fca76f
---! Hash: sha1:521c015d2ac41866e045f5c2e176a72ad1ca3f31
+--! Previous: sha1:e535b22ab478f45add045e82bc4c41de5fce9837
+--! Hash: sha1:f8c0348412e9db8030e034f028b0acbfb3cfcdeb
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
@@ -97,7 +97,8 @@ begin
       select format('grant usage on schema e2e to %s', grantee)
         from users
        union all
-      select format('grant usage, select on sequence e2e.test_command_id_seq to %s', grantee)
+      select format('grant usage, select on sequence %s to %s',
+               pg_get_serial_sequence('e2e.test_command', 'id'), grantee)
         from users
        where v_move.new_name = 'test_command' and may_insert
     loop

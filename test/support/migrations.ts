@@ -16,6 +16,8 @@ interface RunOptions {
   readonly e2e?: 'on' | 'off'
   /** Who migrates; the superuser of the connection where nobody is named. */
   readonly role?: string
+  /** Run in the session before the migrations. */
+  readonly settings?: string
   /** Run at the end of each migration, in its transaction. */
   readonly andThen?: string
 }
@@ -26,7 +28,7 @@ interface RunOptions {
  */
 export async function runMigrations(
   connectionString: string,
-  { e2e = 'on', role, andThen = '' }: RunOptions = {},
+  { e2e = 'on', role, settings = '', andThen = '' }: RunOptions = {},
 ): Promise<string[]> {
   const client = new pg.Client({ connectionString })
   const warnings: string[] = []
@@ -35,6 +37,7 @@ export async function runMigrations(
   })
   await client.connect()
   try {
+    await client.query(settings)
     if (role !== undefined) await client.query(`set role ${role}`)
     for (const sql of loadMigrations(e2e)) {
       await client.query(`begin; ${sql}; ${andThen}; commit`)

@@ -124,6 +124,23 @@ test('old and new e2e tables together are refused by migration 2', async (t) => 
   t.same(rows, [{ old: true, new: true }], 'migration 1 stays')
 })
 
+test('tables that are in use are waited for, but not for long', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  await createLegacySchema(pool)
+  const client = await pool.connect()
+  await client.query('begin; select from public.command_bus_batch')
+  const { rows } = await client.query('select pg_backend_pid() as pid')
+
+  await t.rejects(runMigrations(url, { settings: `set lock_timeout = '50ms'` }), {
+    code: '55P03',
+    detail: new RegExp(`pid ${rows[0].pid}`),
+  })
+
+  await client.query('rollback')
+  client.release()
+  await runMigrations(url)
+})
+
 test('a failure after everything was moved puts everything back', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
