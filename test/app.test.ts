@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'tap'
 import { ServiceError } from '../src/errors.ts'
@@ -91,4 +92,25 @@ test('secrets are taken out of texts, and keys keep their names', async (t) => {
   const response = await app.inject('/deep')
 
   t.strictSame(response.json(), { secret: ['a …', { n: 1, none: null }] })
+})
+
+test('a request in flight is finished when the app closes, a new one not taken', async (t) => {
+  const app = createTestApp(t)
+  const slow = new EventEmitter()
+  app.get('/slow', async () => {
+    slow.emit('entered')
+    await once(slow, 'go on')
+    return 'done'
+  })
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const entered = once(slow, 'entered')
+  const inFlight = fetch(`${address}/slow`)
+  await entered
+
+  const closed = app.close()
+  await t.rejects(fetch(`${address}/livez`))
+  slow.emit('go on')
+
+  t.equal(await (await inFlight).text(), 'done')
+  await closed
 })

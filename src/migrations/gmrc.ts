@@ -41,10 +41,11 @@ export async function loadGmrc(migrationsDir: string): Promise<ToolSettings> {
 export async function readGmrc(
   migrationsDir: string,
 ): Promise<{ readonly path: string; readonly content: unknown } | undefined> {
-  const path = [join(migrationsDir, '.gmrc'), join(dirname(migrationsDir), '.gmrc')].find(
-    existsSync,
-  )
+  const path = findFile(migrationsDir)
   if (path === undefined) return undefined
+  if (!path.endsWith('.gmrc')) {
+    throw wrongSettings([{ name: path, given: 'a program', expected: 'a file .gmrc (JSON5)' }])
+  }
   const { default: json5 } = await import('json5')
   try {
     return { path, content: json5.parse(readFileSync(path, 'utf8')) }
@@ -53,6 +54,14 @@ export async function readGmrc(
       { name: path, given: (error as Error).message, expected: 'a readable JSON5 file' },
     ])
   }
+}
+
+function findFile(migrationsDir: string): string | undefined {
+  const folders = [migrationsDir, dirname(migrationsDir)]
+  const names = ['.gmrc', '.gmrc.js', '.gmrc.cjs']
+  return folders
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find((path) => existsSync(path))
 }
 
 /** Keeps what the service honours, and names everything that it cannot. */

@@ -78,3 +78,10 @@ test('a .gmrc that cannot be parsed is a wrong setting', async (t) => {
 
   await t.rejects(loadGmrc(folder), { code: 'wrong_settings', exitCode: 2 })
 })
+
+test('a .gmrc that is a program is not run but refused', async (t) => {
+  const folder = createFolder(t)
+  writeFileSync(join(folder, '.gmrc.js'), 'throw new Error("run")')
+
+  await t.rejects(loadGmrc(folder), { code: 'wrong_settings', exitCode: 2 })
+})
