@@ -70,6 +70,20 @@ t.test('the service in a container', needsEngine, async (t) => {
     t.match(refused.output, filename)
   })
 
+  await t.test('migrates once, as a Job does, and ends as the service would', async (t) => {
+    const once = (...options: string[]) =>
+      tryDocker(
+        ['run', '--rm', ...hardened, `--network=${database.network}`, '--entrypoint=node']
+          .concat([`--env=DATABASE_URL=${database.urlInNetwork}`, ...options])
+          .concat([testImage, 'migrate-once.js']),
+      )
+
+    const done = await once()
+    t.equal(done.exitCode, 0)
+    t.match(done.output, '"msg":"ready"')
+    t.equal((await once('--env=PORT=x')).exitCode, 2)
+  })
+
   await t.test(
     'is starting, healthy, unhealthy without its database, and healthy again',
     async (t) => {
