@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:e535b22ab478f45add045e82bc4c41de5fce9837
+--! Hash: sha1:8b05928c4e78db8438f0dab01911105065fd63e4
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -1302,6 +1302,60 @@ create or replace trigger mark_adopted
   when (OLD.counted_as = 'AS_STATUS' and NEW.counted_as = 'AS_STATUS'
         and NEW.status is distinct from OLD.status)
   execute function commandbus.tg_command__mark_adopted();
+
+--! Included commandbus/functions/tg_command__mark_inserted.sql
+create or replace function commandbus.tg_command__mark_inserted()
+returns trigger
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_held int;
+  v_marked int;
+begin
+  -- Locked, so that two inserts do not both take the same count for theirs.
+  select case NEW.status
+           when 'COMPLETED' then batch.completed_count
+           when 'CANCELED' then batch.canceled_count
+           else batch.in_troubleshooting_count
+         end
+    into v_held
+    from commandbus.batch
+   where batch.domain = NEW.domain
+     and batch.batch_id = NEW.batch_id
+     for no key update;
+
+  if v_held > 0 then
+    select count(*)
+      into v_marked
+      from commandbus.command
+     where command.domain = NEW.domain
+       and command.batch_id = NEW.batch_id
+       and (command.counted_as = NEW.status
+            or command.counted_as = 'AS_STATUS' and command.status = NEW.status);
+
+    if v_marked < v_held then
+      NEW.counted_as := NEW.status;
+    end if;
+  end if;
+
+  return NEW;
+end;
+$$;
+
+comment on function commandbus.tg_command__mark_inserted() is
+  'Marks a command that is inserted in troubleshooting or ended as counted, where its batch was inserted with counts that no other command accounts for.';
+
+revoke all on function commandbus.tg_command__mark_inserted() from public;
+--! EndIncluded commandbus/functions/tg_command__mark_inserted.sql
+create or replace trigger mark_inserted
+  before insert on commandbus.command
+  for each row
+  when (NEW.batch_id is not null and NEW.counted_as is null
+        and NEW.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE'))
+  execute function commandbus.tg_command__mark_inserted();
 
 -- What clients call.
 --! Included commandbus/functions/sp_receive_command.sql

@@ -1,5 +1,5 @@
---! Previous: sha1:e535b22ab478f45add045e82bc4c41de5fce9837
---! Hash: sha1:f8c0348412e9db8030e034f028b0acbfb3cfcdeb
+--! Previous: sha1:8b05928c4e78db8438f0dab01911105065fd63e4
+--! Hash: sha1:90990177db5359b71ab950e34846b17f100936e9
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
