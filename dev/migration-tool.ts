@@ -76,7 +76,7 @@ export function requireShadow({ shadowUrl, rootUrl }: DevelopmentDatabase): void
 async function gatherSettings({ config, migrationsDir }: ToolRun): Promise<object> {
   const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
   const settings = gmrc as { placeholders?: Record<string, string> }
-  const chosen = config.e2eSchema && { [OPTIONAL_SCHEMA.placeholder]: config.e2eSchema }
+  const chosen = config.optionalSchema && { [OPTIONAL_SCHEMA.placeholder]: config.optionalSchema }
   return {
     ...settings,
     placeholders: { ...settings.placeholders, ...chosen },

@@ -18,7 +18,7 @@ export interface Config {
   /** Absolute path of the folder that holds `committed/` and `current.sql`. */
   readonly migrationsDir: string
   /** Undefined: what the database has, `on` for a new one. */
-  readonly e2eSchema: 'on' | 'off' | undefined
+  readonly optionalSchema: 'on' | 'off' | undefined
   readonly databaseWaitMs: number
   readonly migrationLockMs: number
   readonly onMigrationFailure: 'exit' | 'stay'
@@ -62,7 +62,7 @@ export function loadConfig(
     embeddedDataDir: resolve(read.text('EMBEDDED_DATA_DIR') ?? '.data/postgres'),
     embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
     migrationsDir: resolve(read.text('MIGRATIONS_DIR') ?? 'migrations'),
-    e2eSchema: read.oneOf(OPTIONAL_SCHEMA.setting, ['on', 'off']),
+    optionalSchema: read.oneOf(OPTIONAL_SCHEMA.setting, ['on', 'off']),
     databaseWaitMs: seconds('DATABASE_WAIT_SECONDS', 60, 0),
     migrationLockMs: seconds('MIGRATION_LOCK_SECONDS', 60, 0),
     onMigrationFailure: read.oneOf('ON_MIGRATION_FAILURE', ['exit', 'stay']) ?? 'exit',

@@ -126,9 +126,9 @@ function prepareReset(database: Database): ProvisionHooks {
     readiness,
     log,
     migrate: async (hooks, during) => {
-      const e2eSchema = config.e2eSchema ?? (await findOptionalSchema(database, config))
+      const optionalSchema = config.optionalSchema ?? (await findOptionalSchema(database, config))
       return provision({
-        config: { ...config, e2eSchema },
+        config: { ...config, optionalSchema },
         database,
         readiness: during,
         log,

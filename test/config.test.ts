@@ -35,7 +35,7 @@ test('with nothing set, every setting has its default', async (t) => {
     embeddedDataDir: join(process.cwd(), '.data/postgres'),
     embeddedPort: 54329,
     migrationsDir: join(process.cwd(), 'migrations'),
-    e2eSchema: undefined,
+    optionalSchema: undefined,
     databaseWaitMs: 60_000,
     migrationLockMs: 60_000,
     onMigrationFailure: 'exit',
@@ -74,7 +74,7 @@ test('every setting is read', async (t) => {
     port: 0,
     embeddedDataDir: '/srv/pg',
     embeddedPort: 1,
-    e2eSchema: 'off',
+    optionalSchema: 'off',
     databaseWaitMs: 0,
     migrationLockMs: 5000,
     onMigrationFailure: 'stay',
@@ -89,7 +89,7 @@ test('every setting is read', async (t) => {
 test('an empty value counts as not set', async (t) => {
   const config = loadConfig({ PORT: '', DATABASE_URL: '', DATABASE_URL_FILE: '', E2E_SCHEMA: '' })
 
-  t.match(config, { port: 8080, databaseUrl: undefined, e2eSchema: undefined })
+  t.match(config, { port: 8080, databaseUrl: undefined, optionalSchema: undefined })
 })
 
 const WRONG: readonly (readonly [string, string])[] = [

@@ -24,7 +24,7 @@ export async function chooseOptionalSchema(
     readonly committed: readonly CommittedMigration[]
     readonly applied: readonly AppliedMigration[]
   },
-  asked: Config['e2eSchema'],
+  asked: Config['optionalSchema'],
 ): Promise<OptionalSchemaChoice> {
   const { name, placeholder, setting } = OPTIONAL_SCHEMA
   const isDecided = committed
@@ -49,7 +49,7 @@ export async function chooseOptionalSchema(
 export async function findOptionalSchema(
   { pool }: Pick<Database, 'pool'>,
   { migrationsDir }: Pick<Config, 'migrationsDir'>,
-): Promise<Config['e2eSchema']> {
+): Promise<Config['optionalSchema']> {
   const applied = await readAppliedMigrations(pool)
   if (applied.length === 0) return undefined
   const committed = readCommittedMigrations(migrationsDir)

@@ -11,7 +11,10 @@ import { withMigrationLock } from './lock.ts'
 import { chooseOptionalSchema, type OptionalSchemaChoice } from './optional-schema.ts'
 
 export interface ProvisionOptions {
-  readonly config: Pick<Config, 'migrationsDir' | 'migrationLockMs' | 'e2eSchema' | 'nodeVariables'>
+  readonly config: Pick<
+    Config,
+    'migrationsDir' | 'migrationLockMs' | 'optionalSchema' | 'nodeVariables'
+  >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
   readonly readiness: Readiness
   readonly log: Logger
@@ -55,7 +58,7 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
       await hooks?.locked?.(client)
       await lock.waitForTool()
       const plan = await compare(client, config.migrationsDir)
-      const optionalSchema = await chooseOptionalSchema(client, plan, config.e2eSchema)
+      const optionalSchema = await chooseOptionalSchema(client, plan, config.optionalSchema)
       await hooks?.beforeMigrating?.(client, plan)
       if (plan.pending.length > 0) {
         const migrate = await import('./migrate.ts')
