@@ -152,9 +152,12 @@ object (kind, name, definition) as (
   ${hasQueues ? QUEUES_SQL : ''}
 )`
 
-const QUEUES_SQL = `union all
-  select 'queue', queue_name, concat_ws(' ', is_partitioned, is_unlogged)
-    from pgmq.meta`
+/** A queue is there while its table is: PGMQ's list of queues is data, and put back as such. */
+const QUEUES_SQL = `union all (
+  select 'queue', queue_name, '' from pgmq.meta
+  union
+  select 'queue', name, '' from provisioning.baseline_object
+   where kind = 'queue' and to_regclass(format('pgmq.%I', lower('q_' || name))) is not null)`
 
 /** Records every object as it is now. */
 export async function captureObjects(client: Queryable, hasQueues: boolean): Promise<void> {

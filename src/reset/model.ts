@@ -71,6 +71,12 @@ export async function hasPgmq(client: Queryable): Promise<boolean> {
   return rows[0]?.there === true
 }
 
+/** Every queue by its table; one that was taken out of PGMQ's list is still there. */
+export const LOST_QUEUES_SQL = `
+  select substr(relname, 3) from pg_class
+   where relnamespace = to_regnamespace('pgmq') and relkind in ('r', 'p') and not relispartition
+     and relname like 'q\\_%'`
+
 /** The queues of the baseline, and those made since; undefined where there is no PGMQ. */
 export async function listQueues(
   client: Queryable,
@@ -83,7 +89,9 @@ export async function listQueues(
             array(select queue_name::text from pgmq.meta
                    -- PGMQ takes queues whose names differ in case only, with the same tables.
                    where lower(queue_name) not in (select lower(name) from baseline)
-                   order by queue_name) as "madeSince"`,
+                   union
+                  select queue from (${LOST_QUEUES_SQL}) as lost (queue)
+                   where queue not in (select lower(name) from baseline)) as "madeSince"`,
   )
   return rows[0]
 }

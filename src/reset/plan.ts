@@ -3,7 +3,7 @@ import { CATALOG_SIGN_SQL, differencesSql } from './catalog.ts'
 import { groupTables, withReferrers } from './foreign-keys.ts'
 import { IS_DISPOSABLE_SQL } from './guard.ts'
 import { literal, textArray } from './literal.ts'
-import { type Model, queueTablesOf, type Table } from './model.ts'
+import { LOST_QUEUES_SQL, type Model, queueTablesOf, type Table } from './model.ts'
 import { planMaterializedViews, planSequences } from './plan-derived.ts'
 import { planTable, type TablePlan } from './plan-table.ts'
 import { RESET_STATE } from './reset-state.ts'
@@ -153,34 +153,53 @@ function planLocks({ baseline, model, giveWayMs }: PlanOptions): string {
 /** Queues made since go first: without them the catalogue is what it was. */
 function planQueues(queues: readonly string[] | undefined): string {
   if (queues === undefined) return ''
-  const kept = textArray(queues.map((queue) => queue.toLowerCase()))
   return `
   for v_queue in
-    select queue_name from pgmq.meta where lower(queue_name) <> all (${kept}) order by queue_name
+    select queue_name from pgmq.meta where lower(queue_name) <> all (${keptNames(queues)}) order by 1
   loop
     v_dropped := v_dropped || v_queue;
-    continue when p_only_look;
-    foreach v_table in array array['q_', 'a_'] loop
-      v_table := format('pgmq.%I', lower(v_table || v_queue));
-      continue when to_regclass(v_table) is null;
-      begin
-        execute format('lock table %s in access exclusive mode nowait', v_table);
-      exception when lock_not_available then
-        raise exception 'locked' using errcode = '${RESET_STATE.locked}', detail = v_table, hint = 'all';
-      end;
-    end loop;
-    perform pgmq.drop_queue(v_queue);
+    if not p_only_look then
+      ${DROP_QUEUE}
+    end if;
   end loop;
   if p_only_look and v_dropped <> '{}' then
     return jsonb_build_object('isClean', false);
   end if;`
 }
 
+/** Those that PGMQ's list has lost are looked for only when the catalogue says that something is new. */
+function planLostQueues(queues: readonly string[] | undefined): string {
+  if (queues === undefined) return ''
+  return `
+    for v_queue in
+      select queue from (${LOST_QUEUES_SQL}) as lost (queue)
+       where queue <> all (${keptNames(queues)}) order by 1
+    loop
+      v_dropped := v_dropped || v_queue;
+      ${DROP_QUEUE}
+    end loop;`
+}
+
+function keptNames(queues: readonly string[]): string {
+  return textArray(queues.map((queue) => queue.toLowerCase()))
+}
+
+const DROP_QUEUE = `foreach v_table in array array['q_', 'a_'] loop
+        v_table := format('pgmq.%I', lower(v_table || v_queue));
+        continue when to_regclass(v_table) is null;
+        begin
+          execute format('lock table %s in access exclusive mode nowait', v_table);
+        exception when lock_not_available then
+          raise exception 'locked' using errcode = '${RESET_STATE.locked}', detail = v_table, hint = 'all';
+        end;
+      end loop;
+      perform pgmq.drop_queue(v_queue);`
+
 /** The sign tells whether to look closer: only then every definition is compared. */
 function planSchemaCheck({ tables, sequences, queues }: Model): string {
   const known = [...tables, ...sequences]
   return `
-  if (${CATALOG_SIGN_SQL}) is distinct from (select catalog_sign from provisioning.baseline) then
+  if (${CATALOG_SIGN_SQL}) is distinct from (select catalog_sign from provisioning.baseline) then${planLostQueues(queues)}
     select jsonb_agg(difference) into v_differences
       from (${differencesSql(queues !== undefined)}) as difference;
     if v_differences is not null then
