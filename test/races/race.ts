@@ -3,15 +3,10 @@ import pg from 'pg'
 import type { CommandStatus } from '../../client/client.ts'
 import { query } from '../../client/query.ts'
 import { check } from './check.ts'
+import { largeSchedule, smallSchedule, startSchedule } from './generate.ts'
 import { History } from './history.ts'
 import { Observer } from './observer.ts'
-import {
-  largeSchedule,
-  type Schedule,
-  type SessionPlan,
-  smallSchedule,
-  startSchedule,
-} from './schedule.ts'
+import type { Schedule, SessionPlan } from './schedule.ts'
 import { Session } from './session.ts'
 import { planSweep } from './sweep.ts'
 import { adoptBatches, createWorld, type World } from './world.ts'
