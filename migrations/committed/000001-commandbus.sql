@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:8b05928c4e78db8438f0dab01911105065fd63e4
+--! Hash: sha1:d1c439a0e474e31a3e908520dba121e2bfd5537b
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -280,8 +280,13 @@ begin
   end if;
 
   -- What was a unique index is a constraint now; where it was one already, it is renamed.
-  select case when conname is null then format('add constraint command_domain_command_id_key unique using index %I', relname)
-              else format('rename constraint %I to command_domain_command_id_key', conname) end
+  select case
+           when conname is null then
+             format('add constraint command_domain_command_id_key unique using index %I', relname)
+           when conname <> 'command_domain_command_id_key' then
+             format('rename constraint %I to command_domain_command_id_key', conname)
+           else ''
+         end
     into v_change
     from pg_index
     join pg_class on pg_class.oid = indexrelid
@@ -292,8 +297,11 @@ begin
    order by conname
    limit 1;
 
-  execute 'alter table commandbus.command ' || coalesce(v_change,
-    'add constraint command_domain_command_id_key unique (domain, command_id)');
+  v_change := coalesce(v_change, 'add constraint command_domain_command_id_key unique (domain, command_id)');
+
+  if v_change <> '' then
+    execute 'alter table commandbus.command ' || v_change;
+  end if;
 
   for v_part in
     select format('alter table %s rename constraint %I to', conrelid::regclass, conname) as statement,

@@ -1,5 +1,5 @@
---! Previous: sha1:8b05928c4e78db8438f0dab01911105065fd63e4
---! Hash: sha1:90990177db5359b71ab950e34846b17f100936e9
+--! Previous: sha1:d1c439a0e474e31a3e908520dba121e2bfd5537b
+--! Hash: sha1:6ec400c9cb23bdf86a7eb41503bd03f1ff159cc7
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
@@ -92,6 +92,7 @@ begin
          from pg_index
         where indrelid = v_move.oid
           and pg_get_indexdef(indexrelid) like '% ON e2e.test\_command USING btree (created_at)'
+          and to_regclass('e2e.test_command_created_at_idx') is null
         limit 1)
        union all
       select format('grant usage on schema e2e to %s', grantee)
