@@ -1,5 +1,5 @@
---! Previous: sha1:d1c439a0e474e31a3e908520dba121e2bfd5537b
---! Hash: sha1:6ec400c9cb23bdf86a7eb41503bd03f1ff159cc7
+--! Previous: sha1:4ee7224e202f54e9c5b9aa35bf9dcb99e825336d
+--! Hash: sha1:0eb8693c205efbbd39cbf817818996fac6d0e9c8
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
