@@ -18,12 +18,11 @@ export function rowsSignSql(source: string): string {
             from ${source}`
 }
 
+// A default writes pg_attribute, too, and an index pg_class.
 const signs = [
   `pg_class where oid >= 16384 and relpersistence <> 't'`,
   'pg_attribute where attrelid >= 16384 and attnum > 0',
-  'pg_attrdef',
   'pg_constraint where oid >= 16384',
-  'pg_index where indexrelid >= 16384',
   'pg_trigger where oid >= 16384',
   'pg_rewrite where oid >= 16384',
   'pg_policy',

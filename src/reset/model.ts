@@ -15,6 +15,7 @@ export interface Table {
   readonly isPartitioned: boolean
   /** Quoted; without the generated ones. */
   readonly columns: readonly string[]
+  /** Those that what a reset does would fire; switching one off makes every plan on the table anew. */
   readonly triggers: readonly Trigger[]
   readonly rules: readonly Trigger[]
   /** Row security hides rows from this role, too. */
@@ -108,16 +109,19 @@ export async function listTables(client: Queryable): Promise<Table[]> {
                       'name', quote_ident(tgname), 'enabled', tgenabled) order by tgname), '[]')
                from pg_trigger
               where tgrelid = relation.oid and not tgisinternal and tgenabled in ('O', 'A')
+                -- 8 is delete, 32 truncate, 4 insert.
+                and (tgtype & 40 <> 0 or tgtype & 4 <> 0 and baseline.name is not null)
             ) as triggers,
             (select coalesce(jsonb_agg(jsonb_build_object(
                       'name', quote_ident(rulename), 'enabled', ev_enabled) order by rulename), '[]')
                from pg_rewrite
               where ev_class = relation.oid and ev_enabled in ('O', 'A')
+                and (ev_type = '4' or ev_type = '3' and baseline.name is not null)
             ) as rules,
             row_security_active(relation.oid) as "isRowSecurityActive",
-            exists (select from provisioning.baseline_relation as baseline
-                     where baseline.name = relation.name) as "hasRows"
+            baseline.name is not null as "hasRows"
        from relation
+       left join provisioning.baseline_relation as baseline using (name)
       where relkind in ('r', 'p') and not relispartition
       order by name`,
   )

@@ -58,7 +58,8 @@ function planLook(table: Table, number: number, queue: string | undefined): stri
   const size = table.isPartitioned
     ? `(select sum(pg_relation_size(relid)) from pg_partition_tree(${name}::regclass))`
     : `pg_table_size(${name}::regclass)`
-  const markLarge = `if ${size} >= ${LARGE_BYTES} then v_large := v_large || ${number}; end if;`
+  const canBeLarge = table.isPartitioned ? 'true' : `v_pages[${number}] >= ${LARGE_BYTES / 16}`
+  const markLarge = `if ${canBeLarge} and ${size} >= ${LARGE_BYTES} then v_large := v_large || ${number}; end if;`
   const lift = table.isRowSecurityActive
     ? `
     ${lockOutReaders(table.name)}
