@@ -1,0 +1,30 @@
+import type { Test } from 'tap'
+import { type Answer, type Service, startService } from '../support/service.ts'
+
+export const TOKEN = 'a-token-long-enough'
+
+/** A service with reset switched on, and a way to ask for one. */
+export interface ResettingService extends Service {
+  reset(body?: unknown): Promise<Answer>
+}
+
+/** Starts the service with reset on, and waits until it is ready. */
+export async function startResetting(
+  t: Test,
+  env: Record<string, string>,
+): Promise<ResettingService> {
+  const service = startService(t, { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN, ...env })
+  await service.waitForReady()
+  const { msg } = await service.waitForLog('listening at')
+  return {
+    ...service,
+    async reset(body) {
+      const response = await fetch(`${msg.slice('listening at '.length)}/reset`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${TOKEN}` },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      })
+      return { status: response.status, body: await response.json() }
+    },
+  }
+}

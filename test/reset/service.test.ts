@@ -1,0 +1,147 @@
+import { test } from 'tap'
+import { createMigrationsFolder, writeCommitted } from '../support/migrations-folder.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
+import { startResetting } from './running.ts'
+
+const DIRT = `delete from things; insert into things (label) values ('dirt'), ('more')`
+const FIRST = `create table public.things (id serial primary key, label text);
+               insert into public.things (label) values ('seed')`
+const SECOND = `insert into public.things (label) values ('second seed')`
+
+test('the service resets what it has migrated itself, also after it was killed', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const first = await startResetting(t, { DATABASE_URL: url })
+  t.match((await first.get('/status')).body.reset, { enabled: true, allowedHere: true, count: 0 })
+  const before = await takeFingerprint(pool)
+  await pool.query(`delete from e2e.config; select pgmq.create('made_since')`)
+
+  t.match(await first.reset(), {
+    status: 200,
+    body: {
+      mode: 'data',
+      tables: { restored: ['e2e.config'] },
+      queues: { dropped: ['made_since'] },
+    },
+  })
+
+  t.same(compareFingerprints(before, await takeFingerprint(pool)), [])
+  t.match((await first.get('/status')).body.reset, { count: 1 })
+  await first.stop('SIGKILL')
+  await pool.query('delete from e2e.config')
+  const second = await startResetting(t, { DATABASE_URL: url })
+  t.equal((await second.reset()).status, 200)
+  t.same(compareFingerprints(before, await takeFingerprint(pool)), [])
+})
+
+test('switching reset off takes the mark away; it takes an owner to give it back', async (t) => {
+  const { url, pool, name } = await createTestDatabase(t, { from: 'empty' })
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, [FIRST]) }
+  await (await startResetting(t, env)).stop()
+
+  const off = await startResetting(t, { ...env, RESET_ENABLED: 'false' })
+  t.equal((await off.reset()).status, 404)
+  t.ok(off.log().some(({ msg }) => msg.startsWith('RESET_ENABLED is false')))
+  await off.stop()
+  await pool.query(DIRT)
+  const on = await startResetting(t, env)
+  t.match(await on.reset(), { status: 403, body: { code: 'database_not_disposable' } })
+  t.equal((await pool.query(`select from things where label = 'dirt'`)).rowCount, 1)
+  await pool.query('select provisioning.allow_reset($1)', [name])
+  t.equal((await on.reset()).status, 200)
+  t.equal((await pool.query(`select from things where label = 'dirt'`)).rowCount, 0)
+})
+
+test('a database that was in use has not agreed, and has nothing to go back to', async (t) => {
+  const { url, pool, name } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query('delete from e2e.config')
+  const service = await startResetting(t, { DATABASE_URL: url })
+
+  t.match(await service.reset(), { status: 403, body: { code: 'database_not_disposable' } })
+  t.match(await service.reset({ mode: 'rebuild' }), { status: 403 })
+  await pool.query('select provisioning.allow_reset($1)', [name])
+  t.match(await service.reset(), {
+    status: 409,
+    body: { code: 'no_baseline', remedy: 'rebuild' },
+  })
+  t.match(await service.reset({ mode: 'rebuild' }), { status: 200, body: { mode: 'rebuild' } })
+  t.equal((await pool.query('select from e2e.config')).rowCount, 2)
+  t.equal((await service.reset()).status, 200)
+})
+
+test('twenty resets at once are served one after another, and all succeed', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const migrationsDir = createMigrationsFolder(t, [FIRST])
+  const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: migrationsDir })
+
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      await pool.query(DIRT)
+      return service.reset()
+    }),
+  )
+
+  t.same(
+    answers.map(({ status }) => status),
+    answers.map(() => 200),
+  )
+  t.same((await pool.query('select * from things')).rows, [{ id: 1, label: 'seed' }])
+})
+
+test('pending migrations are added to the baseline of a database that was at its own', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST])
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
+  await (await startResetting(t, env)).stop()
+  writeCommitted(folder, [FIRST, SECOND])
+
+  const service = await startResetting(t, env)
+  await pool.query(DIRT)
+  t.equal((await service.reset()).status, 200)
+
+  t.same((await pool.query('select label from things order by id')).rows, [
+    { label: 'seed' },
+    { label: 'second seed' },
+  ])
+})
+
+test('pending migrations on a database that was not at its baseline leave none', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST])
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
+  await (await startResetting(t, env)).stop()
+  await pool.query(DIRT)
+  writeCommitted(folder, [FIRST, SECOND])
+
+  const service = await startResetting(t, env)
+
+  t.match(await service.reset(), { status: 409, body: { code: 'no_baseline' } })
+})
+
+test('a rebuild mends a changed schema; one that fails is mended by the next', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST, SECOND])
+  const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder })
+  await pool.query(`alter table things add extra int; create schema extra; create table extra.t ();
+                    create extension pgmq; select pgmq.create('made_since')`)
+
+  t.match(await service.reset(), { status: 409, body: { code: 'schema_changed' } })
+  t.equal((await service.reset({ mode: 'rebuild' })).status, 200)
+  t.same((await pool.query('select * from things order by id')).rows, [
+    { id: 1, label: 'seed' },
+    { id: 2, label: 'second seed' },
+  ])
+  t.equal((await pool.query(`select to_regnamespace('extra') as extra`)).rows[0].extra, null)
+  t.equal((await pool.query('select from pgmq.meta')).rowCount, 0)
+
+  writeCommitted(folder, [FIRST, 'select 1 / 0'])
+  t.ok((await service.reset({ mode: 'rebuild' })).status >= 500)
+  await service.waitForReason('migration_failed')
+  t.match(await service.reset(), { status: 503, body: { code: 'not_ready' } })
+  writeCommitted(folder, [FIRST, SECOND])
+  t.equal((await service.reset({ mode: 'rebuild' })).status, 200)
+  await service.waitForReady()
+  await pool.query(DIRT)
+  t.equal((await service.reset()).status, 200)
+  t.equal((await pool.query('select from things')).rowCount, 2)
+})
