@@ -1,11 +1,11 @@
 /** SQLSTATEs by which the function says why it gave up; nothing is changed then. */
 export const RESET_STATE = {
-  notDisposable: 'RSDIS',
-  noBaseline: 'RSBAS',
+  notDisposable: 'KBRDI',
+  noBaseline: 'KBRBA',
   /** Detail: the differences, as JSON. */
-  schemaChanged: 'RSSCH',
+  schemaChanged: 'KBRSC',
   /** An object was made anew, just as it was: the function has to be written anew. */
-  stale: 'RSOLD',
+  stale: 'KBROL',
   /** Detail: the relation that was in the way. Hint: `all`, where even a reader is. */
-  locked: 'RSLCK',
+  locked: 'KBRLK',
 } as const
