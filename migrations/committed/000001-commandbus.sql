@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:4ee7224e202f54e9c5b9aa35bf9dcb99e825336d
+--! Hash: sha1:3f8bea6700fa9c0db417b1e1a030594e6cb34474
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -114,7 +114,8 @@ begin
       current_user, v_owner
       using errcode = 'insufficient_privilege',
             detail = format('Found: %s.', v_found),
-            hint = format('As a superuser: grant %I to %I%s; it can be revoked afterwards.',
+            hint = format('As a superuser: grant %1$I to %2$I%3$s; it can be revoked afterwards. '
+                          'Or make %2$I the owner of these tables.',
               v_owner, current_user,
               case when current_setting('server_version_num')::int >= 160000
                    then ' with inherit true' else '' end);
@@ -723,7 +724,7 @@ begin
     from (select details, row_number() over (order by details ->> 'batch_id') as n from reported) as numbered;
 
   if v_findings > 0 then
-    raise warning 'adoption: the counters of % batches broke a rule and were counted again (%); commandbus.adoption_report has each with its figures', v_findings, v_examples;
+    raise warning 'adoption: batches whose counters broke a rule and were counted again: %, such as %; commandbus.adoption_report has each with its figures', v_findings, v_examples;
   end if;
 end;
 $$;
@@ -781,7 +782,7 @@ begin
     insert into commandbus.adoption_report (finding, details)
     values ('Commands name a batch that does not exist; the foreign key command_belongs_to_a_batch_that_exists is not valid.',
             jsonb_build_object('commands', v_count, 'examples', v_rows));
-    raise warning 'adoption: % commands name a batch that does not exist (% …); the foreign key command_belongs_to_a_batch_that_exists is not valid', v_count, v_rows;
+    raise warning 'adoption: commands that name a batch that does not exist: %, such as %; the foreign key command_belongs_to_a_batch_that_exists is not valid', v_count, v_rows;
   end;
 exception when check_violation then
   select count(*), string_agg(name, ', ' order by n) filter (where n <= 5)

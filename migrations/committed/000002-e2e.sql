@@ -1,5 +1,5 @@
---! Previous: sha1:4ee7224e202f54e9c5b9aa35bf9dcb99e825336d
---! Hash: sha1:0eb8693c205efbbd39cbf817818996fac6d0e9c8
+--! Previous: sha1:3f8bea6700fa9c0db417b1e1a030594e6cb34474
+--! Hash: sha1:97d6b6e26d00cb0bb7c3b7ddddee02844dafa641
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
