@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:3f8bea6700fa9c0db417b1e1a030594e6cb34474
+--! Hash: sha1:c2327a1ae364e12b3c4b21ad851ba67e4ba5b098
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -1514,9 +1514,38 @@ begin
       continue;
     end if;
 
-    -- Before the command is locked: who waits here holds nothing that the starter may want.
+    -- The batch is started under the command's lock, as everything is counted. Where somebody else
+    -- holds the batch it is waited for without the command, which its starter may want next, and
+    -- then let go: who keeps it and waits for the command would turn the order of locks around.
     if (v_old.batch).status = 'PENDING' then
-      perform commandbus.start_batch(p_domain, (v_old.batch).batch_id, p_wait => true);
+      begin
+        perform
+           from commandbus.command
+          where command.domain = p_domain
+            and command.command_id = p_command_id
+            for no key update;
+
+        if not commandbus.start_batch(p_domain, (v_old.batch).batch_id, p_wait => false)
+           and exists (select
+                         from commandbus.batch
+                        where batch.domain = p_domain
+                          and batch.batch_id = (v_old.batch).batch_id
+                          and batch.status = 'PENDING') then
+          raise exception 'another transaction holds the batch' using errcode = 'KBHLD';
+        end if;
+      exception when sqlstate 'KBHLD' then
+        begin
+          perform
+             from commandbus.batch
+            where batch.domain = p_domain
+              and batch.batch_id = (v_old.batch).batch_id
+              for no key update;
+
+          raise exception 'the batch is free' using errcode = 'KBHLD';
+        exception when sqlstate 'KBHLD' then
+          null;
+        end;
+      end;
       continue;
     end if;
 

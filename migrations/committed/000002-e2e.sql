@@ -1,5 +1,5 @@
---! Previous: sha1:3f8bea6700fa9c0db417b1e1a030594e6cb34474
---! Hash: sha1:97d6b6e26d00cb0bb7c3b7ddddee02844dafa641
+--! Previous: sha1:c2327a1ae364e12b3c4b21ad851ba67e4ba5b098
+--! Hash: sha1:4bef97e66b7e2063473c4f1ea66704a454066966
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
