@@ -269,6 +269,30 @@ test('sp_finish_command', async (t) => {
     t.strictSame(await bus.events(batchId), ['BATCH_STARTED'])
   })
 
+  t.test('waits for whoever holds its command, without holding the batch', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 2 })
+    const id = await bus.command({ batchId })
+
+    await withTransaction(pool, async (operator) => {
+      await withTransaction(pool, async (finisher) => {
+        await operator.query(
+          "update commandbus.command set status = 'CANCELED' where command_id = $1",
+          [id],
+        )
+        const finished = bus.on(finisher).finish(id, 'COMPLETED')
+        await untilBlocked(pool, finisher)
+        await operator.query('select commandbus.sp_tsq_cancel($1, $2)', [bus.domain, batchId])
+        await operator.query('commit')
+        t.equal(await finished, false)
+        await finisher.query('commit')
+      })
+    })
+
+    t.match(await bus.counts(batchId), { status: 'IN_PROGRESS', completed: 0, canceled: 1 })
+    t.strictSame(await bus.events(batchId), ['BATCH_STARTED'])
+  })
+
   t.test('starts the batch itself where the starter rolled back', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
