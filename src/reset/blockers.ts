@@ -33,7 +33,7 @@ export async function listBlockers(
 ): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
     `with holder as (
-       select distinct pid, case when pid is null then virtualtransaction end as prepared
+       select distinct pid, case when pid is null then virtualtransaction end as virtual
          from pg_locks
         where locktype = 'relation'
           and database = (select oid from pg_database where datname = current_database())
@@ -47,8 +47,11 @@ export async function listBlockers(
             nullif(left(query, 200), '<insufficient privilege>') as query
        from holder
        left join pg_stat_activity as activity on activity.pid = holder.pid
-       left join pg_prepared_xacts as prepared
-         on holder.prepared = '-1/' || prepared.transaction::text
+       -- A prepared transaction has no pid; its lock on its own number says which one it is.
+       left join pg_locks as own
+         on own.pid is null and own.locktype = 'transactionid'
+        and own.virtualtransaction = holder.virtual
+       left join pg_prepared_xacts as prepared on prepared.transaction = own.transactionid
       where coalesce(xact_start, prepared.prepared, '-infinity')
             < clock_timestamp() - make_interval(secs => $4 / 1000.0)
       order by "ageMs" desc nulls last`,

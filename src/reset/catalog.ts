@@ -32,8 +32,8 @@ const signs = [
   `pg_type where oid >= 16384 and typtype in ('d', 'e', 'r')`,
   `pg_proc where oid >= 16384
       and pronamespace <> all (
-            array(select oid from pg_namespace where nspname like 'pg\\_temp\\_%'))`,
-  `pg_namespace where oid >= 16384 and nspname not like 'pg\\_%temp\\_%'`,
+            array(select oid from pg_namespace where starts_with(nspname, 'pg_temp_')))`,
+  `pg_namespace where oid >= 16384 and not starts_with(nspname, 'pg_')`,
   'pg_extension',
 ]
 

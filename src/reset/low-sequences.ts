@@ -10,7 +10,7 @@ interface OwnedSequence {
 
 /**
  * Says whether a reset that broke off has put a sequence back without the rows: it stands where the
- * baseline has it, and its table holds values beyond.
+ * baseline has it, and its table holds values beyond, in rows that the baseline does not have.
  */
 export async function hasLowSequences(client: Queryable): Promise<boolean> {
   const { rows: owned } = await client.query<OwnedSequence>(
@@ -30,7 +30,9 @@ export async function hasLowSequences(client: Queryable): Promise<boolean> {
            join provisioning.baseline_sequence as baseline using (last_value, is_called)
            join ${one.table} as tabled
              on tabled.${one.column} ${beyond} last_value - (not is_called)::int * ${one.increment}
-          where baseline.name = ${literal(one.sequence)}) as low`,
+          where baseline.name = ${literal(one.sequence)}
+            and not exists (select from provisioning.baseline_row
+                             where name = ${literal(one.table)} and content = tabled::text)) as low`,
     )
     if (rows[0]?.low) return true
   }

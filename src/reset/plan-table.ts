@@ -77,13 +77,15 @@ function planLook(table: Table, number: number, queue: string | undefined): stri
     end if;
   end if;`
   }
-  const content = `select content from provisioning.baseline_row where name = ${name}`
-  const now = `select whole_row::text from ${source} as whole_row`
+  const now = `select array_agg(whole_row::text order by whole_row::text collate "C")
+        from ${source} as whole_row`
+  const then = `select array_agg(content order by content collate "C")
+        from provisioning.baseline_row where name = ${name}`
   return `${lift}
   if exists (select from provisioning.baseline_relation
               where name = ${name} and rows_sign is distinct from (${rowsSignSql(source)})) then
     -- The rows were written to; they may yet be what they were.
-    ${flag} := exists ((${now} except all ${content}) union all (${content} except all ${now}));
+    ${flag} := (${now}) is distinct from (${then});
     if ${flag} then ${markLarge} end if;
   end if;`
 }

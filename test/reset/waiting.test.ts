@@ -97,6 +97,25 @@ test('a blocker is ended where that is asked for, and named', async (t) => {
   t.equal((await world.pool.query('select from commandbus.audit')).rowCount, 0)
 })
 
+test('a prepared transaction is named by its gid, and rolled back where that is asked for', async (t) => {
+  const { world, other } = await arrange(t)
+  const gid = `it's ${world.name}`
+  t.teardown(() =>
+    world.pool.query(`rollback prepared '${gid.replace("'", "''")}'`).catch(() => {}),
+  )
+  await other.query(`begin; ${SEND}; prepare transaction '${gid.replace("'", "''")}'`)
+
+  const error = await world.reset({ lockTimeoutMs: 50 }).catch((cause) => cause)
+  t.match(error.extensions.blockers, [{ pid: null, gid }])
+  const { terminated } = await world.reset({ lockTimeoutMs: 50, terminateBlockers: true })
+
+  t.match(terminated, [{ gid }])
+  t.equal(
+    (await world.pool.query('select from pg_prepared_xacts where gid = $1', [gid])).rowCount,
+    0,
+  )
+})
+
 test('a blocker that the role may not end is named as such, and goes on', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
