@@ -14,23 +14,23 @@ const { values } = parseArgs({
 })
 const rounds = Number(values.rounds)
 const project = 'commandbus-bench'
+const image = `${project}-commandbus-db`
 const base = 'node:26-bookworm-slim'
 const env = { ...process.env, COMPOSE_PROJECT_NAME: project, HTTP_PORT: '0', POSTGRES_PORT: '0' }
 const compose = (...args: string[]) => docker('compose', '--progress=quiet', ...args)
 
 const timelines: Timeline[] = []
-let checks: string
+let text: string
 try {
   compose('build')
   for (let round = 0; round < rounds; round++) {
     compose('down', '--volumes')
     timelines.push(measureStart(docker))
   }
-  checks = describeChecks()
+  text = [describeStart(timelines), describeLayers(), describeChecks()].join('\n\n')
 } finally {
-  compose('down', '--volumes')
+  compose('down', '--volumes', '--rmi', 'local')
 }
-const text = [describeStart(timelines), describeLayers(), checks].join('\n\n')
 if (values.write) {
   replaceSection(new URL('../docs/image.md', import.meta.url), 'bench:image', text)
 }
@@ -55,17 +55,11 @@ function describeStart(timelines: readonly Timeline[]): string {
 
 function describeLayers(): string {
   const size = (image: string) => Number(docker('inspect', '--format', '{{.Size}}', image))
-  const layers = docker(
-    'history',
-    '--no-trunc',
-    '--format',
-    '{{.Size}}\t{{.CreatedBy}}',
-    'commandbus-db',
-  )
+  const layers = docker('history', '--no-trunc', '--format', '{{.Size}}\t{{.CreatedBy}}', image)
     .split('\n')
     .map((line) => line.split('\t'))
     .filter(([, by = '']) => /^(RUN|COPY).*buildkit/.test(by))
-  const own = size('commandbus-db') - size(base)
+  const own = size(image) - size(base)
   return [
     'The layers over the base, and what they add up to:',
     '',
@@ -97,7 +91,7 @@ function describeChecks(): string {
   for (let round = 0; round < rounds * 4; round++) {
     Object.values(kinds).forEach((command, kind) => {
       const startedAt = performance.now()
-      docker('exec', `${project}-commandbus-db-1`, ...command)
+      docker('exec', `${image}-1`, ...command)
       durations[kind]?.push(performance.now() - startedAt)
     })
   }

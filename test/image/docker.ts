@@ -1,5 +1,6 @@
 import { execFile, execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Test } from 'tap'
 import { projectDir } from '../support/server.ts'
 
 /** How a command ended, and all that it printed. */
@@ -11,8 +12,14 @@ export interface Outcome {
 /** For tap: `t.test(name, needsEngine, …)` skips, and says so, where no container engine answers. */
 export const needsEngine: { readonly skip: string | false } = { skip: findWhyNoEngine() }
 
-/** What the tests build, apart from the `commandbus-db` that somebody may be using. */
-export const testImage = 'commandbus-db:test'
+/** The image that this run builds: no other run, and nobody's `commandbus-db`, is touched. */
+export const testImage = `commandbus-db:test-${process.pid}`
+
+/** Builds it for as long as the test lives. */
+export async function buildTestImage(t: Test): Promise<void> {
+  t.teardown(() => docker('rmi', '--force', testImage))
+  await docker('build', '--quiet', '--tag', testImage, '.')
+}
 
 /** Runs docker to its end, whatever that is. */
 export function tryDocker(

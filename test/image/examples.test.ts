@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import t from 'tap'
 import { projectDir } from '../support/server.ts'
 import { startDatabase } from './database.ts'
-import { docker, inspect, needsEngine, testImage, until } from './docker.ts'
+import { buildTestImage, docker, inspect, needsEngine, testImage, until } from './docker.ts'
 import { openStack } from './stack.ts'
 
 const directory = join(projectDir, 'examples', 'bookshop')
 
-if (!needsEngine.skip) t.before(() => docker('build', '--quiet', '--tag', testImage, '.'))
+if (!needsEngine.skip) await buildTestImage(t)
 
 t.test('a folder of other migrations can be mounted into the image', needsEngine, async (t) => {
   const stack = openStack(t, {

@@ -2,12 +2,12 @@ import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { projectDir } from '../support/server.ts'
-import { docker, inspect, needsEngine, testImage } from './docker.ts'
+import { buildTestImage, docker, inspect, needsEngine, testImage } from './docker.ts'
 import { copyProject } from './project.ts'
 
 const base = 'node:26-bookworm-slim'
 
-if (!needsEngine.skip) t.before(() => docker('build', '--quiet', '--tag', testImage, '.'))
+if (!needsEngine.skip) await buildTestImage(t)
 
 t.test(
   'the image runs node itself, as a user who is a number and not root',

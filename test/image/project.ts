@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,13 +16,17 @@ interface Teardown {
   teardown(work: () => unknown): unknown
 }
 
-/** Copies the project to a folder that lives as long as the test. */
+/**
+ * Copies the project to a folder that lives as long as the test. Nobody but the owner may read the
+ * copy, as where it was cloned under a umask of 077: containers must not depend on that.
+ */
 export function copyProject(t: Teardown): string {
   const directory = mkdtempSync(join(tmpdir(), 'commandbus-image-'))
   t.teardown(() => rmSync(directory, { recursive: true, force: true }))
   for (const part of PARTS) {
     cpSync(join(projectDir, part), join(directory, part), { recursive: true })
   }
+  execFileSync('chmod', ['-R', 'go=', directory])
   return directory
 }
 

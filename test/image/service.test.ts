@@ -2,14 +2,22 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type DatabaseContainer, startDatabase } from './database.ts'
-import { docker, inspect, needsEngine, testImage, tryDocker, until } from './docker.ts'
+import {
+  buildTestImage,
+  docker,
+  inspect,
+  needsEngine,
+  testImage,
+  tryDocker,
+  until,
+} from './docker.ts'
 import { addMigration, copyProject } from './project.ts'
 
 /** As the compose file and the Kubernetes manifests run it. */
 const hardened = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges']
 
 t.test('the image ends with 2 and names every wrong setting', needsEngine, async (t) => {
-  await docker('build', '--quiet', '--tag', testImage, '.')
+  await buildTestImage(t)
 
   const missing = await tryDocker(['run', '--rm', ...hardened, testImage])
   t.equal(missing.exitCode, 2)
@@ -22,7 +30,7 @@ t.test('the image ends with 2 and names every wrong setting', needsEngine, async
 
 t.test('the service in a container', needsEngine, async (t) => {
   const database = await startDatabase(t)
-  await docker('build', '--quiet', '--tag', testImage, '.')
+  await buildTestImage(t)
 
   await t.test('ends with 3 when the database is not reached in time', async (t) => {
     const url = database.urlInNetwork.replace('@database', '@nowhere')
@@ -56,6 +64,8 @@ t.test('the service in a container', needsEngine, async (t) => {
         ...hardened,
         `--network=${database.network}`,
         `--volume=${folder}:/app/migrations:ro`,
+        // As the files' owner: the image needs no particular user, and nobody else may read them.
+        `--user=${process.getuid?.()}:${process.getgid?.()}`,
       ],
       `--env=DATABASE_URL=${database.urlInNetwork}`,
     ]

@@ -42,7 +42,7 @@ export function openStack(t: Test, options: StackOptions): Stack {
     if (exitCode !== 0) throw new Error(`docker compose ${args.join(' ')}: ${output}`)
     return output
   }
-  t.teardown(() => run('--profile', '*', 'down', '--volumes', '--timeout', '2'))
+  t.teardown(() => run('--profile', '*', 'down', '--volumes', '--rmi', 'local', '--timeout', '2'))
 
   return {
     name,
