@@ -89,8 +89,9 @@ export function createResetter(deps: ResetterDeps): Resetter {
       readiness.setResetProblem(undefined)
       return done
     } catch (error) {
-      if (isConnectionLost(error)) void watchOutcome()
-      throw error
+      if (!isConnectionLost(error)) throw error
+      void watchOutcome()
+      throw refuseLost(error)
     }
   }
 
@@ -196,8 +197,17 @@ function withReason(readiness: Readiness, reason: 'rebuilding'): Readiness {
   }
 }
 
+function refuseLost(cause: unknown): ServiceError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new ServiceError(
+    `the database was lost during the reset, which is done whole or not at all: ${reason}; ask again`,
+    { code: 'database_lost', statusCode: 503, cause },
+  )
+}
+
 /** Errors without SQLSTATE come from the connection; of classes 08 and 57P from a server that ends. */
 function isConnectionLost(error: unknown): boolean {
+  if (error instanceof ServiceError) return false
   const { code } = error as { code?: string }
   return code === undefined || /^(08|57P)/.test(code) || /^E[A-Z]+$/.test(code)
 }

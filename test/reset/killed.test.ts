@@ -61,10 +61,11 @@ test('a server that crashes during a reset leaves all of it done or nothing', as
   const pid = await waitForReset(pool)
   // The loss of one backend takes the whole server down and through its recovery.
   process.kill(pid, 'SIGKILL')
-  t.ok((await answer).status >= 500)
-  await waitForRecovery(pool)
+  // Now and then the reset was faster than the signal.
+  t.match((await answer).status, /200|503/)
+  const found = await afterRecovery(() => takeFingerprint(pool))
 
-  assertAllOrNothing(t, await takeFingerprint(pool), clean, dirty)
+  assertAllOrNothing(t, found, clean, dirty)
   await service.waitForReady()
   t.equal((await service.reset()).status, 200)
   t.same(compareFingerprints(clean, await takeFingerprint(pool)), [])
@@ -108,11 +109,10 @@ async function waitUntilNoReset(pool: pg.Pool): Promise<void> {
   }
 }
 
-async function waitForRecovery(pool: pg.Pool): Promise<void> {
+async function afterRecovery<T>(look: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
-      await pool.query('select 1')
-      return
+      return await look()
     } catch {
       await sleep(50)
     }
