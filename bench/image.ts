@@ -61,7 +61,7 @@ function describeLayers(): string {
     .filter(([, by = '']) => /^(RUN|COPY).*buildkit/.test(by))
   const own = size(image) - size(base)
   return [
-    'The layers over the base, and what they add up to:',
+    'The layers over the base (the migrations, the service, the base without npm), and their sum:',
     '',
     toTable(
       ['layer', 'size'],
@@ -70,7 +70,7 @@ function describeLayers(): string {
           `\`${by
             .replace(/^RUN \S+ VERSION.*?sh -c /, 'RUN ')
             .replace(/ # buildkit$/, '')
-            .slice(0, 70)}\``,
+            .replace(/\s+/g, ' ').slice(0, 70)}\``,
           size,
         ]),
         ['**all of ours**', `**${(own / 1e6).toFixed(2)} MB**`],
