@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:c2327a1ae364e12b3c4b21ad851ba67e4ba5b098
+--! Hash: sha1:19140b4e94a99e8f105776d8a23f59e30bb22161
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -591,7 +591,8 @@ comment on column commandbus.adoption_report.details is 'The rows and the figure
 -- Adoption, second half: what the rows that came along hold, and the rules for them.
 --! Included commandbus/adoption/counters.sql
 -- The counters of adopted batches: those that break a rule are counted again from the commands. A
--- batch that is complete is left alone while its counters add up: its commands may be deleted since.
+-- batch that is complete keeps what it completed and canceled while that adds up and no command says
+-- otherwise: its commands may be deleted since.
 do $$
 declare
   v_findings int;
@@ -633,21 +634,24 @@ begin
                total_count > 0 and second.completed + second.canceled = total_count as is_complete
       ) as bounded
   ),
+  judged as (
+    select compared.*,
+           was_complete
+             and completed_count + canceled_count = total_count
+             and least(completed_count, canceled_count) >= 0
+             and (present > total_count
+                  or (unfinished = 0 and completed <= completed_count and canceled <= canceled_count))
+             as adds_up
+      from compared
+  ),
   wrong as (
     select *
-      from compared
-     where case
-             when not was_complete then
-               is_complete
-               or (completed_count, canceled_count, in_troubleshooting_count)
-                  <> (completed, canceled, in_troubleshooting)
-             else
-               completed_count + canceled_count <> total_count
-               or least(completed_count, canceled_count) < 0
-               or in_troubleshooting_count <> 0
-               or (present <= total_count
-                   and (unfinished > 0 or completed > completed_count or canceled > canceled_count))
-           end
+      from judged
+     where not adds_up
+       and (was_complete
+            or is_complete
+            or (completed_count, canceled_count, in_troubleshooting_count)
+               <> (completed, canceled, in_troubleshooting))
   ),
   -- Counting stops at total_count: what comes after, the counters do not hold.
   surplus as (
@@ -692,6 +696,15 @@ begin
      where batch.domain = wrong.domain and batch.batch_id = wrong.batch_id
     returning wrong.*, batch.status as new_status
   ),
+  settled as (
+    update commandbus.batch
+       set in_troubleshooting_count = 0
+      from judged
+     where batch.domain = judged.domain and batch.batch_id = judged.batch_id
+       and judged.adds_up
+       and judged.in_troubleshooting_count <> 0
+    returning judged.*
+  ),
   completed as (
     insert into commandbus.audit (domain, command_id, event_type, details_json)
     select domain, batch_id, 'BATCH_COMPLETED',
@@ -700,22 +713,33 @@ begin
       from recounted
      where is_complete and not was_complete
   ),
-  reported as (
-    insert into commandbus.adoption_report (finding, details)
+  mended as (
     select case
              when is_complete and not was_complete then
                'The batch was found finished and is complete now; nobody has run its callback.'
              when new_status <> status then
                'The batch was said to be complete too early; it runs again, and will be complete once more.'
              else 'The batch''s counters broke a rule and were counted again from its commands.'
-           end,
+           end as finding,
+           domain, batch_id, total_count, present, status, completed_count, canceled_count,
+           in_troubleshooting_count, new_status, completed, canceled, in_troubleshooting
+      from recounted
+     union all
+    select 'The batch is complete, so that none of its commands can be in troubleshooting.',
+           domain, batch_id, total_count, present, status, completed_count, canceled_count,
+           in_troubleshooting_count, status, completed_count, canceled_count, 0
+      from settled
+  ),
+  reported as (
+    insert into commandbus.adoption_report (finding, details)
+    select finding,
            jsonb_build_object(
              'domain', domain, 'batch_id', batch_id, 'total_count', total_count, 'commands', present,
              'before', jsonb_build_object('status', status, 'completed_count', completed_count,
                'canceled_count', canceled_count, 'in_troubleshooting_count', in_troubleshooting_count),
              'after', jsonb_build_object('status', new_status, 'completed_count', completed,
                'canceled_count', canceled, 'in_troubleshooting_count', in_troubleshooting))
-      from recounted
+      from mended
     returning details
   )
   select count(*),
@@ -724,7 +748,7 @@ begin
     from (select details, row_number() over (order by details ->> 'batch_id') as n from reported) as numbered;
 
   if v_findings > 0 then
-    raise warning 'adoption: batches whose counters broke a rule and were counted again: %, such as %; commandbus.adoption_report has each with its figures', v_findings, v_examples;
+    raise warning 'adoption: batches whose counters broke a rule and were mended: %, such as %; commandbus.adoption_report has each with its figures', v_findings, v_examples;
   end if;
 end;
 $$;
@@ -1809,7 +1833,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_function regprocedure;
-  v_schema text;
+  v_right record;
+  v_remedies text[] := '{}';
 begin
   if not exists (select from pg_roles where rolname = p_role) then
     raise exception 'role "%" does not exist', p_role
@@ -1837,15 +1862,60 @@ begin
   end loop;
 
   -- Queues: PGMQ's functions run with the caller's rights, too. The tests' tables, where they are.
-  foreach v_schema in array array['pgmq', 'e2e'] loop
-    continue when to_regnamespace(v_schema) is null;
-
-    execute format('grant usage on schema %I to %I', v_schema, p_role);
-    execute format('grant select, insert, update, delete on all tables in schema %I to %I',
-                   v_schema, p_role);
-    execute format('grant usage, select on all sequences in schema %I to %I', v_schema, p_role);
-    execute format('grant execute on all functions in schema %I to %I', v_schema, p_role);
+  -- PGMQ may belong to somebody else: what the role has is left alone, and what the caller may not
+  -- grant is for an administrator.
+  for v_right in
+    with space as (
+      select pg_namespace.oid, quote_ident(pg_namespace.nspname) as name
+        from pg_namespace
+       where pg_namespace.nspname in ('pgmq', 'e2e')
+    ),
+    wanted (object, privilege, is_held, is_grantable, remedy) as (
+      select 'schema ' || space.name, 'usage',
+             has_schema_privilege(p_role, space.oid, 'usage'),
+             has_schema_privilege(space.oid, 'usage with grant option'),
+             'usage on schema ' || space.name
+        from space
+       union all
+      select 'table ' || pg_class.oid::regclass, needed.privilege,
+             has_table_privilege(p_role, pg_class.oid, needed.privilege),
+             has_table_privilege(pg_class.oid, needed.privilege || ' with grant option'),
+             'select, insert, update, delete on all tables in schema ' || space.name
+        from space
+        join pg_class on pg_class.relnamespace = space.oid and pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+        cross join unnest(array['select', 'insert', 'update', 'delete']) as needed (privilege)
+       union all
+      select 'sequence ' || pg_class.oid::regclass, needed.privilege,
+             has_sequence_privilege(p_role, pg_class.oid, needed.privilege),
+             has_sequence_privilege(pg_class.oid, needed.privilege || ' with grant option'),
+             'usage, select on all sequences in schema ' || space.name
+        from space
+        join pg_class on pg_class.relnamespace = space.oid and pg_class.relkind = 'S'
+        cross join unnest(array['usage', 'select']) as needed (privilege)
+       union all
+      select 'routine ' || pg_proc.oid::regprocedure, 'execute',
+             has_function_privilege(p_role, pg_proc.oid, 'execute'),
+             has_function_privilege(pg_proc.oid, 'execute with grant option'),
+             'execute on all routines in schema ' || space.name
+        from space
+        join pg_proc on pg_proc.pronamespace = space.oid
+    )
+    select *
+      from wanted
+     where not wanted.is_held
+  loop
+    if v_right.is_grantable then
+      execute format('grant %s on %s to %I', v_right.privilege, v_right.object, p_role);
+    elsif v_right.remedy <> all (v_remedies) then
+      v_remedies := v_remedies || v_right.remedy;
+    end if;
   end loop;
+
+  if v_remedies <> '{}' then
+    raise warning 'role "%" lacks rights that "%" may not grant; an administrator has to run: %',
+      p_role, current_user,
+      (select string_agg(format('grant %s to %I;', remedy, p_role), ' ') from unnest(v_remedies) as remedy);
+  end if;
 end;
 $$;
 
@@ -2080,8 +2150,9 @@ revoke all on function commandbus.remove_legacy_names() from public;
 
 --! Included commandbus/adoption/rights.sql
 -- Roles that could use the old tables can use the new ones: their table rights came along with the
--- tables; here they get, in proportion to those, what a client needs beside. In a new database nobody
--- has any yet.
+-- tables; here they get, in proportion to those, what a client needs beside. Whoever may update
+-- commands gets what the procedures do for them with batches and audit, also where the old ones did
+-- without. In a new database nobody has any rights yet.
 do $$
 declare
   v_tables constant oid[] := array['commandbus.batch'::regclass, 'commandbus.command'::regclass,
@@ -2089,17 +2160,28 @@ declare
   v_statement text;
 begin
   for v_statement in
-    with acl (relname, relowner, entries) as (
-      select relname, relowner, relacl
+    with acl (relname, attname, relowner, entries) as (
+      select relname, null, relowner, relacl
         from pg_class
        where oid = any (v_tables)
        union all
-      select relname, relowner, attacl
+      select relname, attname, relowner, attacl
         from pg_class join pg_attribute on attrelid = pg_class.oid
        where pg_class.oid = any (v_tables)
+       union all
+      -- Batches that are new here are for those who have the commands. (A column that was added to
+      -- an older table has a value for the rows before it.)
+      select 'new batch', null, relowner, relacl
+        from pg_class
+       where oid = 'commandbus.command'::regclass
+         and exists (select
+                       from pg_attribute
+                      where attrelid = 'commandbus.batch'::regclass
+                        and attname = 'counter_rows'
+                        and not atthasmissing)
     ),
     entry as (
-      select distinct acl.relname, granted.privilege_type,
+      select distinct acl.relname, acl.attname, granted.privilege_type,
              case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end as grantee
         from acl
         cross join aclexplode(acl.entries) as granted
@@ -2123,11 +2205,31 @@ begin
      union all
     select format('grant select on commandbus.batch_progress, commandbus.batch_counter to %s', grantee)
       from entry
-     where relname = 'batch' and privilege_type = 'SELECT'
+     where relname in ('batch', 'new batch') and privilege_type = 'SELECT'
      union all
     select format('grant insert, update, delete on commandbus.batch_counter to %s', grantee)
       from entry
      where relname = 'batch' and privilege_type = 'UPDATE'
+     union all
+    select format(needed.statement, grantee)
+      from entry
+      cross join (values
+        ('grant select, update on commandbus.batch to %s'),
+        ('grant select, insert, update, delete on commandbus.batch_counter to %s'),
+        ('grant select on commandbus.batch_progress to %s'),
+        ('grant insert on commandbus.audit to %s'),
+        ('grant usage, select on sequence commandbus.audit_audit_id_seq to %s')
+      ) as needed (statement)
+     where relname = 'command' and privilege_type = 'UPDATE'
+     union all
+    -- Rights on single columns do not reach the new one.
+    select format('grant select (counted_as), update (counted_as) on commandbus.command to %s', grantee)
+      from entry
+     where relname = 'command' and privilege_type = 'UPDATE' and attname is not null
+     union all
+    select format('grant %s on commandbus.batch to %s', privilege_type, grantee)
+      from entry
+     where relname = 'new batch' and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
   loop
     execute v_statement;
   end loop;

@@ -1,5 +1,5 @@
---! Previous: sha1:c2327a1ae364e12b3c4b21ad851ba67e4ba5b098
---! Hash: sha1:4bef97e66b7e2063473c4f1ea66704a454066966
+--! Previous: sha1:19140b4e94a99e8f105776d8a23f59e30bb22161
+--! Hash: sha1:d02ccbb14e70778b5703e2f189a40a3345005964
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.

@@ -71,6 +71,24 @@ const cases: readonly Case[] = [
     after: [F, 3, 2, 1, 0],
   },
   {
+    name: 'a complete batch whose commands were deleted keeps its counts but for a wrong one',
+    before: [C, 5, 5, 0, 1],
+    commands: [],
+    after: [C, 5, 5, 0, 0],
+  },
+  {
+    name: 'so does one whose remaining commands agree',
+    before: [F, 3, 2, 1, 2],
+    commands: [C, X],
+    after: [F, 3, 2, 1, 0],
+  },
+  {
+    name: 'a complete batch that a remaining command contradicts is counted again',
+    before: [C, 2, 2, 0, 1],
+    commands: [C, T],
+    after: [I, 2, 1, 0, 1],
+  },
+  {
     name: 'a batch with more commands than announced counts up to total_count',
     before: [I, 2, 3, 0, 1],
     commands: [C, C, T, I],
@@ -118,7 +136,7 @@ test('counters that break a rule are counted again from the commands, and report
   )
   t.same(
     completed.rows.map((row) => row.command_id),
-    [3, 4, 8].map((n) => legacyId('b', n)),
+    [3, 4, 11].map((n) => legacyId('b', n)),
     'completions are audited where nobody had done it',
   )
 })

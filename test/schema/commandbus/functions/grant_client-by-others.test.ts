@@ -1,0 +1,96 @@
+import type { Pool } from 'pg'
+import { test } from 'tap'
+import { runMigrations } from '../../../support/migrations.ts'
+import { createTestDatabase } from '../../../support/postgres.ts'
+import { createTestRole } from '../../../support/roles.ts'
+
+interface Case {
+  readonly name: string
+  /** What the superuser, to whom PGMQ belongs, gives the migrator. */
+  readonly given: (migrator: string) => string
+  readonly warnings: number
+}
+
+const everything = (migrator: string, option = '') =>
+  `grant usage on schema pgmq to ${migrator} ${option};
+   grant all on all tables in schema pgmq to ${migrator} ${option};
+   grant all on all sequences in schema pgmq to ${migrator} ${option}`
+
+const cases: readonly Case[] = [
+  {
+    name: 'a migrator that may only look into pgmq says what is missing',
+    given: (migrator) => `grant usage on schema pgmq to ${migrator}`,
+    warnings: 1,
+  },
+  {
+    name: 'a migrator that may use pgmq but not pass that on says what is missing',
+    given: (migrator) => everything(migrator),
+    warnings: 1,
+  },
+  {
+    name: 'a migrator that may pass on what it has does so',
+    given: (migrator) => everything(migrator, 'with grant option'),
+    warnings: 0,
+  },
+]
+
+for (const { name, given, warnings: expected } of cases) {
+  test(name, async (t) => {
+    const migrator = await createTestRole(t)
+    const client = await createTestRole(t)
+    const db = await createTestDatabase(t, { from: 'empty' })
+    await db.pool.query(
+      `create extension pgmq;
+       select pgmq.create('payments__commands');
+       grant create on database ${db.name} to ${migrator}`,
+    )
+    await db.pool.query(given(migrator))
+    await runMigrations(db.url, { role: migrator, e2e: 'off' })
+
+    const warnings = await grant(db.pool, migrator, client)
+
+    t.equal(warnings.length, expected)
+    for (const statement of warnings.join().match(/grant [^;]+;/g) ?? []) {
+      await db.pool.query(statement)
+    }
+    const { rows } = await db.pool.query(
+      `select has_schema_privilege($1, 'pgmq', 'usage') as schema,
+              has_table_privilege($1, 'pgmq.meta', 'select') as meta,
+              has_table_privilege($1, 'pgmq.q_payments__commands', 'delete') as queue,
+              has_sequence_privilege($1, 'pgmq.q_payments__commands_msg_id_seq', 'usage') as ids,
+              has_table_privilege($1, 'commandbus.command', 'insert') as commands`,
+      [client],
+    )
+    t.strictSame(
+      rows,
+      [{ schema: true, meta: true, queue: true, ids: true, commands: true }],
+      'with the statements that it named, the role has everything',
+    )
+    t.same(await grant(db.pool, migrator, client), [], 'and nothing is said when called again')
+  })
+}
+
+test('the owner of everything is told nothing', async (t) => {
+  const client = await createTestRole(t)
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+
+  t.same(await grant(pool, 'none', client), [])
+  t.same(await grant(pool, 'none', client), [])
+})
+
+/** Calls grant_client as somebody; whatever the server said meanwhile. */
+async function grant(pool: Pool, caller: string, role: string): Promise<string[]> {
+  const said: string[] = []
+  const listen = ({ message = '' }) => said.push(message)
+  const client = await pool.connect()
+  client.on('notice', listen)
+  try {
+    await client.query(`set role ${caller}`)
+    await client.query('select commandbus.grant_client($1)', [role])
+    await client.query('reset role')
+  } finally {
+    client.off('notice', listen)
+    client.release()
+  }
+  return said
+}
