@@ -1,5 +1,5 @@
 --! Previous: sha1:19140b4e94a99e8f105776d8a23f59e30bb22161
---! Hash: sha1:d02ccbb14e70778b5703e2f189a40a3345005964
+--! Hash: sha1:92eba776118d6c3e8f10090469f9b040949d41ac
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
@@ -184,7 +184,8 @@ $$;
 
 do $$
 begin
-  if exists (select from pg_catalog.pg_roles where rolname = 'commandbus_client') then
+  if to_regnamespace('e2e') is not null
+     and exists (select from pg_catalog.pg_roles where rolname = 'commandbus_client') then
     perform commandbus.grant_client('commandbus_client');
   end if;
 end;
