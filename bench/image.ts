@@ -70,7 +70,8 @@ function describeLayers(): string {
           `\`${by
             .replace(/^RUN \S+ VERSION.*?sh -c /, 'RUN ')
             .replace(/ # buildkit$/, '')
-            .replace(/\s+/g, ' ').slice(0, 70)}\``,
+            .replace(/\s+/g, ' ')
+            .slice(0, 70)}\``,
           size,
         ]),
         ['**all of ours**', `**${(own / 1e6).toFixed(2)} MB**`],
