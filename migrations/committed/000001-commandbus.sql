@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:19140b4e94a99e8f105776d8a23f59e30bb22161
+--! Hash: sha1:1f743f6a382e523af47559845462806564e79ce3
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -500,6 +500,10 @@ create table if not exists commandbus.command (
     foreign key (domain, batch_id) references commandbus.batch on delete no action
 );
 
+-- Not above, so that a table that was adopted has it as well.
+alter table commandbus.command
+  add column finished_as text;
+
 -- Lists and counts of the commands in one state, by type.
 create index if not exists command_status_command_type_idx
   on commandbus.command (status, command_type);
@@ -535,6 +539,8 @@ comment on column commandbus.command.correlation_id is 'Ties request and reply t
 comment on column commandbus.command.batch_id is 'The batch that it belongs to, if any.';
 comment on column commandbus.command.counted_as is
   'What the batch''s counters hold for this command: null for nothing; AS_STATUS, from adoption only, for what its status says.';
+comment on column commandbus.command.finished_as is
+  'The status, of those that count nothing, that a finish has set since the command was last received: the same once more is a repetition.';
 
 create table if not exists commandbus.audit (
   audit_id      bigserial    primary key,
@@ -1194,22 +1200,26 @@ declare
   v_is_complete boolean;
   v_completed_now boolean := false;
 begin
-  -- A command that somebody else holds is theirs to settle: waiting for it could deadlock, since
-  -- the caller holds the commands that it has set, in no order.
+  -- A command that somebody else holds is theirs to settle. Waiting for it could deadlock: the caller
+  -- holds commands already, in no order, and a transaction may receive any number of them.
   for v_command in
-    select command.command_id,
-           command.counted_as as counted_from,
-           case when command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
-                then command.status end as counted_to
-      from commandbus.command
-     where command.domain = p_domain
-       and command.batch_id = p_batch_id
-       and (command.counted_as is null
-              and command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
-            or command.counted_as = 'IN_TROUBLESHOOTING_QUEUE'
-              and command.status <> 'IN_TROUBLESHOOTING_QUEUE')
-     order by command.command_id
-       for no key update skip locked
+    with differing as materialized (
+      select command.command_id,
+             command.counted_as as counted_from,
+             case when command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+                  then command.status end as counted_to
+        from commandbus.command
+       where command.domain = p_domain
+         and command.batch_id = p_batch_id
+         and (command.counted_as is null
+                and command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+              or command.counted_as = 'IN_TROUBLESHOOTING_QUEUE'
+                and command.status <> 'IN_TROUBLESHOOTING_QUEUE')
+         for no key update skip locked
+    )
+    select differing.*, count(*) over () as number_of_commands
+      from differing
+     order by differing.command_id
   loop
     if v_batch.batch_id is null then
       perform commandbus.start_batch(p_domain, p_batch_id, p_wait => true)
@@ -1225,6 +1235,16 @@ begin
          and batch.batch_id = p_batch_id;
 
       exit when not found;
+
+      -- Several commands take counter, batch, counter, batch: all the counters come first, then.
+      if v_batch.counter_rows > 0 and v_command.number_of_commands > 1 then
+        perform
+           from commandbus.batch_counter
+          where batch_counter.domain = p_domain
+            and batch_counter.batch_id = p_batch_id
+          order by batch_counter.counter_no
+            for no key update;
+      end if;
     end if;
 
     v_is_complete := commandbus.count_move(v_batch, v_command.command_id, v_command.counted_from,
@@ -1434,6 +1454,7 @@ begin
   update commandbus.command
      set status = p_new_status,
          attempts = command.attempts + 1,
+         finished_as = null,
          updated_at = now()
    where command.domain = p_domain
      and command.command_id = p_command_id
@@ -1512,7 +1533,7 @@ begin
   end if;
 
   loop
-    select command.status, command.counted_as, batch
+    select command.status, command.counted_as, command.finished_as, batch
       into v_old
       from commandbus.command
       left join commandbus.batch
@@ -1522,21 +1543,6 @@ begin
        and command.command_id = p_command_id;
 
     exit when not found;
-
-    if v_old.status in ('COMPLETED', 'CANCELED', p_status)
-       or v_old.status = 'IN_TROUBLESHOOTING_QUEUE' and p_status not in ('COMPLETED', 'CANCELED')
-    then
-      -- Somebody finished it before: this is only written down, if it is still so under the lock.
-      perform
-         from commandbus.command
-        where command.domain = p_domain
-          and command.command_id = p_command_id
-          and command.status = v_old.status
-          for no key update;
-
-      exit when found;
-      continue;
-    end if;
 
     -- The batch is started under the command's lock, as everything is counted. Where somebody else
     -- holds the batch it is waited for without the command, which its starter may want next, and
@@ -1573,6 +1579,24 @@ begin
       continue;
     end if;
 
+    -- A status that a receive or a client has set is not yet finished with: the errors are missing.
+    if v_old.status in ('COMPLETED', 'CANCELED')
+       or v_old.status = 'IN_TROUBLESHOOTING_QUEUE' and p_status not in ('COMPLETED', 'CANCELED')
+       or v_old.status = p_status and v_old.finished_as = p_status
+    then
+      -- Somebody finished it before: this is only written down, if it is still so under the lock.
+      perform
+         from commandbus.command
+        where command.domain = p_domain
+          and command.command_id = p_command_id
+          and command.status = v_old.status
+          and command.finished_as is not distinct from v_old.finished_as
+          for no key update;
+
+      exit when found;
+      continue;
+    end if;
+
     v_from := case when v_old.counted_as <> 'AS_STATUS' then v_old.counted_as
                    when v_old.status = 'IN_TROUBLESHOOTING_QUEUE'
                         and v_old.counted_as = 'AS_STATUS' then v_old.status end;
@@ -1588,11 +1612,13 @@ begin
              last_error_msg = coalesce(p_error_msg, command.last_error_msg),
              updated_at = now(),
              counted_as = case when (v_old.batch).batch_id is null then command.counted_as
-                               else v_to end
+                               else v_to end,
+             finished_as = case when v_to is null then p_status end
        where command.domain = p_domain
          and command.command_id = p_command_id
          and command.status = v_old.status
          and command.counted_as is not distinct from v_old.counted_as
+         and command.finished_as is not distinct from v_old.finished_as
       returning command.domain, command.command_id
     )
     insert into commandbus.audit (domain, command_id, event_type, details_json)
@@ -1732,13 +1758,22 @@ begin
               hint = 'complete, tsq_move, tsq_complete, tsq_cancel or tsq_retry.';
   end case;
 
-  -- A batch that has not started is locked: its start decides how it is counted.
-  perform
-     from commandbus.batch
-    where batch.domain = p_domain
-      and batch.batch_id = p_batch_id
-      and batch.status = 'PENDING'
-      for no key update;
+  -- A batch that has not started is locked: its start decides how it is counted. The lock of one that
+  -- was started meanwhile is given back, as in start_batch.
+  begin
+    perform
+       from commandbus.batch
+      where batch.domain = p_domain
+        and batch.batch_id = p_batch_id
+        and batch.status = 'PENDING'
+        for no key update;
+
+    if not found then
+      raise exception 'this batch is not pending' using errcode = 'KBNOP';
+    end if;
+  exception when sqlstate 'KBNOP' then
+    null;
+  end;
 
   select batch.counter_rows
     into v_counter_rows
@@ -1746,23 +1781,29 @@ begin
    where batch.domain = p_domain
      and batch.batch_id = p_batch_id;
 
-  if v_counter_rows > 0 and p_update_type in ('complete', 'tsq_move') then
-    v_reported := commandbus.release_place(p_domain, p_batch_id, 0::smallint);
-  end if;
+  -- The counter row comes before the batch, which may forbid the move: then both are as they were.
+  begin
+    if v_counter_rows > 0 and p_update_type in ('complete', 'tsq_move') then
+      v_reported := commandbus.release_place(p_domain, p_batch_id, 0::smallint);
+    elsif v_counter_rows > 0 and p_update_type = 'tsq_retry' then
+      update commandbus.batch_counter
+         set quota = batch_counter.quota + 1
+       where batch_counter.domain = p_domain
+         and batch_counter.batch_id = p_batch_id
+         and batch_counter.counter_no = 0;
+    end if;
 
-  v_is_complete := commandbus.move_batch_counts(p_domain, p_batch_id, v_completed + v_reported,
-                                                v_canceled, v_in_troubleshooting);
+    v_is_complete := commandbus.move_batch_counts(p_domain, p_batch_id, v_completed + v_reported,
+                                                  v_canceled, v_in_troubleshooting);
 
-  -- Only now is it known that there was one to retry.
-  if v_counter_rows > 0 and p_update_type = 'tsq_retry' and v_is_complete is not null then
-    update commandbus.batch_counter
-       set quota = batch_counter.quota + 1
-     where batch_counter.domain = p_domain
-       and batch_counter.batch_id = p_batch_id
-       and batch_counter.counter_no = 0;
-  end if;
+    if v_is_complete is null then
+      raise exception 'the bounds forbid this' using errcode = 'KBNOP';
+    end if;
+  exception when sqlstate 'KBNOP' then
+    return false;
+  end;
 
-  return coalesce(v_is_complete, false);
+  return v_is_complete;
 end;
 $$;
 
@@ -2222,8 +2263,9 @@ begin
       ) as needed (statement)
      where relname = 'command' and privilege_type = 'UPDATE'
      union all
-    -- Rights on single columns do not reach the new one.
-    select format('grant select (counted_as), update (counted_as) on commandbus.command to %s', grantee)
+    -- Rights on single columns do not reach the new ones.
+    select format('grant select (%1$s), update (%1$s) on commandbus.command to %2$s',
+                  'counted_as, finished_as', grantee)
       from entry
      where relname = 'command' and privilege_type = 'UPDATE' and attname is not null
      union all

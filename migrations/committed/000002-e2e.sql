@@ -1,5 +1,5 @@
---! Previous: sha1:19140b4e94a99e8f105776d8a23f59e30bb22161
---! Hash: sha1:92eba776118d6c3e8f10090469f9b040949d41ac
+--! Previous: sha1:1f743f6a382e523af47559845462806564e79ce3
+--! Hash: sha1:413976be5ff38152d20f727a3cfc66ad84893b1f
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.

@@ -6,6 +6,8 @@ export interface CommandState {
   readonly status: CommandStatus
   readonly attempts: number
   readonly errorCode: string | null
+  /** What the last finish made it, since it was received: the same once more is a repetition. */
+  readonly finishedAs: CommandStatus | null
 }
 
 /** A call that can change a command. `errorCode` null keeps the one that is there. */
@@ -15,13 +17,20 @@ export type CommandCall =
   | { readonly kind: 'fail'; readonly errorCode: string }
   | { readonly kind: 'operate'; readonly move: Move }
 
-export const newCommand: CommandState = { status: 'PENDING', attempts: 0, errorCode: null }
+export const newCommand: CommandState = {
+  status: 'PENDING',
+  attempts: 0,
+  errorCode: null,
+  finishedAs: null,
+}
 
 /** The state after the call, or null where the call must not have done anything. */
 export function apply(state: CommandState, call: CommandCall): CommandState | null {
   switch (call.kind) {
     case 'receive':
-      return isOpen(state) ? { ...state, status: call.as, attempts: state.attempts + 1 } : null
+      return isOpen(state)
+        ? { ...state, status: call.as, attempts: state.attempts + 1, finishedAs: null }
+        : null
     case 'fail':
       return isOpen(state) ? { ...state, errorCode: call.errorCode } : null
     case 'finish':
@@ -46,16 +55,16 @@ function finish(
   status: CommandStatus,
   errorCode: string | null,
 ): CommandState {
-  if (isFinal(state) || state.status === status) return state
+  if (isFinal(state) || (state.status === status && state.finishedAs === status)) return state
   if (!isOpen(state) && status !== 'COMPLETED' && status !== 'CANCELED') return state
-  return { ...state, status, errorCode: errorCode ?? state.errorCode }
+  return { ...state, status, errorCode: errorCode ?? state.errorCode, finishedAs: status }
 }
 
 /** Operators set the row: whatever it says, as long as it is not final. */
 function operate(state: CommandState, move: Move): CommandState | null {
   if (isFinal(state) && state.status !== move) return null
   return move === 'PENDING'
-    ? { status: move, attempts: 0, errorCode: null }
+    ? { ...state, status: move, attempts: 0, errorCode: null }
     : { ...state, status: move }
 }
 

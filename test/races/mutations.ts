@@ -17,7 +17,7 @@ export const mutations: readonly Mutation[] = [
     changes: [
       {
         function: 'sp_finish_command',
-        text: /and command\.status = v_old\.status\s+and command\.counted_as is not distinct from v_old\.counted_as/,
+        text: /and command\.status = v_old\.status\s+and command\.counted_as is not distinct from v_old\.counted_as\s+and command\.finished_as is not distinct from v_old\.finished_as/,
         by: '',
       },
     ],
@@ -45,7 +45,7 @@ export const mutations: readonly Mutation[] = [
     changes: [
       {
         function: 'sp_finish_command',
-        text: /v_old\.status in \('COMPLETED', 'CANCELED', p_status\)/,
+        text: /v_old\.status in \('COMPLETED', 'CANCELED'\)/,
         by: "v_old.status = 'CANCELED'",
       },
       {
@@ -54,6 +54,10 @@ export const mutations: readonly Mutation[] = [
         by: 'v_to is null',
       },
     ],
+  },
+  {
+    name: 'a first finish as the status of its receive stores no error',
+    changes: [{ function: 'sp_finish_command', text: /and v_old\.finished_as = p_status/, by: '' }],
   },
   {
     name: 'a batch completes one too early, and then again',

@@ -37,7 +37,7 @@ test('the way back that docs/deployment.md gives ends where it began, and can be
 
   await runMigrations(url)
 
-  t.same(await loadRows(pool, 'commandbus.command', ['counted_as']), commands)
+  t.same(await loadRows(pool, 'commandbus.command', ['counted_as', 'finished_as']), commands)
   const finish = await pool.query(
     `select commandbus.sp_finish_command('payments', $1, 'COMPLETED', 'COMPLETED') as is`,
     [legacyId('c', 205)],

@@ -18,7 +18,7 @@ const shapes: readonly LegacyShape[] = [
 /** Old name, new name, and the columns that only the new table has. */
 const tables: readonly (readonly [string, string, readonly string[]])[] = [
   ['public.command_bus_batch', 'commandbus.batch', ['counter_rows']],
-  ['public.command_bus_command', 'commandbus.command', ['counted_as', 'batch_id']],
+  ['public.command_bus_command', 'commandbus.command', ['counted_as', 'finished_as', 'batch_id']],
   ['public.command_bus_audit', 'commandbus.audit', []],
   ['public.command_bus_payload_archive', 'commandbus.payload_archive', []],
   ['public.e2e_config', 'e2e.config', []],

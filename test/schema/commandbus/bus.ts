@@ -65,12 +65,19 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
       return db.query('select * from commandbus.sp_receive_command($1, $2)', [domain, commandId])
     },
 
-    finish(commandId: string, status: string): Promise<boolean> {
-      return value('select commandbus.sp_finish_command($1, $2, $3, $4)', [
+    async receiveAs(commandId: string, status: string): Promise<void> {
+      await db.query('select commandbus.sp_receive_command($1, $2, $3)', [
+        ...[domain, commandId, status],
+      ])
+    },
+
+    finish(commandId: string, status: string, errorCode: string | null = null): Promise<boolean> {
+      return value('select commandbus.sp_finish_command($1, $2, $3, $4, null, $5)', [
         domain,
         commandId,
         status,
         `FINISHED_${status}`,
+        errorCode,
       ])
     },
 
@@ -164,6 +171,15 @@ export async function withTransaction<T>(
     await client.query('rollback')
     client.release()
   }
+}
+
+/** Whether nobody holds the batch's row. */
+export async function isBatchFree(pool: Pool, batchId: string): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    'select from commandbus.batch where batch_id = $1 for update skip locked',
+    [batchId],
+  )
+  return rowCount === 1
 }
 
 /** Resolves once `client`'s statement waits for a lock that another session holds. */

@@ -36,7 +36,8 @@ const columns = {
     reply_queue text no ''::text
     correlation_id uuid yes -
     batch_id uuid yes -
-    counted_as text yes -`,
+    counted_as text yes -
+    finished_as text yes -`,
   audit: `
     audit_id bigint no nextval('commandbus.audit_audit_id_seq'::regclass)
     domain text no -

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, sqlstateOf, untilBlocked, withTransaction } from '../bus.ts'
+import { createBus, isBatchFree, sqlstateOf, untilBlocked, withTransaction } from '../bus.ts'
 
 test('settle_batch', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
@@ -96,6 +96,43 @@ test('settle_batch', async (t) => {
     })
 
     t.equal(await bus.settle(batchId, 'cancel'), true)
+  })
+
+  t.test('takes all the counter rows that it needs before the batch', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1001 })
+    await bus.commands(1001, { batchId })
+    // The first command of two different counter rows: an order that the ids do not have.
+    const { rows } = await pool.query<{ id: string; counter_no: number }>(
+      `select min(command_id::text) as id, counter_no
+         from commandbus.command, commandbus.counter_no(command_id)
+        where batch_id = $1
+        group by counter_no
+        order by id
+        limit 2`,
+      [batchId],
+    )
+    for (const { id } of rows) {
+      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+      await bus.set(id, 'PENDING')
+    }
+
+    await withTransaction(pool, async (worker) => {
+      await withTransaction(pool, async (operator) => {
+        await worker.query(
+          'select from commandbus.batch_counter where batch_id = $1 and counter_no = $2 for update',
+          [batchId, rows[1]?.counter_no],
+        )
+        const settled = bus.on(operator).settle(batchId, 'retry')
+        await untilBlocked(pool, operator)
+        t.equal(await isBatchFree(pool, batchId), true)
+        await worker.query('commit')
+        await settled
+        await operator.query('commit')
+      })
+    })
+
+    t.match(await bus.counts(batchId), { troubled: 0 })
   })
 
   t.test('counts no further than the announced total', async (t) => {

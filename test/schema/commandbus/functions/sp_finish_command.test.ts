@@ -53,6 +53,53 @@ test('sp_finish_command', async (t) => {
     })
   }
 
+  for (const status of ['PENDING', 'IN_PROGRESS', 'FAILED']) {
+    t.test(`a first finish as ${status} stores its error, whatever set that status`, async (t) => {
+      const bus = createBus(pool)
+      const id = await bus.command()
+      const read = async () => {
+        const { rows } = await pool.query<{ last_error_code: string }>(
+          'select status, last_error_code, updated_at from commandbus.command where command_id = $1',
+          [id],
+        )
+        return rows[0]
+      }
+
+      await bus.receiveAs(id, status)
+      await bus.finish(id, status, 'E1')
+      const finished = await read()
+      t.match(finished, { status, last_error_code: 'E1' })
+
+      await bus.finish(id, status, 'E2')
+      t.strictSame(await read(), finished, 'a second one leaves the command as it is')
+
+      await bus.receiveAs(id, status)
+      await bus.finish(id, status, 'E3')
+      t.match(await read(), { status, last_error_code: 'E3' }, 'received again, it is a first one')
+      t.equal((await bus.events(id)).length, 5)
+    })
+  }
+
+  for (const [was, status] of [
+    ['COMPLETED', 'COMPLETED'],
+    ['CANCELED', 'FAILED'],
+    ['IN_TROUBLESHOOTING_QUEUE', 'FAILED'],
+    ['PENDING', 'PENDING'],
+  ] as const) {
+    t.test(`a finish as ${status} of a command ${was} starts the batch`, async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total: 2 })
+      const id = await bus.command({ batchId })
+      await bus.set(id, was)
+
+      t.equal(await bus.finish(id, status), false)
+
+      t.equal(await bus.status(id), was)
+      t.match(await bus.counts(batchId), { status: 'IN_PROGRESS' })
+      t.strictSame(await bus.events(batchId), ['BATCH_STARTED'])
+    })
+  }
+
   for (const final of ['COMPLETED', 'CANCELED']) {
     t.test(`a command that is ${final} is only audited from then on`, async (t) => {
       const bus = createBus(pool)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
 import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, sqlstateOf } from '../bus.ts'
+import { createBus, isBatchFree, sqlstateOf, untilBlocked, withTransaction } from '../bus.ts'
 
 test('sp_update_batch_counters', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
@@ -76,6 +76,46 @@ test('sp_update_batch_counters', async (t) => {
 
     t.strictSame(rows, [{ n: 1000 }])
     t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: 1001 })
+  })
+
+  for (const type of ['tsq_move', 'tsq_retry']) {
+    t.test(`${type} waits for a counter row without holding the batch`, async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total: 1001 })
+      await bus.commands(1001, { batchId })
+      await bus.startBatch(batchId)
+      await bus.updateCounters(batchId, 'tsq_move')
+
+      await withTransaction(pool, async (worker) => {
+        await withTransaction(pool, async (caller) => {
+          await worker.query(
+            'select from commandbus.batch_counter where batch_id = $1 and counter_no = 0 for update',
+            [batchId],
+          )
+          const moved = bus.on(caller).updateCounters(batchId, type)
+          await untilBlocked(pool, caller)
+          t.equal(await isBatchFree(pool, batchId), true)
+          await worker.query('commit')
+          t.equal(await moved, false)
+        })
+      })
+    })
+  }
+
+  t.test('gives back the lock of a batch that was started meanwhile', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 2 })
+
+    await withTransaction(pool, async (starter) => {
+      await withTransaction(pool, async (caller) => {
+        await bus.on(starter).startBatch(batchId)
+        const forbidden = bus.on(caller).updateCounters(batchId, 'tsq_retry')
+        await untilBlocked(pool, caller)
+        await starter.query('commit')
+        t.equal(await forbidden, false)
+        t.equal(await isBatchFree(pool, batchId), true)
+      })
+    })
   })
 
   t.test('refuses another kind, and is false for a null or unknown batch', async (t) => {
