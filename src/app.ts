@@ -9,6 +9,7 @@ import {
   fastify,
   LogController,
 } from 'fastify'
+import { endConnectionsOnClose } from './connections.ts'
 import { createProblem, type Problem, toProblem } from './problem.ts'
 import type { Readiness } from './readiness.ts'
 import { livezRoute } from './routes/livez.ts'
@@ -56,8 +57,12 @@ export function createApp(deps: AppDeps): FastifyInstance {
     const problem = sendError(error, reply)
     if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed')
   })
+  endConnectionsOnClose(app)
   app.addHook('preSerialization', async (_request, _reply, payload) => maskTexts(payload, mask))
-  app.setNotFoundHandler((request, reply) => answerNotFound(app, request, reply))
+  // Before the body is read: what a route that is not there was sent does not matter.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.is404) return answerNotFound(app, request, reply)
+  })
 
   app.register(livezRoute)
   app.register(readyzRoute, { readiness })

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { test } from 'tap'
 import { ServiceError } from '../src/errors.ts'
 import { createTestApp } from './support/app.ts'
+import { becomes } from './support/becomes.ts'
 
 const PROBLEM = { type: String, title: String, detail: String }
 
@@ -37,6 +38,15 @@ test('a body that cannot be read is refused by kind', async (t) => {
   const large = JSON.stringify('x'.repeat(70_000))
   t.match((await post(large, 'application/json')).json(), { status: 413, code: 'body_too_large' })
   t.match((await post('{"a":1}', 'application/json')).json(), { a: 1 })
+})
+
+test('a body does not matter where there is no route for it', async (t) => {
+  const app = createTestApp(t)
+  const headers = { 'content-type': 'application/json' }
+  const post = (url: string) => app.inject({ method: 'POST', url, payload: '{"a":', headers })
+
+  t.match((await post('/nowhere')).json(), { status: 404, code: 'route_not_found' })
+  t.match((await post('/livez')).json(), { status: 405, code: 'method_not_allowed' })
 })
 
 test('a path that cannot be decoded is refused', async (t) => {
@@ -114,3 +124,26 @@ test('a request in flight is finished when the app closes, a new one not taken',
   t.equal(await (await inFlight).text(), 'done')
   await closed
 })
+
+for (const [what, sent] of [
+  ['nothing', ''],
+  ['a part of its headers', 'GET /livez HTTP/1.1\r\nHost: a\r\n'],
+  ['a part of its body', 'POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc'],
+] as const) {
+  test(`a connection that has sent ${what} does not keep the app from closing`, async (t) => {
+    const app = createTestApp(t)
+    app.post('/echo', async (request) => request.body)
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = app.server.address() as { port: number }
+    const connected = once(app.server, 'connection')
+    const socket = connect(port, '127.0.0.1', () => socket.write(sent)).on('error', () => {})
+    t.teardown(() => socket.destroy())
+    const [peer] = await connected
+    await becomes(t, async () => peer.bytesRead, sent.length)
+
+    const startedAt = performance.now()
+    await app.close()
+
+    t.ok(performance.now() - startedAt < 3000)
+  })
+}
