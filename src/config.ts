@@ -47,7 +47,7 @@ export const OPTIONAL_SCHEMA = { setting: 'E2E_SCHEMA', placeholder: ':E2E_SCHEM
  * error that names every wrong setting.
  */
 export function loadConfig(
-  env: Environment = process.env,
+  env: Environment = takeEnvironment(),
   { hasEmbeddedServer = findEmbeddedServer }: { hasEmbeddedServer?: () => boolean } = {},
 ): Config {
   const read = new SettingsReader(env)
@@ -87,6 +87,15 @@ export function loadConfig(
   refuseUnfitToken(config, read)
   read.assertNoProblems()
   return config
+}
+
+/**
+ * PostgreSQL's own variables are taken away, as pg reads some (PGREPLICATION, PGBINARY) whatever
+ * else it is given.
+ */
+function takeEnvironment(): Environment {
+  for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name]
+  return process.env
 }
 
 /** Where HTTP listens, for the image's health check: it asks there and needs nothing else. */

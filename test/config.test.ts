@@ -27,6 +27,15 @@ function refuse(
   return new Map()
 }
 
+test("PostgreSQL's own variables are taken away before anything can read them", async (t) => {
+  process.env.PGREPLICATION = 'nonsense'
+  t.teardown(() => delete process.env.PGREPLICATION)
+
+  loadConfig()
+
+  t.equal(process.env.PGREPLICATION, undefined)
+})
+
 test('with nothing set, every setting has its default', async (t) => {
   t.match(loadConfig({}), {
     databaseUrl: undefined,
