@@ -84,7 +84,8 @@ function readMigration(
   if (repeated !== undefined) return { problem: `has the header ${repeated} twice` }
 
   const lines = text.split('\n')
-  if (lines[headerLines]?.endsWith('\r')) return { problem: CRLF }
+  // The hash is taken over the trimmed text, so it does not see how the last line ends.
+  if (lines[headerLines]?.endsWith('\r') || /\r\s*$/.test(text)) return { problem: CRLF }
   if (lines[headerLines] !== '') return { problem: 'has no empty line after its headers' }
   const hash = headers.get('Hash')
   const previous = headers.get('Previous')
@@ -146,9 +147,12 @@ function* findBreaks(migrations: readonly CommittedMigration[]): Generator<Histo
       yield { filename, problem: `has the same number as ${previous.filename}` }
     } else if (number !== expectedNumber) {
       yield { filename, problem: `follows a gap: number ${expectedNumber} is missing` }
-    } else if (previous !== undefined && migration.recordedAs <= previous.recordedAs) {
-      // The tool sorts and compares the names as text, and would pass this file over in silence.
-      yield { filename, problem: `sorts before ${previous.filename}: pad the numbers alike` }
+    } else if (
+      previous !== undefined &&
+      migration.recordedAs.length !== previous.recordedAs.length
+    ) {
+      // The tool sorts and compares the names as text, so that such files change their order.
+      yield { filename, problem: `has not as many digits as ${previous.filename}: pad them alike` }
     } else if (migration.previousHash !== expectedHash) {
       yield {
         filename,

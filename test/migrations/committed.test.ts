@@ -126,6 +126,14 @@ const SPOILED: Record<string, { spoil: (committed: string) => void; named: strin
     spoil: (dir) => renameSync(join(dir, THIRD), join(dir, '0000003-step-3.sql')),
     named: ['0000003-step-3.sql'],
   },
+  'a number with fewer digits than the one before': {
+    spoil: (dir) => renameSync(join(dir, THIRD), join(dir, '3-step.sql')),
+    named: ['3-step.sql'],
+  },
+  'a last line that alone ends with CRLF': {
+    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replace(/\n$/, '\r\n')),
+    named: [SECOND],
+  },
   'two wrong files at once': {
     spoil: (dir) => {
       changeFile(join(dir, SECOND), (text) => text.replace('one.t', 'one.x'))
