@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
@@ -29,6 +30,7 @@ export interface OpenDatabaseDeps {
   readonly signal: AbortSignal
 }
 
+const POOL_END_MS = 500
 const APPLICATION_NAME = 'commandbus-db'
 
 /**
@@ -70,8 +72,9 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
     ...described,
     pool,
     async close() {
-      // The server ends what the pool still has in use.
+      // What the pool still has in use by then, the server ends.
       const ended = pool.end()
+      await Promise.race([ended, sleep(POOL_END_MS, undefined, { ref: false })])
       await server.close()
       await ended
     },

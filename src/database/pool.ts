@@ -47,7 +47,9 @@ export function createPool(url: string, options: PoolOptions): pg.Pool {
     ...createConnectionConfig(url, options),
     max: options.maxConnections ?? 5,
   })
-  pool.on('error', (error) => options.log.warn({ err: error }, 'idle database connection lost'))
+  pool.on('error', (error) => {
+    if (!pool.ending) options.log.warn({ err: error }, 'idle database connection lost')
+  })
   // A connection in use reports its loss twice: to the query, and as an event that would end the
   // process if nobody listened.
   pool.on('connect', (client) => client.on('error', () => {}))

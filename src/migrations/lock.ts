@@ -72,7 +72,8 @@ async function retry(
       nextWordAt = now + 1000
     }
     const pauseMs = RETRY_MS.min + Math.random() * (RETRY_MS.max - RETRY_MS.min)
-    await sleep(Math.min(pauseMs, deadline - now), undefined, { signal })
+    await sleep(Math.min(pauseMs, deadline - now), undefined, { signal }).catch(() => {})
+    signal.throwIfAborted()
   }
 }
 
