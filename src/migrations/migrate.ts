@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { parse } from 'pg-connection-string'
 import { OPTIONAL_SCHEMA } from '../config.ts'
+import { retryConnecting } from '../database/connecting.ts'
 import { EXIT, ServiceError } from '../errors.ts'
 import { loadGmrc, type ToolSettings } from './gmrc.ts'
 import { comparePending, readAppliedMigrations } from './history.ts'
@@ -28,11 +29,11 @@ export async function migrateAll(options: MigrateOptions): Promise<void> {
   let pending = plan.pending
   readiness.set({ ready: false, reason: 'migrating', detail: `${pending.length} pending` })
   const { url, pool } = database
-  const { migrationsDir, nodeVariables } = config
+  const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
   while (pending.length > 0) {
     try {
       const run = { url, migrationsDir, settings, pending, pool, log, signal, nodeVariables }
-      await runTool({ ...run, onProgress })
+      await retryConnecting(() => runTool({ ...run, onProgress }), { waitMs, log, signal })
     } catch (error) {
       if (!(error instanceof ToolLockBusy)) throw error
       await lock.waitForTool()

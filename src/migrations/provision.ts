@@ -2,6 +2,7 @@ import type { Client } from 'pg'
 import type { Logger } from 'pino'
 import type { Config } from '../config.ts'
 import { openClient } from '../database/client.ts'
+import { retryConnecting } from '../database/connecting.ts'
 import type { Database } from '../database/database.ts'
 import { EXIT, ServiceError } from '../errors.ts'
 import type { Readiness } from '../readiness.ts'
@@ -13,7 +14,7 @@ import { chooseOptionalSchema, type OptionalSchemaChoice } from './optional-sche
 export interface ProvisionOptions {
   readonly config: Pick<
     Config,
-    'migrationsDir' | 'migrationLockMs' | 'optionalSchema' | 'nodeVariables'
+    'migrationsDir' | 'databaseWaitMs' | 'migrationLockMs' | 'optionalSchema' | 'nodeVariables'
   >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
   readonly readiness: Readiness
@@ -46,8 +47,8 @@ export interface ProvisionResult extends MigrationPlan {
 
 /** Brings the database to the last committed migration: lock, compare, migrate. */
 export async function provision(options: ProvisionOptions): Promise<ProvisionResult> {
-  const { config, database, readiness, log, signal, hooks } = options
-  const client = await openClient(database.url, 'lock')
+  const { config, readiness, log, signal, hooks } = options
+  const client = await openLockClient(options)
   const onWaiting = (detail: string) => {
     readiness.set({ ready: false, reason: 'waiting_for_lock', detail })
     log.info({ detail }, 'waiting for the migration lock')
@@ -73,6 +74,15 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
     throw toServiceError(error)
   } finally {
     await client.end().catch(() => {})
+  }
+}
+
+async function openLockClient({ config, database, ...rest }: ProvisionOptions): Promise<Client> {
+  const connecting = { waitMs: config.databaseWaitMs, ...rest }
+  try {
+    return await retryConnecting(() => openClient(database.url, 'lock'), connecting)
+  } catch (error) {
+    throw toServiceError(error)
   }
 }
 
