@@ -28,11 +28,13 @@ export function describeFailure(
     error.where && `context: ${error.where}`,
     error.detail && `detail: ${error.detail}`,
     error.hint && `hint: ${error.hint}`,
-  ].filter((part) => part)
+  ]
+    .filter((part) => part !== undefined && part !== '')
+    .map((part) => String(part).replace(/[\s.;]+$/, ''))
   const privilege = error.code === INSUFFICIENT_PRIVILEGE
   const subject = migration ? `migration ${migration.filename} failed` : 'migrating failed'
   return new ServiceError(
-    `${subject}: ${said.join('; ')}; ${describeState(migration, privilege)}`,
+    `${subject}: ${said.join('; ')}; ${describeState(migration, privilege, error)}`,
     {
       code: privilege ? 'privilege_missing' : 'migration_failed',
       exitCode: EXIT.migration,
@@ -50,9 +52,16 @@ export function describeFailure(
   )
 }
 
-function describeState(migration: CommittedMigration | undefined, privilege: boolean): string {
+function describeState(
+  migration: CommittedMigration | undefined,
+  privilege: boolean,
+  { hasCommitted }: ToolError,
+): string {
   if (migration?.noTransaction) {
     return 'it runs outside a transaction (--! no-transaction), so look at what it has left behind'
+  }
+  if (migration && hasCommitted) {
+    return 'it has a commit of its own, so look at what it has left behind'
   }
   if (migration) return 'it was rolled back whole, the ones before it stay'
   return privilege

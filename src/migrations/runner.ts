@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
 import type { Logger } from 'pino'
 import { SERVICE } from '../about.ts'
+import { isRefusedForNow } from '../database/connecting.ts'
 import { EXIT, ServiceError } from '../errors.ts'
 import type { CommittedMigration } from './committed.ts'
 import { describeFailure } from './failure.ts'
@@ -46,8 +47,8 @@ export async function runTool(options: RunnerOptions): Promise<void> {
   const progress = createProgress(options)
   const child = fork(findToolFile(), [], {
     env: { ...options.nodeVariables },
-    // What the tool does in ways that Node.js has deprecated is not for our readers.
-    execArgv: ['--no-deprecation'],
+    // What Node.js and pg have to say of the tool's ways, the service's own process has said, too.
+    execArgv: ['--no-warnings'],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   options.log.debug({ pid: child.pid }, 'migration tool started')
@@ -60,8 +61,14 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     const outcome = await waitForOutcome(child, options, progress)
     if (outcome.type === 'done') return progress.finish()
     child.kill('SIGKILL')
-    await endBackend(options.pool, application, options.log)
-    throw toError(outcome, progress.current(), options)
+    const migration = progress.current()
+    const error = toError(outcome, migration, options)
+    // Of a tool that was given no connection there is nothing to cancel.
+    if (!isRefusedForNow(error)) await endBackend(options.pool, application, options.log)
+    if (outcome.type === 'aborted' && migration !== undefined) {
+      options.log.info({ migration: migration.filename }, 'migration canceled, for the stop')
+    }
+    throw error
   } finally {
     child.kill('SIGKILL')
   }
@@ -89,6 +96,7 @@ function waitForOutcome(
         return progress.hear(message.text)
       }
       const migration = progress.current()?.filename
+      if (migration === undefined) return log.debug({ notice: message.text }, 'migration tool')
       const level = message.severity === 'WARNING' ? 'warn' : 'info'
       log[level]({ migration, notice: message.text }, 'a migration says')
     })
@@ -134,6 +142,9 @@ function toError(
   if (outcome.type === 'aborted') return signal.reason
   if (outcome.type === 'failed') {
     if (!migration && /exclusive lock/.test(outcome.error.message)) return new ToolLockBusy()
+    if (!migration && isRefusedForNow(outcome.error)) {
+      return Object.assign(new Error(outcome.error.message), { code: outcome.error.code })
+    }
     return describeFailure(migration, outcome.error, settings.placeholders)
   }
   return new ServiceError(

@@ -23,6 +23,8 @@ export interface ToolError {
   readonly position?: string
   /** How many statements of the failing text had been completed. */
   readonly completedStatements?: number
+  /** The failing text had committed by itself before. */
+  readonly hasCommitted?: boolean
 }
 
 export type ToolMessage =
@@ -31,7 +33,13 @@ export type ToolMessage =
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: ToolError }
 
+/** Said to the tool's own commit or rollback, after a migration that has ended its transaction. */
+const NO_TRANSACTION = '25P01'
+
 let completedStatements: number | undefined
+let hasCommitted = false
+/** The last words of a session that PostgreSQL ended; the tool only hears that it is gone. */
+let lastWords: pg.DatabaseError | undefined
 
 // The runner decides when this process ends: a signal to the process group must not cut a migration.
 process.on('SIGTERM', () => {})
@@ -58,9 +66,9 @@ function watchSessions(): void {
     constructor(options?: pg.PoolConfig) {
       super(options)
       this.on('connect', (client) => {
-        client.on('notice', ({ severity = 'NOTICE', message: text = '' }) =>
-          tell({ type: 'notice', severity, text }),
-        )
+        client.on('notice', ({ code, severity = 'NOTICE', message: text = '' }) => {
+          if (code !== NO_TRANSACTION) tell({ type: 'notice', severity, text })
+        })
         countStatements(client)
       })
     }
@@ -76,23 +84,33 @@ function countStatements(client: pg.PoolClient): void {
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
   let status = 'I'
   let completed = 0
+  let commits = 0
   let failedAfter: number | undefined
-  connection.on('commandComplete', () => completed++)
-  connection.on('errorMessage', () => {
+  connection.on('commandComplete', ({ text }: { text: string }) => {
+    completed++
+    if (text === 'COMMIT') commits++
+  })
+  connection.on('errorMessage', (error: pg.DatabaseError) => {
     failedAfter = completed
+    hasCommitted = commits > 0
+    if (error.severity === 'FATAL') lastWords = error
   })
   connection.on('readyForQuery', (ready: { status: string }) => {
     if (failedAfter !== undefined) {
-      completedStatements = status === 'T' && ready.status === 'I' ? undefined : failedAfter
+      const isFailedCommit = status === 'T' && ready.status === 'I' && commits === 0
+      completedStatements = isFailedCommit ? undefined : failedAfter
     }
     status = ready.status
     completed = 0
+    commits = 0
     failedAfter = undefined
   })
 }
 
 function pickError(error: unknown): ToolError {
-  const { message, code, detail, hint, where, position } = error as Partial<pg.DatabaseError>
+  const isPostgres = (error as Partial<pg.DatabaseError>).code !== undefined
+  const said = isPostgres ? error : (lastWords ?? error)
+  const { message, code, detail, hint, where, position } = said as Partial<pg.DatabaseError>
   return {
     message: message ?? String(error),
     ...(code !== undefined && { code }),
@@ -101,6 +119,7 @@ function pickError(error: unknown): ToolError {
     ...(where !== undefined && { where }),
     ...(position !== undefined && { position }),
     ...(completedStatements !== undefined && { completedStatements }),
+    ...(hasCommitted && { hasCommitted }),
   }
 }
 

@@ -123,3 +123,39 @@ test('outside a transaction, the error says that something may be left', async (
     extensions: { sqlstate: '23505' },
   })
 })
+
+test('after a commit of its own, the error says that something may be left', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const body = 'create table left_behind ();\ncommit;\nselect 1 / 0;'
+
+  await t.rejects(runTool(describeRun(t, database, [body])), {
+    message: /left behind/,
+    extensions: { sqlstate: '22012', line: 7 },
+  })
+})
+
+test('a session that PostgreSQL ended shows what it said', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const body = 'select pg_terminate_backend(pg_backend_pid());'
+
+  await t.rejects(runTool(describeRun(t, database, [body])), {
+    code: 'migration_failed',
+    extensions: { migration: '000001-step-1.sql', sqlstate: '57P01', postgresMessage: String },
+  })
+})
+
+test('what a migration says is told from what the tool makes PostgreSQL say', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await runTool(describeRun(t, database, ['select 1;']))
+  const lines: { migration?: string; notice?: string }[] = []
+  const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) })
+  const bodies = ['select 1;', `do $$ begin raise notice 'said'; end $$; commit;`]
+
+  const run = describeRun(t, database, bodies)
+  await runTool({ ...run, pending: run.pending.slice(1), log })
+
+  t.strictSame(
+    lines.flatMap(({ notice }) => notice ?? []),
+    ['said'],
+  )
+})
