@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SERVICE } from './about.ts'
 import type { Database } from './database/database.ts'
 import { type DatabaseFacts, inspectDatabase } from './database/inspect.ts'
-import { type CommittedMigration, readCommittedMigrations } from './migrations/committed.ts'
+import {
+  type CommittedFolder,
+  type CommittedMigration,
+  readCommittedFolder,
+  splitFilename,
+} from './migrations/committed.ts'
 import { isCurrentEmpty } from './migrations/current.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
 import type { NotReadyReason, Readiness } from './readiness.ts'
@@ -149,15 +154,21 @@ function describeMigrations(
   migrationsDir: string,
   applied: readonly AppliedMigration[],
 ): Status['migrations'] {
-  const files = listFiles(migrationsDir)
+  const { migrations, problems } = readFiles(migrationsDir)
   const recorded = new Set(applied.map(({ recordedAs }) => recordedAs))
+  // A file that is refused has kept its name, which is all that is taken of it.
+  const refused = problems.flatMap(({ filename }) => {
+    const { digits, slug = null } = splitFilename(filename) ?? {}
+    return digits ? { filename, slug, message: null, recordedAs: `${digits}.sql` } : []
+  })
+  const files = [...migrations, ...refused]
   return {
     applied: applied.map(({ recordedAs, hash, appliedAt }) => {
       const file = files.find((candidate) => candidate.recordedAs === recordedAs)
       const described = describeFile(file ?? { filename: recordedAs, slug: null, message: null })
       return { ...described, hash, appliedAt: appliedAt.toISOString() }
     }),
-    pending: files
+    pending: migrations
       .filter((file) => !recorded.has(file.recordedAs))
       .map((file) => ({ ...describeFile(file), hash: file.hash })),
     current: { empty: isCurrentEmpty(migrationsDir) },
@@ -172,11 +183,11 @@ function describeFile({
   return { filename, name: slug, message }
 }
 
-/** Files that are refused are named by the state's detail; here there are none, then. */
-function listFiles(migrationsDir: string): CommittedMigration[] {
+/** A folder that cannot be read is named by the state's detail; here there is nothing, then. */
+function readFiles(migrationsDir: string): CommittedFolder {
   try {
-    return readCommittedMigrations(migrationsDir)
+    return readCommittedFolder(migrationsDir)
   } catch {
-    return []
+    return { migrations: [], problems: [] }
   }
 }

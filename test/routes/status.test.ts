@@ -1,5 +1,8 @@
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'tap'
 import type { Database } from '../../src/database/database.ts'
+import { readCommittedMigrations } from '../../src/migrations/committed.ts'
 import { createReadiness } from '../../src/readiness.ts'
 import { createStatusReader, type StatusSources } from '../../src/status.ts'
 import { createTestApp } from '../support/app.ts'
@@ -66,6 +69,30 @@ test('what somebody puts into public is shown, and what is pending', async (t) =
   })
   t.equal(status.database?.pgmq, null)
   t.match(status.migrations, { applied: [], pending: [{ filename: '000001-step-1.sql' }] })
+})
+
+test('a file that is refused leaves the names of the others, and what is pending', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, ['select 1;', 'select 2;', 'select 3;'])
+  const hashes = readCommittedMigrations(folder).map(({ hash }) => hash)
+  await database.pool.query(
+    `create schema graphile_migrate;
+     create table graphile_migrate.migrations as
+       select * from (values ('000001.sql', '${hashes[0]}', null, now()),
+                             ('000002.sql', '${hashes[1]}', '${hashes[0]}', now()))
+              as migrations (filename, hash, previous_hash, date)`,
+  )
+  writeFileSync(join(folder, 'committed', 'notes.txt'), '')
+  appendFileSync(join(folder, 'committed', '000002-step-2.sql'), 'select 4;')
+
+  const { migrations } = await createStatusReader(describeSources(database, folder))()
+
+  t.match(migrations.applied, [
+    { filename: '000001-step-1.sql', name: 'step-1' },
+    { filename: '000002-step-2.sql', name: 'step-2', hash: hashes[1] },
+  ])
+  t.match(migrations.pending, [{ filename: '000003-step-3.sql' }])
+  t.equal(migrations.pending.length, 1)
 })
 
 test('without a database the status has what was known last, and does not wait', async (t) => {
