@@ -25,6 +25,9 @@ export interface ServerFacts {
 
 const RETRY_MS = 200
 const LOG_EVERY_MS = 1000
+/** One attempt, also where less or more time is left. */
+const SHORTEST_TRY_MS = 1000
+const LONGEST_TRY_MS = 5000
 const OLDEST_VERSION = 15
 
 /** SQLSTATEs that waiting does not mend. Everything else may be a server that is starting. */
@@ -47,9 +50,18 @@ export async function waitForDatabase(url: string, options: WaitOptions): Promis
   const where = `${config.host}:${config.port}, database ${config.database}`
   const deadline = Date.now() + options.waitMs
   let nextLog = 0
+  const tell = (reason: string) => {
+    if (Date.now() < nextLog) return
+    nextLog = Date.now() + LOG_EVERY_MS
+    options.log.info({ reason }, `waiting for the database at ${where}`)
+    options.onWait?.(`waiting for the database at ${where}: ${reason}`)
+  }
+  options.onWait?.(`waiting for the database at ${where}`)
   while (true) {
+    const slow = setInterval(tell, LOG_EVERY_MS, 'it has not answered yet')
     try {
-      return await askServer(config, where, options.signal)
+      const timeoutMs = Math.min(LONGEST_TRY_MS, Math.max(SHORTEST_TRY_MS, deadline - Date.now()))
+      return await askServer(config, where, { timeoutMs, signal: options.signal })
     } catch (error) {
       options.signal.throwIfAborted()
       if (error instanceof ServiceError) throw error
@@ -61,11 +73,9 @@ export async function waitForDatabase(url: string, options: WaitOptions): Promis
           { code: 'database_not_reached', exitCode: EXIT.database, cause: error },
         )
       }
-      if (Date.now() >= nextLog) {
-        nextLog = Date.now() + LOG_EVERY_MS
-        options.log.info({ reason }, `waiting for the database at ${where}`)
-        options.onWait?.(`waiting for the database at ${where}: ${reason}`)
-      }
+      tell(reason)
+    } finally {
+      clearInterval(slow)
     }
     await sleep(RETRY_MS, undefined, { signal: options.signal }).catch(() => {})
     options.signal.throwIfAborted()
@@ -75,11 +85,12 @@ export async function waitForDatabase(url: string, options: WaitOptions): Promis
 async function askServer(
   config: pg.ClientConfig,
   where: string,
-  signal: AbortSignal,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
 ): Promise<ServerFacts> {
   const client = new pg.Client({
     ...config,
-    query_timeout: 5000,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
     stream: () => addAbortSignal(signal, new Socket()),
   })
   client.on('error', () => {})

@@ -117,6 +117,18 @@ test('the signal ends the wait, also for a server that takes calls and says noth
   t.equal(await wait(url, { waitMs: 60_000, signal: stop.signal }).catch((error) => error), reason)
 })
 
+test('a server that takes calls and says nothing is told of, and given up in time', async (t) => {
+  const lines: unknown[] = []
+  const url = await pretend(t, () => {})
+
+  const started = performance.now()
+  const error = await wait(url, { waitMs: 1500, lines }).catch((error) => error)
+
+  t.match(error, { code: 'database_not_reached' })
+  t.ok(performance.now() - started < 4000)
+  t.ok(lines.length > 0)
+})
+
 interface WaitOptions {
   readonly waitMs?: number
   readonly lines?: unknown[]

@@ -146,7 +146,11 @@ async function initialise(fresh: string, home: EmbeddedHome, signal: AbortSignal
   initdb.stderr.on('data', (text) => {
     complaints += text
   })
-  const [exitCode] = await once(initdb, 'close')
+  const [exitCode] = await once(initdb, 'close').catch(async (error) => {
+    // Told to end, it may still be writing to the folder that is to be removed.
+    if (signal.aborted && initdb.exitCode === null) await once(initdb, 'close')
+    throw error
+  })
   if (exitCode !== 0) throw cannotStart('initdb failed', complaints)
 }
 
