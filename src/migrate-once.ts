@@ -9,7 +9,7 @@ import { askReadiness } from './probe.ts'
 const server = fileURLToPath(new URL('./server.js', import.meta.url))
 const service = spawn(process.execPath, [server], { stdio: 'inherit' })
 service.on('exit', (exitCode) => process.exit(exitCode ?? 1))
-for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => service.kill(signal))
 }
 // Settings that do not parse are the service's to report; it ends by itself.

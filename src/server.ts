@@ -34,6 +34,10 @@ let ending: Promise<never> | undefined
 const config = loadConfigOrExit()
 const mask = createMask(config)
 const log = createLogger(config.logLevel, mask)
+// Node.js would print what pg and others warn of as text of several lines.
+process.removeAllListeners('warning').on('warning', ({ name, message }) => {
+  log.warn({ warning: message, type: name }, 'a part of the service warns')
+})
 process.on('uncaughtException', endAfterError)
 process.on('unhandledRejection', endAfterError)
 onStopSignal((name) => {
@@ -41,18 +45,19 @@ onStopSignal((name) => {
   end(EXIT.stopped)
 })
 
+const readStatus = createStatusReader({
+  startedAt,
+  migrationsDir: config.migrationsDir,
+  readiness,
+  database: () => database,
+  serverVersion: () => serverVersion,
+  reset: () => ({ enabled: config.resetEnabled, ...describeResets(resetter) }),
+})
 const app = createApp({
   log,
   mask,
   readiness,
-  readStatus: createStatusReader({
-    startedAt,
-    migrationsDir: config.migrationsDir,
-    readiness,
-    database: () => database,
-    serverVersion: () => serverVersion,
-    reset: () => ({ enabled: config.resetEnabled, ...describeResets(resetter) }),
-  }),
+  readStatus,
   reset: config.resetEnabled ? createResetRouteOptions(config) : undefined,
 })
 const running = run().catch(endAfterError)
@@ -66,6 +71,8 @@ async function run(): Promise<void> {
   try {
     await migrate(database, hooks)
     void resetter?.warm()
+    // So that there is something to show if the database is lost before anybody has asked.
+    void readStatus().catch(() => {})
   } catch (error) {
     stayOrThrow(error)
   }

@@ -4,7 +4,7 @@ import { EXIT } from './errors.ts'
 const SAME_SIGNAL_MS = 500
 
 /**
- * Calls `stop` with the first SIGTERM or SIGINT. What follows at once is the same request; a later
+ * Calls `stop` with the first SIGTERM, SIGINT or SIGHUP (a terminal that is closed). What follows at once is the same request; a later
  * signal is somebody who does not want to wait, and ends the process with no more ado.
  */
 export function onStopSignal(stop: (signal: NodeJS.Signals) => void): void {
@@ -18,6 +18,5 @@ export function onStopSignal(stop: (signal: NodeJS.Signals) => void): void {
       process.exit(EXIT.unforeseen)
     }
   }
-  process.on('SIGTERM', hear)
-  process.on('SIGINT', hear)
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, hear)
 }

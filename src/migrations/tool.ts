@@ -44,6 +44,7 @@ let lastWords: pg.DatabaseError | undefined
 // The runner decides when this process ends: a signal to the process group must not cut a migration.
 process.on('SIGTERM', () => {})
 process.on('SIGINT', () => {})
+process.on('SIGHUP', () => {})
 process.on('disconnect', () => process.exit(1))
 // A backend that is ended while a migration runs surfaces here, not as the tool's own error.
 process.on('uncaughtException', (error) => finish({ type: 'failed', error: pickError(error) }))
