@@ -1,17 +1,28 @@
 import type { Config } from './config.ts'
 
-/** A shorter secret would blot out parts of ordinary words. */
-const SHORTEST_MASKED = 6
+/** A shorter secret is masked as a word only, or it would blot out parts of ordinary ones. */
+const SHORTEST_PART = 6
 
 /** Returns a function that takes every secret of the settings out of a text. */
 export function createMask(config: Config): (text: string) => string {
-  const secrets = [...new Set(listSecrets(config))]
-    .filter((secret) => secret.length >= SHORTEST_MASKED)
+  const patterns = [...new Set(listSecrets(config))]
     // The longest first: a connection string holds its password.
     .sort((a, b) => b.length - a.length)
     // As it stands in a line of JSON.
     .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-  return (text) => secrets.reduce((masked, secret) => masked.replaceAll(secret, '[hidden]'), text)
+    .map(createPattern)
+  return (text) => patterns.reduce((masked, pattern) => masked.replace(pattern, '[hidden]'), text)
+}
+
+/** What a short secret may stand beside: not a letter, nor in a number, name or time of JSON. */
+const BEFORE = /(?<![\p{L}\p{N}_]|":|\d[-:.](?=\d))/u.source
+const AFTER = /(?![\p{L}\p{N}_]|":|(?<=\d)[-:.]\d)/u.source
+
+function createPattern(secret: string): RegExp {
+  const exact = secret.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+  return secret.length < SHORTEST_PART
+    ? new RegExp(BEFORE + exact + AFTER, 'gu')
+    : new RegExp(exact, 'g')
 }
 
 /** Masks every text inside a value, but no key: an answer keeps its shape. */
@@ -41,7 +52,9 @@ function* listPasswords(url: string): Generator<string> {
   for (const password of [encoded, asParameter]) {
     if (!password) continue
     const words = url.replace(`:${password}@`, '@').replace(`password=${password}`, '')
-    for (const form of [password, decode(password)]) if (!words.includes(form)) yield form
+    for (const form of [password, decode(password)]) {
+      if (!createPattern(form).test(words)) yield form
+    }
   }
 }
 

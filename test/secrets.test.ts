@@ -28,3 +28,21 @@ test('a password that is also the user, the host or the database is left readabl
   t.equal(mask('waiting for postgres'), 'waiting for postgres')
   t.notMatch(mask('postgres://postgres:postgres@postgres/commandbus'), 'postgres:postgres')
 })
+
+test('a short password is masked as a word, and spares the rest of a line', async (t) => {
+  for (const password of ['bus!', 'pw', 'a.b', 'a-b/', '5', '22', 'p"w']) {
+    const mask = maskFor(`postgres://user:${encodeURIComponent(password)}@db/commandbus`)
+    const line = JSON.stringify({
+      level: 'info',
+      time: '2026-11-22T22:22:22.522Z',
+      pw: 1,
+      durationMs: 5,
+      pid: 22,
+      msg: 'spawned a.bc',
+    })
+
+    t.equal(mask(line), line, password)
+    const told = JSON.parse(mask(JSON.stringify({ told: `it is ${password}, or (${password})` })))
+    t.equal(told.told, 'it is [hidden], or ([hidden])')
+  }
+})
