@@ -126,13 +126,11 @@ function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
   return current.reason !== 'waiting_for_database' && current.reason !== 'database_unavailable'
 }
 
+/** One after the other, over one connection: many services may start on one database. */
 async function readFacts({ pool }: Database): Promise<Facts> {
-  const [found, applied, disposable] = await Promise.all([
-    inspectDatabase(pool),
-    readAppliedMigrations(pool),
-    isDisposable(pool),
-  ])
-  return { ...found, applied, isDisposable: disposable }
+  const found = await inspectDatabase(pool)
+  const applied = await readAppliedMigrations(pool)
+  return { ...found, applied, isDisposable: await isDisposable(pool) }
 }
 
 function describeReset(
