@@ -46,6 +46,8 @@ export function createPool(url: string, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool({
     ...createConnectionConfig(url, options),
     max: options.maxConnections ?? 5,
+    // Many services on one database hold no connection that none of them uses.
+    idleTimeoutMillis: 1000,
   })
   pool.on('error', (error) => {
     if (!pool.ending) options.log.warn({ err: error }, 'idle database connection lost')
