@@ -100,7 +100,7 @@ async function captureTable(client: Queryable, table: Table): Promise<void> {
   }
   const { rowCount } = await client.query(
     `insert into provisioning.baseline_row (name, position, content)
-     select $1, row_number() over (), whole_row::text from ${source} as whole_row`,
+     select $1, row_number() over (), (whole_row.*)::text from ${source} as whole_row`,
     [table.name],
   )
   if (rowCount) await captureRelation(client, table.name, source)

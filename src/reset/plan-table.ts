@@ -77,7 +77,7 @@ function planLook(table: Table, number: number, queue: string | undefined): stri
     end if;
   end if;`
   }
-  const now = `select array_agg(whole_row::text order by whole_row::text collate "C")
+  const now = `select array_agg((whole_row.*)::text order by (whole_row.*)::text collate "C")
         from ${source} as whole_row`
   const then = `select array_agg(content order by content collate "C")
         from provisioning.baseline_row where name = ${name}`
@@ -92,6 +92,10 @@ function planLook(table: Table, number: number, queue: string | undefined): stri
 
 /** `offset 0`: the text is read once a row, not once a column. */
 function planRefill(table: Table): string {
+  if (table.columns.length === 0) {
+    return `insert into ${table.name}
+    select from provisioning.baseline_row where name = ${literal(table.name)}`
+  }
   const columns = table.columns.join(', ')
   const values = table.columns.map((column) => `(stored.whole_row).${column}`).join(', ')
   return `insert into ${table.name} (${columns}) overriding system value

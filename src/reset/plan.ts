@@ -258,7 +258,8 @@ function planTruncate(tables: readonly TablePlan[], model: Model): string {
       const other = byName.get(name)?.table
       return name === plan.table.name || (other?.hasRows === false && other.triggers.length === 0)
     })
-    return isSafe ? referrers.join(', ') : ''
+    // Tables that inherit from one of these are tables of their own.
+    return isSafe ? referrers.map((name) => byName.get(name)?.source).join(', ') : ''
   })
   return `
   foreach v_number in array v_large loop

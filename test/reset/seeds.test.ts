@@ -1,0 +1,58 @@
+import { test } from 'tap'
+import { createResetWorld } from './world.ts'
+
+test('a table is emptied without those that inherit from it', async (t) => {
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: `create schema app;
+             create table app.par (label text);
+             create table app.chi () inherits (app.par);
+             insert into app.chi values ('seed')`,
+  })
+  // Large enough to be truncated.
+  await world.pool.query(
+    `insert into app.par select repeat('x', 1000) from generate_series(1, 3000)`,
+  )
+
+  const { result } = await world.reset()
+
+  t.same(result.tables, { emptied: ['app.par'], restored: [] })
+  t.same((await world.pool.query('select label from app.par')).rows, [{ label: 'seed' }])
+})
+
+test('a column named as the row is in the statements is restored', async (t) => {
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: `create schema app;
+             create table app.rows (whole_row text, stored int, content text);
+             insert into app.rows values ('seed', 1, 'first'), (null, null, null)`,
+  })
+  await world.pool.query(`update app.rows set stored = 2, whole_row = 'changed'`)
+
+  const { result } = await world.reset()
+
+  t.same(result.tables, { emptied: [], restored: ['app.rows'] })
+  t.same((await world.pool.query('select * from app.rows order by stored')).rows, [
+    { whole_row: 'seed', stored: 1, content: 'first' },
+    { whole_row: null, stored: null, content: null },
+  ])
+})
+
+test('a table without a column that takes values gets its rows back', async (t) => {
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: `create schema app;
+             create table app.bare ();
+             create table app.generated (n int generated always as (1 + 1) stored);
+             insert into app.bare default values;
+             insert into app.bare default values;
+             insert into app.generated default values`,
+  })
+  await world.pool.query('delete from app.bare; insert into app.generated default values')
+
+  const { result } = await world.reset()
+
+  t.same(result.tables, { emptied: [], restored: ['app.bare', 'app.generated'] })
+  t.equal((await world.pool.query('select from app.bare')).rowCount, 2)
+  t.same((await world.pool.query('select n from app.generated')).rows, [{ n: 2 }])
+})
