@@ -18,6 +18,7 @@ const stopping = new AbortController()
 const { signal } = stopping
 onStopSignal(() => stopping.abort())
 process.exitCode = await run().catch((error) => {
+  if (signal.aborted && error === signal.reason) return EXIT.stopped
   if (!(error instanceof ServiceError)) throw error
   process.stderr.write(`${error.message}\n`)
   return error.exitCode
@@ -29,7 +30,9 @@ async function run(): Promise<number> {
   const port = config.port || (await findFreePort(config.host))
   const service = startService(port)
   const ended = new Promise<number>((resolve) => {
-    service.once('close', (code) => resolve(code ?? EXIT.unforeseen))
+    // Ended by our own SIGTERM before it could listen for one, it has stopped as asked.
+    const whenKilled = () => (signal.aborted ? EXIT.stopped : EXIT.unforeseen)
+    service.once('close', (code) => resolve(code ?? whenKilled()))
   })
   void ended.then(() => stopping.abort())
   signal.addEventListener('abort', () => service.kill('SIGTERM'), { once: true })

@@ -114,7 +114,10 @@ function readListenAddress(read: SettingsReader): Pick<Config, 'host' | 'port'> 
 }
 
 function refuseUnfitToken({ resetEnabled, resetToken }: Config, read: SettingsReader): void {
-  if (!resetEnabled || read.problems.some(({ name }) => name.startsWith('RESET_TOKEN'))) return
+  const isRefused = (setting: string) => read.problems.some(({ name }) => name.startsWith(setting))
+  // Where RESET_ENABLED does not parse, a token that was given is looked at all the same.
+  const isWanted = resetEnabled || (isRefused('RESET_ENABLED') && resetToken !== undefined)
+  if (!isWanted || isRefused('RESET_TOKEN')) return
   // A header carries no other characters, so another token could never be presented.
   const expected = `${MIN_TOKEN_LENGTH} or more visible ASCII characters, as RESET_ENABLED is true`
   if (resetToken === undefined) {

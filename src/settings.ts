@@ -79,7 +79,11 @@ export class SettingsReader {
     if (given === undefined) return undefined
     const wrong = findFaultOfUrl(given)
     if (wrong === undefined) return given
-    this.refuse(name, wrong, 'postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+    this.refuse(
+      name,
+      wrong,
+      'postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in each percent-encoded',
+    )
     return undefined
   }
 
@@ -112,6 +116,8 @@ function quote(value: string): string {
 /** Says what is wrong with a connection string without repeating any part of it. */
 function findFaultOfUrl(url: string): string | undefined {
   if (!/^postgres(ql)?:\/\//.test(url)) return 'a value that does not begin with postgres://'
+  // Such as `@` and `/` in a password: what follows would be taken for the host, and logged as one.
+  if (/^[^/]+\/\/[^/?#]*\/[^?#]*[@/]/.test(url)) return 'a URL with @ or / in the database name'
   try {
     const { user, database } = parse(url)
     if (!user) return 'a URL that names no user'

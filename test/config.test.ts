@@ -134,6 +134,8 @@ for (const url of [
   `postgres://db/${SECRET}`,
   `postgres://bus:${SECRET}@db`,
   `postgres://bus:${SECRET}@db:port/bus`,
+  // Not encoded: the host would be taken from the middle of the password.
+  `postgres://bus:pa@ss/${SECRET}@db/bus`,
   `postgres://bus:${SECRET}@db/bus?sslrootcert=/nowhere/${SECRET}`,
   SECRET,
 ]) {
@@ -160,6 +162,8 @@ test('reset needs a token of 16 characters that a header can carry', async (t) =
     t.strictSame([...problems.keys()], ['RESET_TOKEN'], JSON.stringify(token))
   }
   t.doesNotThrow(() => loadConfig({ RESET_ENABLED: 'true', RESET_TOKEN: 'sixteen-letters-' }))
+  const both = refuse(t, { RESET_ENABLED: '1', RESET_TOKEN: 'short' })
+  t.strictSame([...both.keys()], ['RESET_ENABLED', 'RESET_TOKEN'])
   t.doesNotThrow(() => loadConfig({ RESET_TOKEN: 'short' }), 'not looked at where reset is off')
 })
 

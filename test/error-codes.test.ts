@@ -9,6 +9,7 @@ const GIVEN = [
   /\[4\d\d, '([a-z_]+)'\]/g,
   /FST_\w+: '([a-z_]+)'/g,
   /\?\? '([a-z]+_[a-z_]+)'/g,
+  /refuse\(\s*dataDir,\s*'([a-z_]+)'/g,
 ]
 
 const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
