@@ -80,9 +80,26 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
 async function openLockClient({ config, database, ...rest }: ProvisionOptions): Promise<Client> {
   const connecting = { waitMs: config.databaseWaitMs, ...rest }
   try {
-    return await retryConnecting(() => openClient(database.url, 'lock'), connecting)
+    return await retryConnecting(() => openPatientClient(database.url), connecting)
   } catch (error) {
     throw toServiceError(error)
+  }
+}
+
+/** Time limits of the role are meant for an application: a capture or a rebuild takes as long as it takes. */
+async function openPatientClient(url: string): Promise<Client> {
+  const client = await openClient(url, 'lock')
+  try {
+    // Not every PostgreSQL has all of them.
+    await client.query(
+      `select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings
+        where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout',
+                       'idle_in_transaction_session_timeout', 'idle_session_timeout')`,
+    )
+    return client
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw error
   }
 }
 
@@ -105,7 +122,9 @@ function toServiceError(error: unknown): unknown {
   }
   // SQLSTATE classes 08, 53 and 57, an error of the system's, or what the driver says by itself.
   const isConnectionLost =
-    /^(08|53|57P|E[A-Z]{3})/.test(code ?? '') || /^Connection term|timeout/.test(error.message)
+    code === undefined
+      ? /^(Connection term|timeout e|Query read timeout)/.test(error.message)
+      : /^(08|53|57P|E[A-Z]{3})/.test(code)
   if (!isConnectionLost) return error
   return new ServiceError(`the database was lost while provisioning: ${error.message}`, {
     code: 'database_lost',

@@ -15,20 +15,22 @@ export interface RebuildOptions {
   readonly patience: Patience
   /** Runs all migrations under the migration lock, with these hooks. */
   readonly migrate: (hooks: ProvisionHooks) => Promise<unknown>
+  /** Called once everything is locked and about to be gone; what is thrown after it undoes it. */
+  readonly onDropping: () => void
   /** Called once everything is gone: from here on only a rebuild that succeeds helps. */
   readonly onDropped: () => void
 }
 
 /** Drops everything and migrates again; not one transaction, since the migrations are not. */
 export async function rebuild(options: RebuildOptions): Promise<readonly Blocker[]> {
-  const { sessions, databaseName, patience, migrate, onDropped } = options
+  const { sessions, databaseName, patience, migrate, onDropping, onDropped } = options
   let terminated: readonly Blocker[] = []
   await migrate({
     async locked(client) {
       if (!(await isDisposable(client))) throw refuseNotDisposable(databaseName)
       const findScope = async () => ({ client, tableOids: await listTableOids(client) })
       const dropped = await withPatience(patience, findScope, ({ patienceMs }) =>
-        dropEverything(client, databaseName, patienceMs),
+        dropEverything(client, databaseName, patienceMs, onDropping),
       )
       terminated = dropped.terminated
       onDropped()
@@ -46,6 +48,7 @@ async function dropEverything(
   client: Client,
   databaseName: string,
   patienceMs: number,
+  onDropping: () => void,
 ): Promise<void> {
   await client.query('begin isolation level read committed read write')
   try {
@@ -62,6 +65,7 @@ async function dropEverything(
     await dropQueues(client)
     for (const statement of await listDrops(client)) await client.query(statement)
     await client.query('drop schema if exists graphile_migrate cascade')
+    onDropping()
     await client.query('commit')
   } catch (error) {
     await client.query('rollback').catch(() => {})

@@ -114,16 +114,21 @@ export function createResetter(deps: ResetterDeps): Resetter {
   }
 
   async function runRebuild(patience: Patience) {
-    const before = readiness.current
+    const before = readiness.currentForReset
+    let isDropping = false
     let isDropped = false
-    const during = withReason(readiness, 'rebuilding')
-    during.set({ ready: false, reason: 'rebuilding', detail: 'waiting for its turn' })
+    // Whatever may yet be refused leaves the service as ready as it is.
+    const during = withReason(readiness, 'rebuilding', () => isDropping)
     try {
       const terminated = await rebuild({
         sessions,
         databaseName,
         patience,
         migrate: (hooks) => deps.migrate(hooks, during),
+        onDropping: () => {
+          isDropping = true
+          during.set({ ready: false, reason: 'rebuilding', detail: 'everything is dropped' })
+        },
         onDropped: () => {
           isDropped = true
         },
@@ -135,7 +140,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error)
       const failed = { ready: false, reason: 'migration_failed', detail } as const
-      readiness.set(isDropped ? failed : before)
+      if (isDropping) readiness.set(isDropped ? failed : before)
       throw error
     }
   }
@@ -180,8 +185,12 @@ export function assertReadyForReset(
   })
 }
 
-/** The migrations tell how far they are; whoever asks is told that it is a rebuild. */
-function withReason(readiness: Readiness, reason: 'rebuilding'): Readiness {
+/** The migrations tell how far they are; whoever asks is told that it is a rebuild, once it is one. */
+function withReason(
+  readiness: Readiness,
+  reason: 'rebuilding',
+  hasBegun: () => boolean,
+): Readiness {
   return {
     get current() {
       return readiness.current
@@ -192,7 +201,7 @@ function withReason(readiness: Readiness, reason: 'rebuilding'): Readiness {
     setDatabaseProblem: readiness.setDatabaseProblem,
     setResetProblem: readiness.setResetProblem,
     set(state) {
-      readiness.set(state.ready ? state : { ...state, reason })
+      if (hasBegun()) readiness.set(state.ready ? state : { ...state, reason })
     },
   }
 }
