@@ -56,8 +56,8 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
   const lockOptions = { timeoutMs: config.migrationLockMs, signal, onWaiting }
   try {
     return await withMigrationLock(client, lockOptions, async (lock) => {
-      await hooks?.locked?.(client)
       await lock.waitForTool()
+      await hooks?.locked?.(client)
       const plan = await compare(client, config.migrationsDir)
       const optionalSchema = await chooseOptionalSchema(client, plan, config.optionalSchema)
       await hooks?.beforeMigrating?.(client, plan)
