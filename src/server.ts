@@ -144,7 +144,7 @@ function prepareReset(database: Database): ProvisionHooks {
       })
     },
   })
-  return createResetHooks({ sessions, log })
+  return createResetHooks({ sessions, readiness, log })
 }
 
 function createResetRouteOptions({ resetToken = '' }: Config): ResetRouteOptions {

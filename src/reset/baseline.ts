@@ -1,4 +1,10 @@
-import { CATALOG_SIGN_SQL, captureObjects, RELATIONS_SQL, rowsSignSql } from './catalog.ts'
+import {
+  captureObjects,
+  OBJECTS_SIGN_SQL,
+  PARTS_SIGN_SQL,
+  RELATIONS_SQL,
+  rowsSignSql,
+} from './catalog.ts'
 import { hasPgmq, listMaterializedViews, listTables, sourceOf, type Table } from './model.ts'
 import { hasStore, type Queryable, STORE_FORMAT } from './store.ts'
 
@@ -86,8 +92,9 @@ export async function captureBaseline(client: Queryable): Promise<void> {
     await captureObjects(client, await hasPgmq(client))
     // Last: lifting row security has written to the catalogue.
     await client.query(
-      `insert into provisioning.baseline (format, last_migration, catalog_sign)
-       select $1, (${LAST_MIGRATION_SQL}), (${CATALOG_SIGN_SQL})`,
+      `insert into provisioning.baseline (format, last_migration, catalog_sign, parts_sign, last_attempt)
+       select $1, (${LAST_MIGRATION_SQL}), (${OBJECTS_SIGN_SQL}), (${PARTS_SIGN_SQL}), last_value
+         from provisioning.reset_attempt`,
       [STORE_FORMAT],
     )
   })

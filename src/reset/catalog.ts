@@ -18,32 +18,37 @@ export function rowsSignSql(source: string): string {
             from ${source}`
 }
 
-// A default writes pg_attribute, too, and an index pg_class.
-const signs = [
+const sumOfSigns = (sources: readonly string[]) => `select sum(sign) from (
+${sources.map((source) => `(${rowsSignSql(source)})`).join(' union all\n')}
+) as signs (sign)`
+
+/**
+ * The cheap sign that no object was made, renamed, altered or taken away, but for what is part of a
+ * relation. Every change of an object writes a row of these; VACUUM and ANALYZE update in place.
+ */
+export const OBJECTS_SIGN_SQL = sumOfSigns([
+  // Of every kind, indexes too.
   `pg_class where oid >= 16384 and relpersistence <> 't'`,
-  'pg_attribute where attrelid >= 16384 and attnum > 0',
-  'pg_constraint where oid >= 16384',
-  'pg_trigger where oid >= 16384',
-  'pg_rewrite where oid >= 16384',
-  'pg_policy',
   'pg_sequence',
   'pg_enum where oid >= 16384',
   // Rows of tables and arrays come and go with pg_class; leave out what other sessions keep aside.
   `pg_type where oid >= 16384 and typtype in ('d', 'e', 'r')`,
+  'pg_constraint where contypid >= 16384',
   `pg_proc where oid >= 16384
       and pronamespace <> all (
             array(select oid from pg_namespace where starts_with(nspname, 'pg_temp_')))`,
   `pg_namespace where oid >= 16384 and not starts_with(nspname, 'pg_')`,
   'pg_extension',
-]
+])
 
-/**
- * The cheap sign that the schema has not changed: a fifth of what reading every definition costs.
- * Every change of an object writes a row of these catalogues; VACUUM and ANALYZE update in place.
- */
-export const CATALOG_SIGN_SQL = `select sum(sign) from (
-${signs.map((source) => `(${rowsSignSql(source)})`).join(' union all\n')}
-) as signs (sign)`
+/** The same for the parts of relations. A default writes pg_attribute, too, and an index pg_class. */
+export const PARTS_SIGN_SQL = sumOfSigns([
+  'pg_attribute where attrelid >= 16384 and attnum > 0',
+  'pg_constraint where conrelid >= 16384',
+  'pg_trigger where oid >= 16384',
+  'pg_rewrite where oid >= 16384',
+  'pg_policy',
+])
 
 const USER_SCHEMA = `nspname !~ '^pg_'
              and nspname not in ('information_schema', 'provisioning', 'graphile_migrate')`

@@ -1,20 +1,18 @@
 import type { ForeignKey } from './model.ts'
 
-/** Tables that refer to each other in a circle, or one table; parents come before children. */
-export type Group = readonly string[]
-
 /**
- * Orders tables so that each group comes after those it refers to (Tarjan's strongly connected
- * components, which come out in just this order).
+ * Orders tables so that each group, one table or those of a circle, comes after those it refers to
+ * (Tarjan's strongly connected components, which come out in just this order).
  */
-export function groupTables(
-  tables: readonly string[],
+export function groupTables<T extends { readonly name: string }>(
+  tables: readonly T[],
   foreignKeys: readonly ForeignKey[],
-): Group[] {
-  const parents = new Map<string, string[]>(tables.map((table) => [table, []]))
+): T[][] {
+  const tableOf = new Map(tables.map((table) => [table.name, table]))
+  const parents = new Map<string, string[]>(tables.map(({ name }) => [name, []]))
   for (const { child, parent } of foreignKeys) parents.get(child)?.push(parent)
 
-  const groups: Group[] = []
+  const groups: T[][] = []
   const numbers = new Map<string, number>()
   const lowest = new Map<string, number>()
   const stack: string[] = []
@@ -38,11 +36,11 @@ export function groupTables(
     if (lowest.get(table) !== number) return
     const group = stack.splice(stack.indexOf(table))
     for (const member of group) onStack.delete(member)
-    groups.push(group)
+    groups.push(group.flatMap((name) => tableOf.get(name) ?? []))
   }
   const lower = (table: string, to = 0) => lowest.set(table, Math.min(lowest.get(table) ?? 0, to))
 
-  for (const table of tables) if (!numbers.has(table)) visit(table)
+  for (const { name } of tables) if (!numbers.has(name)) visit(name)
   return groups
 }
 

@@ -1,6 +1,6 @@
 import { ServiceError } from '../errors.ts'
 import type { Log } from '../log.ts'
-import { ensureStore, HERE_SQL, hasStore, type Queryable } from './store.ts'
+import { HERE_SQL, hasStore, type Queryable } from './store.ts'
 
 /** True where the mark names the very server, database and timeline on which it is read. */
 export const IS_DISPOSABLE_SQL = `exists (
@@ -30,7 +30,6 @@ export function refuseNotDisposable(databaseName: string): ServiceError {
  * where nothing was migrated and yet something is there, somebody else has put it there.
  */
 export async function markIfEmpty(client: Queryable, isFirst: boolean, log: Log): Promise<boolean> {
-  await ensureStore(client)
   if (!isFirst) return false
   if (await holdsNothing(client)) {
     await client.query(

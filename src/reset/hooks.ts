@@ -1,12 +1,15 @@
 import type { Log } from '../log.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
+import type { Readiness } from '../readiness.ts'
 import { captureBaseline, forgetBaseline } from './baseline.ts'
 import { markIfEmpty, removeMark } from './guard.ts'
 import type { ResetSessions } from './session.ts'
-import { hasStore } from './store.ts'
+import { ensureStore } from './store.ts'
+import { BROKEN_OFF, isBrokenOff } from './unfinished.ts'
 
 export interface ResetHooksOptions {
   readonly sessions: ResetSessions
+  readonly readiness: Pick<Readiness, 'setResetProblem'>
   readonly log: Log
 }
 
@@ -14,26 +17,29 @@ export interface ResetHooksOptions {
  * What a start does for the reset, around the migrations: marks a database that held nothing, and
  * captures what the migrations leave where that is known to be all that is there.
  */
-export function createResetHooks({ sessions, log }: ResetHooksOptions): ProvisionHooks {
+export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions): ProvisionHooks {
   let isBaselineKnown = false
   return {
     async beforeMigrating(client, { applied, pending }) {
+      await ensureStore(client)
       const isEmpty = await markIfEmpty(client, applied.length === 0, log)
       isBaselineKnown = isEmpty || (pending.length > 0 && (await isAtBaseline(sessions, log)))
     },
     async afterMigrating(client, { pending }) {
-      if (pending.length === 0) return
-      sessions.forgetPlan()
-      if (isBaselineKnown) await captureBaseline(client)
-      else if (await hasStore(client)) await forgetBaseline(client)
-      log.info({ isBaselineKnown }, 'baseline for POST /reset looked after')
+      if (pending.length > 0) {
+        sessions.forgetPlan()
+        await (isBaselineKnown ? captureBaseline(client) : forgetBaseline(client))
+        log.info({ isBaselineKnown }, 'baseline for POST /reset looked after')
+      }
+      // Before the service is ready: an application would meet numbers that are taken.
+      if (await isBrokenOff(client)) readiness.setResetProblem(BROKEN_OFF)
     },
   }
 }
 
 /** What a start does with reset switched off. */
 export function createResetOffHooks(log: Log): ProvisionHooks {
-  return { beforeMigrating: (client) => removeMark(client, log) }
+  return { locked: (client) => removeMark(client, log) }
 }
 
 async function isAtBaseline(sessions: ResetSessions, log: Log): Promise<boolean> {

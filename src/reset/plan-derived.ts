@@ -1,74 +1,81 @@
 import { rowsSignSql } from './catalog.ts'
-import { literal, textArray } from './literal.ts'
-import type { MaterializedView, Sequence } from './model.ts'
-import { RESET_STATE } from './reset-state.ts'
+import { literal } from './literal.ts'
+import type { MaterializedView, Model } from './model.ts'
+import { raiseLocked } from './reset-state.ts'
 
 /** Materialised views are brought back by a refresh, once the rows below them are back. */
-export function planMaterializedViews(views: readonly MaterializedView[]) {
-  const flags = views.map((_, index) => `m${index + 1}`)
-  return {
-    declarations: flags.map((flag) => `  ${flag} boolean := false;`).join('\n'),
-    isAnyDirty: flags.join(' or ') || 'false',
-    look: views.map((view, index) => planLook(view, flags[index] ?? '')).join(''),
-    refresh: views.map((view, index) => planRefresh(view, flags[index] ?? '')).join(''),
-  }
-}
-
-function planLook({ name, isPopulated }: MaterializedView, flag: string): string {
-  const differs = `
-    ${flag} := (select rows_sign from provisioning.baseline_relation where name = ${literal(name)})
-               is distinct from (${rowsSignSql(name)});`
-  return `
-  if (select relispopulated from pg_class where oid = ${literal(name)}::regclass) <> ${isPopulated} then
-    ${flag} := true;
-  ${isPopulated ? `else${differs}` : ''}
-  end if;`
-}
-
-function planRefresh({ name, isPopulated }: MaterializedView, flag: string): string {
+export function planMaterializedView(
+  view: MaterializedView,
+  { number, rowsSign }: { readonly number: number; readonly rowsSign: string },
+) {
+  const { name, oid, isPopulated } = view
+  const flag = `v_stale[${number}]`
   const sign = isPopulated ? `(${rowsSignSql(name)})` : 'null'
-  return `
+  return {
+    // Apart, since one that is not populated cannot even be asked for its rows.
+    look: `
+  ${flag} := (select relispopulated from pg_class where oid = ${oid}) <> ${isPopulated};${
+    isPopulated
+      ? `
+  if not ${flag} then ${flag} := ${sign} is distinct from ${rowsSign}; end if;`
+      : ''
+  }`,
+    refresh: `
   if ${flag} then
     begin
       -- There is no refresh that takes its lock at once or not at all.
       perform set_config('lock_timeout', '20ms', true);
       refresh materialized view ${name}${isPopulated ? '' : ' with no data'};
     exception when lock_not_available then
-      raise exception 'locked'
-        using errcode = '${RESET_STATE.locked}', detail = ${literal(name)}, hint = 'all';
+      ${raiseLocked(literal(name), 'all')}
     end;
     v_signs_anew := true;
     update provisioning.baseline_relation set rows_sign = ${sign} where name = ${literal(name)};
-  end if;`
+  end if;`,
+  }
+}
+
+/** How the sequences are looked at and put back. */
+export interface SequencesPlan {
+  /** Fills `v_sequences` with the numbers, counted from 1, of those that were used. */
+  readonly look: string
+  readonly restart: string
+  readonly set: string
 }
 
 /**
  * `setval` is cheap and not transactional, so it is what a reset does last. Where sessions cache
  * values they go on with them after it, so there the sequence is restarted first.
  */
-export function planSequences(sequences: readonly Sequence[]) {
-  if (sequences.length === 0) return { look: '', restart: '', set: '', names: `'{}'::text[]` }
-  const looks = sequences.map(
-    ({ name, lastValue, isCalled }, index) =>
-      `select ${index + 1} from ${name} where last_value <> ${lastValue} or is_called <> ${isCalled}`,
-  )
-  const restarts = sequences.map(({ name, cacheSize }, index) =>
-    cacheSize > 1 ? planRestart(name, index + 1) : '',
-  )
-  const oids = sequences.map(({ oid }) => oid).join(',')
-  const values = sequences.map(({ lastValue }) => lastValue).join(',')
-  const calls = sequences.map(({ isCalled }) => isCalled).join(',')
+export function planSequences({ sequences, hasSequenceData }: Model): SequencesPlan {
+  if (sequences.length === 0) return { look: '', restart: '', set: '' }
+  const oids = `'{${sequences.map(({ oid }) => oid).join(',')}}'::oid[]`
+  const values = `'{${sequences.map(({ lastValue }) => lastValue).join(',')}}'::int8[]`
+  const calls = `'{${sequences.map(({ isCalled }) => isCalled).join(',')}}'::bool[]`
+  const used = hasSequenceData
+    ? `select number
+         -- \`offset 0\`: each is read once, not once for each of its two values.
+         from (select pg_get_sequence_data(oid) as now, value, called, number
+                 from unnest(${oids}, ${values}, ${calls})
+                      with ordinality as kept (oid, value, called, number) offset 0) as read
+        where (now).last_value is distinct from value or (now).is_called is distinct from called`
+    : sequences
+        .map(
+          ({ name, lastValue, isCalled }, index) =>
+            `select ${index + 1} from ${name}
+              where last_value <> ${lastValue} or is_called <> ${isCalled}`,
+        )
+        .join('\n    union all ')
   return {
     look: `
   select coalesce(array_agg(number order by number), '{}') into v_sequences
-    from (${looks.join('\n    union all ')}) as used (number);`,
-    restart: restarts.join(''),
+    from (${used}) as used (number);`,
+    restart: sequences
+      .map(({ name, cacheSize }, index) => (cacheSize > 1 ? planRestart(name, index + 1) : ''))
+      .join(''),
     set: `
-  perform setval(('{${oids}}'::oid[])[number], ('{${values}}'::int8[])[number],
-                 ('{${calls}}'::bool[])[number])
-     from unnest(v_sequences) as number;`,
-    names: `(select coalesce(jsonb_agg((${textArray(sequences.map(({ name }) => name))})[number]), '[]')
-        from unnest(v_sequences) as number)`,
+    perform setval((${oids})[number], (${values})[number], (${calls})[number])
+       from unnest(v_sequences) as number;`,
   }
 }
 
@@ -79,8 +86,7 @@ function planRestart(name: string, number: number): string {
       perform set_config('lock_timeout', '20ms', true);
       alter sequence ${name} restart;
     exception when lock_not_available then
-      raise exception 'locked'
-        using errcode = '${RESET_STATE.locked}', detail = ${literal(name)}, hint = 'all';
+      ${raiseLocked(literal(name), 'all')}
     end;
     v_signs_anew := true;
   end if;`

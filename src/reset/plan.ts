@@ -1,12 +1,12 @@
 import { type Baseline, LAST_MIGRATION_SQL } from './baseline.ts'
-import { CATALOG_SIGN_SQL, differencesSql } from './catalog.ts'
-import { groupTables, withReferrers } from './foreign-keys.ts'
+import { differencesSql, OBJECTS_SIGN_SQL, PARTS_SIGN_SQL } from './catalog.ts'
+import { withReferrers } from './foreign-keys.ts'
 import { IS_DISPOSABLE_SQL } from './guard.ts'
-import { literal, textArray } from './literal.ts'
-import { LOST_QUEUES_SQL, type Model, queueTablesOf, type Table } from './model.ts'
-import { planMaterializedViews, planSequences } from './plan-derived.ts'
+import { textArray } from './literal.ts'
+import { LOST_QUEUES_SQL, type Model } from './model.ts'
+import { planMaterializedView, planSequences } from './plan-derived.ts'
 import { planTable, type TablePlan } from './plan-table.ts'
-import { RESET_STATE } from './reset-state.ts'
+import { RESET_STATE, raiseLocked } from './reset-state.ts'
 
 export interface PlanOptions {
   readonly baseline: Baseline
@@ -14,6 +14,22 @@ export interface PlanOptions {
   /** How long to wait while holding locks: below deadlock_timeout, so that nobody is shot. */
   readonly giveWayMs: number
 }
+
+/** What the function answers; tables and sequences by their number in the model, counted from 1. */
+export interface Outcome {
+  readonly isClean: boolean
+  /** To be given to the next call: as long as they stay, so do the parts of the relations. */
+  readonly stamps: readonly string[]
+  /** Tables whose rows were not those of the baseline. */
+  readonly dirty: readonly number[]
+  /** These, and those that were put back because of them. */
+  readonly mended: readonly number[]
+  readonly sequences: readonly number[]
+  /** Names of queues. */
+  readonly dropped: readonly string[]
+}
+
+type PlanOf = ReadonlyMap<string, TablePlan>
 
 /**
  * Writes the reset as one function of the session: its statements are literal, so PostgreSQL keeps
@@ -24,129 +40,155 @@ export interface PlanOptions {
  */
 export function planReset(options: PlanOptions): string {
   const { model } = options
-  const groups = groupTables(
-    model.tables.map((table) => table.name),
-    model.foreignKeys,
+  const withSigns = [...model.tables.filter((table) => table.hasRows), ...model.materializedViews]
+  const signNames = withSigns.map(({ name }) => name)
+  const rowsSign = ({ name }: { readonly name: string }) =>
+    `v_signs[${signNames.indexOf(name) + 1}]`
+
+  const plans = model.tables.map((table, index) =>
+    planTable(table, { number: index + 1, rowsSign: rowsSign(table) }),
   )
-  const plans = planTables(model)
-  const parentsFirst = groups.map((group) => group.map((name) => plans.get(name) as TablePlan))
+  const views = model.materializedViews.map((view, index) =>
+    planMaterializedView(view, { number: index + 1, rowsSign: rowsSign(view) }),
+  )
+  const sequences = planSequences(model)
+  const planOf = new Map(plans.map((plan) => [plan.table.name, plan]))
+  const parentsFirst = model.groups.map((group) =>
+    group.map((table) => planOf.get(table.name) as TablePlan),
+  )
   const childrenFirst = parentsFirst.toReversed()
-  const tables = [...plans.values()]
-  const views = planMaterializedViews(model.materializedViews)
-  const sequences = planSequences(model.sequences)
 
   return `
-create or replace function pg_temp.reset_data(p_first text, p_patience_ms int, p_only_look boolean)
+create or replace function pg_temp.plan_stamp()
+returns uuid
+language plpgsql
+immutable
+as 'begin return gen_random_uuid(); end';
+
+create or replace function pg_temp.reset_data(
+  p_first text, p_patience_ms int, p_known_stamps uuid[], p_only_look boolean)
 returns jsonb
 language plpgsql
 as $reset$
 declare
-  v_deadline  timestamptz;
-  v_table     text;
-  v_queue     text;
-  v_number    int;
-  v_pages     bigint[];
-  v_large     int[]  := '{}';
-  v_emptied   text[] := '{}';
-  v_restored  text[] := '{}';
-  v_queues    text[] := '{}';
-  v_dropped   text[] := '{}';
-  v_sequences int[]  := '{}';
-  v_differences jsonb;
-  -- The catalogue was written to: the sign has to be taken anew.
-  v_signs_anew boolean := false;
-${tables.map((table) => `  ${table.flag} boolean := false;`).join('\n')}
-${views.declarations}
+  v_deadline      timestamptz;
+  v_is_disposable boolean;
+  v_catalog_sign  numeric;
+  v_parts_sign    numeric;
+  v_stamp         uuid;
+  v_stamps        uuid[]    := '{}';
+  v_last_attempt  bigint;
+  v_attempt       bigint;
+  v_signs         numeric[];
+  v_table         text;
+  v_queue         text;
+  v_number        int;
+  -- By table, whether its rows have to be put back; by materialised view, whether it has to be.
+  v_dirty         boolean[] := '{}';
+  v_found_dirty   boolean[];
+  v_stale         boolean[] := '{}';
+  v_lifted        int[]     := '{}';
+  v_large         int[];
+  v_sequences     int[]     := '{}';
+  v_dropped       text[]    := '{}';
+  v_differences   jsonb;
+  -- The catalogue was written to: its sign has to be taken anew.
+  v_signs_anew    boolean   := false;
 begin
-${planLocks(options)}
+${planFirstLock(options)}
+${planLocks(options, signNames)}
 ${planQueues(model.queues)}
 ${planSchemaCheck(model)}
   -- Look.
-${planSizes(model.tables)}
-${tables.map((table) => table.look).join('\n')}
-${parentsFirst.map((group) => planSpread(group, model)).join('')}
+${planLook(plans)}
 ${sequences.look}
-${views.look}
+${views.map((view) => view.look).join('')}
   if p_only_look then
-    return jsonb_build_object('isClean', v_emptied = '{}' and v_restored = '{}' and v_queues = '{}'
-                                         and v_sequences = '{}' and not (${views.isAnyDirty}));
+${plans.map(planCloserLook).join('')}
+    return jsonb_build_object('isClean', v_attempt = v_last_attempt and v_dropped = '{}'
+      and v_sequences = '{}' and true <> all (v_dirty) and true <> all (v_stale));
   end if;
-
+  v_found_dirty := v_dirty;
+${inCaseOfAny(parentsFirst, (group) => planSpread(group, planOf, model))}
   -- Change.
 ${model.foreignKeys.some((key) => key.isDeferrable) ? '  set constraints all deferred;' : ''}
-${tables.map((table) => table.disable).join('')}
-${planTruncate(tables, model)}
-${childrenFirst.map((group) => planEmpty(group)).join('')}
-${parentsFirst.map((group) => planRefill(group)).join('')}
+${inCaseOfAny(parentsFirst, (group) => group.map((plan) => plan.disable).join(''))}
+${planTruncate(plans, planOf, model)}
+${inCaseOfAny(childrenFirst, planEmpty)}
+${inCaseOfAny(parentsFirst, planRefill)}
   set constraints all immediate;
-${views.refresh}
-${tables.map((table) => table.enable).join('')}
+${views.map((view) => view.refresh).join('')}
+${plans.map((plan) => plan.enable).join('')}
 ${sequences.restart}
   if v_signs_anew then
-    update provisioning.baseline set catalog_sign = (${CATALOG_SIGN_SQL});
+    update provisioning.baseline
+       set catalog_sign = (${OBJECTS_SIGN_SQL}),
+           parts_sign = (${PARTS_SIGN_SQL});
   end if;
-${sequences.set}
+  if v_sequences <> '{}' or v_attempt <> v_last_attempt then
+    update provisioning.baseline set last_attempt = v_attempt + 1;
+    -- From here on outside of the transaction: until it commits, the two differ, and that shows.
+    perform setval('provisioning.reset_attempt', v_attempt + 1);${sequences.set}
+  end if;
   return jsonb_build_object(
-    'tables', jsonb_build_object('emptied', v_emptied, 'restored', v_restored),
-    'sequences', ${sequences.names},
-    'queues', jsonb_build_object(
-      'emptied', array(select distinct queue from unnest(v_queues) as queue order by queue),
-      'dropped', v_dropped));
+    'stamps', v_stamps, 'dirty', array_positions(v_found_dirty, true), 'mended', array_positions(v_dirty, true),
+    'sequences', v_sequences, 'dropped', v_dropped);
 end;
 $reset$`
 }
 
-function planTables(model: Model): Map<string, TablePlan> {
-  const queueOf = new Map(
-    (model.queues ?? []).flatMap((queue) => queueTablesOf(queue).map((table) => [table, queue])),
-  )
-  return new Map(
-    model.tables.map((table, index) => [
-      table.name,
-      planTable(table, index + 1, queueOf.get(table.name)),
-    ]),
-  )
-}
-
-/** Consent first, then every table; only plain readers go on beside an exclusive lock. */
-function planLocks({ baseline, model, giveWayMs }: PlanOptions): string {
-  const names = model.tables.map((table) => table.name)
+/**
+ * The table that was in the way is waited for while nothing else is held: long enough for PostgreSQL
+ * to end an autovacuum on it, but not for ever, since writers stand in line behind.
+ */
+function planFirstLock({ giveWayMs }: PlanOptions): string {
   return `
-  -- The table that was in the way is waited for while nothing else is held: long enough for PostgreSQL
-  -- to end an autovacuum on it, but not for ever, since writers stand in line behind.
   if p_first is not null then
     perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs * 4})::text, true);
     begin
       execute format('lock table %s in exclusive mode', p_first);
     exception when lock_not_available then
-      raise exception 'locked' using errcode = '${RESET_STATE.locked}', detail = p_first, hint = '';
+      ${raiseLocked('p_first', '')}
     end;
-  end if;
+  end if;`
+}
 
-  v_deadline := clock_timestamp() + make_interval(secs => least(p_patience_ms, ${giveWayMs}) / 1000.0);
-  v_table := 'provisioning.disposable';
-  begin
-    perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs})::text, true);
-    lock table provisioning.disposable in share row exclusive mode;
-    if not ${IS_DISPOSABLE_SQL} then
-      raise exception 'not disposable' using errcode = '${RESET_STATE.notDisposable}';
-    end if;
-    if not exists (select from provisioning.baseline
-                    where baseline_id = ${baseline.id}
-                      and last_migration = (${LAST_MIGRATION_SQL})) then
-      raise exception 'no baseline' using errcode = '${RESET_STATE.noBaseline}';
-    end if;
+/** Consent first, then every table; only plain readers go on beside an exclusive lock. */
+function planLocks({ baseline, model, giveWayMs }: PlanOptions, signNames: string[]): string {
+  const names = model.tables.map((table) => table.name).toSorted()
+  const lockTables = `
     begin
-      ${names.length > 0 ? `lock table ${names.join(', ')} in exclusive mode nowait;` : ''}
+      lock table ${names.join(', ')} in exclusive mode nowait;
     exception when lock_not_available then
       foreach v_table in array ${textArray(names)} loop
         perform set_config('lock_timeout', greatest(1, ceil(1000 * extract(epoch from
           v_deadline - clock_timestamp())))::text, true);
         execute format('lock table %s in exclusive mode', v_table);
       end loop;
-    end;
+    end;`
+  return `
+  v_deadline := clock_timestamp() + make_interval(secs => least(p_patience_ms, ${giveWayMs}) / 1000.0);
+  v_table := 'provisioning.disposable';
+  begin
+    perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs})::text, true);
+    lock table provisioning.disposable in share row exclusive mode;
+    select ${IS_DISPOSABLE_SQL}, catalog_sign, parts_sign, last_attempt, last_value,
+           array(select rows_sign
+                   from unnest(${textArray(signNames)}) with ordinality as kept (name, number)
+                   left join provisioning.baseline_relation using (name)
+                  order by number)
+      into v_is_disposable, v_catalog_sign, v_parts_sign, v_last_attempt, v_attempt, v_signs
+      from provisioning.reset_attempt
+      left join provisioning.baseline
+        on baseline_id = ${baseline.id} and last_migration = (${LAST_MIGRATION_SQL});
+    if not v_is_disposable then
+      raise exception 'not disposable' using errcode = '${RESET_STATE.notDisposable}';
+    end if;
+    if v_catalog_sign is null then
+      raise exception 'no baseline' using errcode = '${RESET_STATE.noBaseline}';
+    end if;${names.length > 0 ? lockTables : ''}
   exception when lock_not_available then
-    raise exception 'locked' using errcode = '${RESET_STATE.locked}', detail = v_table, hint = '';
+    ${raiseLocked('v_table', '')}
   end;`
 }
 
@@ -190,16 +232,19 @@ const DROP_QUEUE = `foreach v_table in array array['q_', 'a_'] loop
         begin
           execute format('lock table %s in access exclusive mode nowait', v_table);
         exception when lock_not_available then
-          raise exception 'locked' using errcode = '${RESET_STATE.locked}', detail = v_table, hint = 'all';
+          ${raiseLocked('v_table', 'all')}
         end;
       end loop;
       perform pgmq.drop_queue(v_queue);`
 
-/** The sign tells whether to look closer: only then every definition is compared. */
-function planSchemaCheck({ tables, sequences, queues }: Model): string {
+/** The signs tell whether to look closer: only then every definition is compared. */
+function planSchemaCheck({ tables, sequences, queues, parts }: Model): string {
   const known = [...tables, ...sequences]
   return `
-  if (${CATALOG_SIGN_SQL}) is distinct from (select catalog_sign from provisioning.baseline) then${planLostQueues(queues)}
+${planStamps(parts.relations)}
+  if v_catalog_sign <> (${OBJECTS_SIGN_SQL})
+     or (${parts.hasCompositeTypes} or v_stamps is distinct from p_known_stamps)
+        and v_parts_sign <> (${PARTS_SIGN_SQL}) then${planLostQueues(queues)}
     select jsonb_agg(difference) into v_differences
       from (${differencesSql(queues !== undefined)}) as difference;
     if v_differences is not null then
@@ -216,50 +261,119 @@ function planSchemaCheck({ tables, sequences, queues }: Model): string {
 `
 }
 
-/** A table without a page has no row: one query spares most tables theirs. */
-function planSizes(tables: readonly Table[]): string {
-  const oids = tables.map((table) => table.oid).join(',')
+/**
+ * A stamp is taken when its statement is planned, since it is said to be immutable; and PostgreSQL plans
+ * a statement anew whenever a relation in it has undergone a change of its definition (PREPARE says so).
+ * The relations are named only for that, and never read.
+ */
+function planStamps(relations: readonly string[]): string {
+  return inChunks(relations)
+    .map(
+      (names) => `  select pg_temp.plan_stamp() into v_stamp
+   where true or ${names.map((name) => `exists (select from ${name})`).join(' or ')};
+  v_stamps := v_stamps || v_stamp;\n`,
+    )
+    .join('')
+}
+
+/**
+ * What is to be done with tables that are dirty, behind one question for many of them: in a database of a
+ * thousand tables most are clean.
+ */
+function inCaseOfAny(
+  groups: readonly (readonly TablePlan[])[],
+  plan: (group: readonly TablePlan[]) => string,
+): string {
+  return inChunks(groups)
+    .map((chunk) => {
+      const numbers = chunk.flat().map(({ number }) => number)
+      const body = chunk.map(plan).join('')
+      const range = `${Math.min(...numbers)}:${Math.max(...numbers)}`
+      return body === '' ? '' : `  if true = any (v_dirty[${range}]) then\n${body}  end if;\n`
+    })
+    .join('')
+}
+
+/** Up to here a table is asked for a row sooner than for its size. */
+const MANY_TABLES = 200
+
+function planLook(plans: readonly TablePlan[]): string {
+  const oids = `'{${plans.map(({ table }) => table.oid).join(',')}}'::oid[]`
+  const apart = plans.map((plan) => plan.look ?? '').join('')
+  // Of many, most have not a single page, and so no row.
+  const ask = plans.length > MANY_TABLES ? planLookBySize(plans, oids) : planLookAtOnce(plans)
+  const { truncateFromBytes, askFromBytes } = LARGE
+  return `${ask}${apart}
+  v_large := array(
+    select number
+      from unnest(v_dirty, ${oids}) with ordinality as looked (is_dirty, oid, number)
+     where case when not is_dirty or pg_relation_size(oid) < ${askFromBytes} then false
+                else pg_table_size(oid) >= ${truncateFromBytes} end);
+${plans
+  .filter(({ table }) => table.isPartitioned)
+  .map(planLargePartitions)
+  .join('')}`
+}
+
+/** From where on new files cost less than deleting row by row; and whether to ask for all of a table's files. */
+const LARGE = { truncateFromBytes: 1024 * 1024, askFromBytes: 64 * 1024 }
+
+function planLookAtOnce(plans: readonly TablePlan[]): string {
+  return inChunks(plans)
+    .map((chunk) => chunk.map((plan) => (plan.look === undefined ? plan.isDirty : 'false')))
+    .map((asked) => `  v_dirty := v_dirty || array[${asked.join(',\n    ')}];\n`)
+    .join('')
+}
+
+function planLookBySize(plans: readonly TablePlan[], oids: string): string {
+  const isCertain = ({ table }: TablePlan) => table.hasRows || table.isPartitioned
+  const ask = (plan: TablePlan) =>
+    plan.look === undefined ? `${plan.flag} := ${plan.isDirty};` : ''
+  const uncertain = plans.filter((plan) => !isCertain(plan)).map((plan) => [plan])
   return `
-  select array_agg(pg_relation_size(oid) order by number) into v_pages
-    from unnest('{${oids}}'::oid[]) with ordinality as relation (oid, number);`
+  select array_agg(pg_relation_size(oid) > 0 order by number) into v_dirty
+    from unnest(${oids}) with ordinality as relation (oid, number);
+${inCaseOfAny(uncertain, ([plan]) => (plan ? `  if ${plan.flag} then ${ask(plan)} end if;\n` : ''))}
+${plans.filter(isCertain).map(ask).join('\n')}`
+}
+
+function planLargePartitions({ table, number, flag }: TablePlan): string {
+  return `  if ${flag} and ${LARGE.truncateFromBytes} <=
+      (select sum(pg_relation_size(relid)) from pg_partition_tree(${table.oid})) then
+    v_large := v_large || ${number};
+  end if;\n`
+}
+
+/** What was written may yet be what it was; a reset would put it back all the same. */
+function planCloserLook({ table, flag, differs }: TablePlan): string {
+  return table.hasRows ? `    if ${flag} then ${flag} := ${differs}; end if;\n` : ''
 }
 
 /** Rows that are put back as a whole take along the rows that refer to them, and a circle its members. */
-function planSpread(group: readonly TablePlan[], model: Model): string {
+function planSpread(group: readonly TablePlan[], planOf: PlanOf, { foreignKeys }: Model): string {
   const names = new Set(group.map((plan) => plan.table.name))
-  const refilled = new Map(
-    model.tables.filter((table) => table.hasRows).map((table, _) => [table.name, table]),
-  )
-  const parents = model.foreignKeys
-    .filter(({ child, parent }) => names.has(child) && !names.has(parent) && refilled.has(parent))
-    .map(({ parent }) => `f${model.tables.findIndex((table) => table.name === parent) + 1}`)
-  const sources = [...new Set([...group.map((plan) => plan.flag), ...parents])]
-  const needed =
-    group.length > 1 || (parents.length > 0 && group.some((plan) => plan.table.hasRows))
-  if (!needed && !group.some((plan) => plan.table.hasRows)) return ''
-  const any = sources.join(' or ')
-  const assignments = group
-    .filter((plan) => sources.length > 1 || plan.table.hasRows)
-    .map((plan) => {
-      const report = plan.table.hasRows
-        ? ` if ${plan.flag} then v_restored := array_append(v_restored, ${literal(plan.table.name)}); end if;`
-        : ''
-      return `  ${sources.length > 1 ? `${plan.flag} := ${any};` : ''}${report}\n`
-    })
-  return assignments.join('')
+  const parents = foreignKeys
+    .filter(({ child, parent }) => names.has(child) && !names.has(parent))
+    .map(({ parent }) => planOf.get(parent))
+    .filter((plan) => plan?.table.hasRows && group.some(({ table }) => table.hasRows))
+  const flags = group.map((plan) => plan.flag)
+  const sources = new Set([...flags, ...parents.map((plan) => plan?.flag)])
+  if (sources.size === 1) return ''
+  return `  if ${[...sources].join(' or ')} then
+    ${flags.map((flag) => `${flag} := true;`).join(' ')}
+  end if;\n`
 }
 
 /** Truncates what is large, together with all that refers to it, where no reader is in the way. */
-function planTruncate(tables: readonly TablePlan[], model: Model): string {
-  const byName = new Map(tables.map((plan) => [plan.table.name, plan]))
-  const lists = tables.map((plan) => {
-    const referrers = withReferrers(plan.table.name, model.foreignKeys)
+function planTruncate(plans: readonly TablePlan[], planOf: PlanOf, { foreignKeys }: Model): string {
+  const lists = plans.map((plan) => {
+    const referrers = withReferrers(plan.table.name, foreignKeys)
     const isSafe = referrers.every((name) => {
-      const other = byName.get(name)?.table
+      const other = planOf.get(name)?.table
       return name === plan.table.name || (other?.hasRows === false && other.triggers.length === 0)
     })
     // Tables that inherit from one of these are tables of their own.
-    return isSafe ? referrers.map((name) => byName.get(name)?.source).join(', ') : ''
+    return isSafe ? referrers.map((name) => planOf.get(name)?.source).join(', ') : ''
   })
   return `
   foreach v_number in array v_large loop
@@ -293,4 +407,12 @@ ${signs}  end if;\n`
 function inOneStatement(statements: readonly string[]): string {
   const parts = statements.slice(0, -1).map((sql, index) => `part_${index} as (${sql})`)
   return `${parts.length > 0 ? `with ${parts.join(', ')} ` : ''}${statements.at(-1)}`
+}
+
+/** So many are named by one statement: a change of any one of them makes its plan anew. */
+const CHUNK_SIZE = 16
+
+function inChunks<T>(items: readonly T[]): T[][] {
+  const count = Math.ceil(items.length / CHUNK_SIZE)
+  return Array.from({ length: count }, (_, n) => items.slice(n * CHUNK_SIZE, (n + 1) * CHUNK_SIZE))
 }

@@ -4,10 +4,10 @@ import type { ProvisionHooks } from '../migrations/provision.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Blocker } from './blockers.ts'
 import { resetData } from './data.ts'
-import { hasLowSequences } from './low-sequences.ts'
 import type { Patience } from './patience.ts'
 import { rebuild } from './rebuild.ts'
 import type { Changes, ResetSessions } from './session.ts'
+import { BROKEN_OFF, isBrokenOff } from './unfinished.ts'
 
 export interface ResetOptions extends Patience {
   readonly mode: 'data' | 'rebuild'
@@ -89,22 +89,20 @@ export function createResetter(deps: ResetterDeps): Resetter {
       readiness.setResetProblem(undefined)
       return done
     } catch (error) {
-      if (!isConnectionLost(error)) throw error
+      // What is refused is refused before anything is changed.
+      if (error instanceof ServiceError) throw error
       void watchOutcome()
-      throw refuseLost(error)
+      throw isConnectionLost(error) ? refuseLost(error) : error
     }
   }
 
   /** Whether the commit was done is not known, and sequences are set outside of it. */
   async function watchOutcome(): Promise<void> {
-    readiness.setResetProblem('the connection broke during a reset; looking at what it left')
+    readiness.setResetProblem('a reset broke off; looking at what it left')
     for (;;) {
       try {
         const { client } = await sessions.open()
-        const isLow = await hasLowSequences(client)
-        readiness.setResetProblem(
-          isLow ? 'a reset broke off and left sequences behind; POST /reset mends them' : undefined,
-        )
+        readiness.setResetProblem((await isBrokenOff(client)) ? BROKEN_OFF : undefined)
         return
       } catch (error) {
         if (!isConnectionLost(error)) return readiness.setResetProblem(undefined)

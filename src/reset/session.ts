@@ -1,9 +1,9 @@
 import type { Client } from 'pg'
 import { findBaseline, SESSION_SETTINGS } from './baseline.ts'
 import { isDisposable, refuseNotDisposable } from './guard.ts'
-import { loadModel, type Model } from './model.ts'
+import { loadModel, type Model, queueTablesOf } from './model.ts'
 import { listForbidden } from './ownership.ts'
-import { planReset } from './plan.ts'
+import { type Outcome, planReset } from './plan.ts'
 import { refuseForbidden, refuseNoBaseline } from './refusals.ts'
 
 /** The changes of one reset. */
@@ -94,28 +94,53 @@ async function planSession(client: Client, databaseName: string): Promise<ResetS
        from pg_settings where name = 'deadlock_timeout'`,
   )
   await client.query(planReset({ baseline, model, giveWayMs: rows[0]?.giveWayMs ?? 100 }))
+  let stamps: readonly string[] | undefined
   return {
     client,
     model,
     async attempt(first, patienceMs) {
-      const { rows } = await client.query<{ changes: Changes }>({
+      const { rows } = await client.query<{ outcome: Outcome }>({
         name: 'reset_data',
-        text: 'select pg_temp.reset_data($1, $2, false) as changes',
-        values: [first, Math.max(1, Math.round(patienceMs))],
+        text: 'select pg_temp.reset_data($1, $2, $3, false) as outcome',
+        values: [first, Math.max(1, Math.round(patienceMs)), stamps],
       })
-      return rows[0]?.changes as Changes
+      const outcome = rows[0]?.outcome as Outcome
+      stamps = outcome.stamps
+      return describeChanges(model, outcome)
     },
     async isClean() {
       // Looking may lift row security: rolled back.
       await client.query('begin')
       try {
-        const { rows } = await client.query<{ isClean: boolean }>(
-          `select (pg_temp.reset_data(null, 100, true) ->> 'isClean')::boolean as "isClean"`,
+        const { rows } = await client.query<{ outcome: Outcome }>(
+          'select pg_temp.reset_data(null, 100, null, true) as outcome',
         )
-        return rows[0]?.isClean === true
+        return rows[0]?.outcome.isClean === true
       } finally {
         await client.query('rollback')
       }
     },
+  }
+}
+
+/** In the words of whoever asked: names for numbers, a queue for its two tables. */
+function describeChanges(model: Model, outcome: Outcome): Changes {
+  const queueOf = new Map(
+    (model.queues ?? []).flatMap((queue) => queueTablesOf(queue).map((table) => [table, queue])),
+  )
+  const tablesOf = (numbers: readonly number[]) =>
+    numbers
+      .flatMap((number) => model.tables[number - 1] ?? [])
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const emptied = tablesOf(outcome.dirty).filter((table) => !table.hasRows)
+  const restored = tablesOf(outcome.mended).filter((table) => table.hasRows)
+  const queues = emptied.flatMap((table) => queueOf.get(table.name) ?? [])
+  return {
+    tables: {
+      emptied: emptied.map((table) => table.name).filter((name) => !queueOf.has(name)),
+      restored: restored.map((table) => table.name),
+    },
+    sequences: outcome.sequences.flatMap((number) => model.sequences[number - 1]?.name ?? []),
+    queues: { emptied: [...new Set(queues)].sort(), dropped: [...outcome.dropped] },
   }
 }

@@ -52,6 +52,14 @@ create table if not exists provisioning.baseline (
 );
 comment on table provisioning.baseline is 'What the migrations left: at most one row.';
 
+-- A sequence, since it is set as the data's sequences are: outside of the transaction, and before them.
+create sequence if not exists provisioning.reset_attempt minvalue 0 start 0;
+comment on sequence provisioning.reset_attempt is
+  'The last reset that began to set sequences; baseline.last_attempt has the last one that committed.';
+alter table provisioning.baseline
+  add column if not exists last_attempt bigint  not null default 0,
+  add column if not exists parts_sign   numeric not null default 0;
+
 create table if not exists provisioning.baseline_object (
   kind       text not null,
   name       text not null,
@@ -121,9 +129,12 @@ comment on function provisioning.allow_reset(text) is
 revoke all on function provisioning.allow_reset(text) from public;
 `
 
-/** Makes the service's own schema where it is not there yet. */
+/** Makes the service's own schema where it is not there yet, or as an older version left it. */
 export async function ensureStore(client: Queryable): Promise<void> {
-  if (!(await hasStore(client))) await client.query(`begin; ${STORE_SQL}; commit`)
+  const { rows } = await client.query<{ current: boolean }>(
+    `select to_regclass('provisioning.reset_attempt') is not null as current`,
+  )
+  if (!rows[0]?.current) await client.query(`begin; ${STORE_SQL}; commit`)
 }
 
 export async function hasStore(client: Queryable): Promise<boolean> {

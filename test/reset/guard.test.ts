@@ -13,6 +13,7 @@ test('a database that held nothing is marked, one that holds anything is not', a
   const found = async (prepare: string) => {
     const db = await createTestDatabase(t, { from: 'empty' })
     if (prepare !== '') await db.pool.query(prepare)
+    await ensureStore(db.pool)
     await markIfEmpty(db.pool, true, log)
     return isDisposable(db.pool)
   }
@@ -31,6 +32,7 @@ test('a database that held nothing is marked, one that holds anything is not', a
 
 test('a database with a history is not marked, empty or not', async (t) => {
   const db = await createTestDatabase(t, { from: 'empty' })
+  await ensureStore(db.pool)
 
   await markIfEmpty(db.pool, false, log)
 
@@ -39,6 +41,7 @@ test('a database with a history is not marked, empty or not', async (t) => {
 
 test('the mark of an empty database goes when something else was put there before a migration', async (t) => {
   const db = await createTestDatabase(t, { from: 'empty' })
+  await ensureStore(db.pool)
   await markIfEmpty(db.pool, true, log)
   await db.pool.query('create table public.restored_from_a_dump ()')
 

@@ -101,6 +101,13 @@ delete from app.log;
 create table app.ruled (v int);
 create rule keep as on delete to app.ruled do instead nothing;
 
+-- Triggers that only a partition has, and one that is off on a partition only.
+create trigger on_partition before insert or delete on app.part_old
+  for each row execute function app.tg_watched__log();
+create trigger on_all after insert or delete on app.part
+  for each row execute function app.tg_watched__log();
+alter table app.part_rest disable trigger on_all;
+
 -- Row security that hides rows even from the owner.
 create table app.hidden (v int);
 insert into app.hidden values (1), (2);

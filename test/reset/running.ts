@@ -8,13 +8,14 @@ export interface ResettingService extends Service {
   reset(body?: unknown): Promise<Answer>
 }
 
-/** Starts the service with reset on, and waits until it is ready. */
+/** Starts the service with reset on, and waits until it is ready, if it ever is. */
 export async function startResetting(
   t: Test,
   env: Record<string, string>,
+  { isReady = true } = {},
 ): Promise<ResettingService> {
   const service = startService(t, { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN, ...env })
-  await service.waitForReady()
+  if (isReady) await service.waitForReady()
   const { msg } = await service.waitForLog('listening at')
   return {
     ...service,
