@@ -14,7 +14,7 @@ export interface SchemaDifference {
  */
 export function rowsSignSql(source: string): string {
   return `select coalesce(sum(hashtidextended(ctid,
-                 (select age('3'::xid)::bigint) - age(xmin) + tableoid::bigint * 4294967296)), 0)
+                 (select age('3'::xid)::bigint) - age(xmin))), 0)
             from ${source}`
 }
 

@@ -23,7 +23,11 @@ export const resetRoute: FastifyPluginAsync<ResetRouteOptions> = async (
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 
   app.post('/reset', {
-    onRequest: async (request) => assertToken(request.headers.authorization, token),
+    onRequest: async (request, reply) => {
+      const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+      if (given === undefined) reply.header('www-authenticate', 'Bearer')
+      assertToken(given, token)
+    },
     errorHandler: (error) => {
       // Fastify's own refusals of a body (too large, and the like) are wrong bodies, too.
       const isBody = !(error instanceof ServiceError) && (error.statusCode ?? 500) < 500
@@ -38,8 +42,7 @@ export const resetRoute: FastifyPluginAsync<ResetRouteOptions> = async (
   })
 }
 
-function assertToken(header: string | undefined, token: string): void {
-  const given = /^Bearer +(.+)$/i.exec(header ?? '')?.[1]
+function assertToken(given: string | undefined, token: string): void {
   if (given === undefined) {
     throw new ServiceError('expected the header Authorization: Bearer and the RESET_TOKEN', {
       code: 'token_missing',

@@ -46,10 +46,14 @@ function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READ
       : undefined,
   })
   t.teardown(() => app.close())
-  const post = async (authorization?: string, payload?: string, type = 'application/json') => {
+  const post = async (
+    authorization?: string,
+    payload?: string,
+    type: string | null = 'application/json',
+  ) => {
     const headers = {
       ...(authorization !== undefined && { authorization }),
-      ...(payload !== undefined && { 'content-type': type }),
+      ...(payload !== undefined && type !== null && { 'content-type': type }),
     }
     const response = await app.inject({
       method: 'POST',
@@ -61,6 +65,7 @@ function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READ
       status: response.statusCode,
       body: response.json(),
       type: response.headers['content-type'],
+      challenge: response.headers['www-authenticate'],
     }
   }
   return { post, resets, readiness }
@@ -102,7 +107,7 @@ test('a token is taken from a bearer header only, and whole', async (t) => {
   const { post, resets } = createWorld(t, {})
 
   for (const header of ['', 'Bearer', 'Bearer ', `Basic ${TOKEN}`, TOKEN]) {
-    t.equal((await post(header)).status, 401, header)
+    t.match(await post(header), { status: 401, challenge: 'Bearer' }, header)
   }
   for (const header of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(0, -1)}`, 'Bearer \u00e9']) {
     t.equal((await post(header)).status, 403, header)
@@ -157,6 +162,7 @@ test('the body is optional, and so is each of its members', async (t) => {
   await post(`Bearer ${TOKEN}`)
   await post(`Bearer ${TOKEN}`, '')
   await post(`Bearer ${TOKEN}`, '{}', 'text/plain')
+  await post(`Bearer ${TOKEN}`, '{}', null)
   await post(
     `Bearer ${TOKEN}`,
     '{"mode": "rebuild", "lockTimeoutMs": 0, "terminateBlockers": true}',
@@ -164,6 +170,7 @@ test('the body is optional, and so is each of its members', async (t) => {
 
   const byDefault = { mode: 'data', lockTimeoutMs: 2000, terminateBlockers: false }
   t.same(resets, [
+    byDefault,
     byDefault,
     byDefault,
     byDefault,

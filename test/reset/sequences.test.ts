@@ -35,7 +35,10 @@ for (const hasSequenceData of [true, false]) {
     const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
     const { client } = await world.sessions.open()
     const model = await loadModel(client)
-    if (hasSequenceData && !model.hasSequenceData) return t.skip('not before PostgreSQL 18')
+    if (hasSequenceData && !model.hasSequenceData) {
+      t.pass('read by function', { skip: 'NOT TESTED: PostgreSQL has no such function before 18' })
+      return
+    }
     const baseline = await findBaseline(client)
     if (baseline === undefined) throw new Error('no baseline')
     await client.query(

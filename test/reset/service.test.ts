@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { createMigrationsFolder, writeCommitted } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { startService } from '../support/service.ts'
 import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
 import { startResetting } from './running.ts'
 
@@ -50,6 +51,19 @@ test('switching reset off takes the mark away; it takes an owner to give it back
   await pool.query('select provisioning.allow_reset($1)', [name])
   t.equal((await on.reset()).status, 200)
   t.equal((await pool.query(`select from things where label = 'dirt'`)).rowCount, 0)
+})
+
+test('reset switched off takes the mark away from a database whose history is refused, too', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST, SECOND])
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
+  await (await startResetting(t, env)).stop()
+  const ahead = { ...env, MIGRATIONS_DIR: createMigrationsFolder(t, [FIRST]) }
+
+  const off = startService(t, { ...ahead, RESET_ENABLED: 'false' })
+
+  t.equal((await off.ended).code, 5)
+  t.equal((await pool.query('select from provisioning.disposable')).rowCount, 0)
 })
 
 test('a database that was in use has not agreed, and has nothing to go back to', async (t) => {
