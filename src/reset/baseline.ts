@@ -5,55 +5,18 @@ import {
   RELATIONS_SQL,
   rowsSignSql,
 } from './catalog.ts'
+import { isDisposable } from './guard.ts'
 import { hasPgmq, listMaterializedViews, listTables, sourceOf, type Table } from './model.ts'
+import { withResetSettings } from './settings.ts'
 import { hasStore, type Queryable, STORE_FORMAT } from './store.ts'
 
 export interface Baseline {
   readonly id: string
-  readonly catalogSign: string
 }
 
 /** The last migration of the tool's record, by its hash. */
 export const LAST_MIGRATION_SQL = `
   select hash from graphile_migrate.migrations order by length(filename) desc, filename desc limit 1`
-
-/**
- * What texts are written and read under, and names resolved: the rows of the baseline are text, and
- * have to mean the same whenever they are read.
- */
-export const SESSION_SETTINGS: Readonly<Record<string, string>> = {
-  search_path: 'pg_catalog, pg_temp',
-  DateStyle: 'ISO, MDY',
-  IntervalStyle: 'postgres',
-  TimeZone: 'UTC',
-  bytea_output: 'hex',
-  extra_float_digits: '1',
-  xmloption: 'content',
-  lc_monetary: 'C',
-  client_min_messages: 'error',
-  jit: 'off',
-  statement_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
-}
-
-/** Runs `work` in a transaction at read committed, under the settings above. */
-export async function withBaselineSettings<T>(
-  client: Queryable,
-  work: () => Promise<T>,
-): Promise<T> {
-  const settings = Object.entries(SESSION_SETTINGS)
-    .map(([name, value]) => `set local ${name} to ${name === 'search_path' ? value : `'${value}'`}`)
-    .join('; ')
-  await client.query(`begin isolation level read committed read write; ${settings}`)
-  try {
-    const result = await work()
-    await client.query('commit')
-    return result
-  } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw error
-  }
-}
 
 /** The baseline that counts: of this format, and with no migration applied since by somebody else. */
 export async function findBaseline(client: Queryable): Promise<Baseline | undefined> {
@@ -63,7 +26,7 @@ export async function findBaseline(client: Queryable): Promise<Baseline | undefi
   )
   if (!tool[0]?.there) return undefined
   const { rows } = await client.query<Baseline>(
-    `select baseline_id as id, catalog_sign as "catalogSign"
+    `select baseline_id as id
        from provisioning.baseline
       where format = $1 and last_migration = (${LAST_MIGRATION_SQL})`,
     [STORE_FORMAT],
@@ -78,26 +41,49 @@ export async function forgetBaseline(client: Queryable): Promise<void> {
   )
 }
 
-/** Takes the database as it is now for what the migrations left; in a transaction of its own. */
-export async function captureBaseline(client: Queryable): Promise<void> {
-  await withBaselineSettings(client, async () => {
+/** How long a writer is waited for who has not waited until the service was ready. */
+const CAPTURE_LOCK_MS = 5000
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/**
+ * Takes the database as it is now for what the migrations left; in a transaction of its own. Returns
+ * false, and leaves no baseline, where the database has not agreed to be reset (any more), or where
+ * somebody's open transaction has written to it already.
+ */
+export async function captureBaseline(client: Queryable): Promise<boolean> {
+  try {
+    return await withResetSettings(client, () => capture(client))
+  } catch (error) {
+    if ((error as { code?: string }).code !== LOCK_NOT_AVAILABLE) throw error
     await forgetBaseline(client)
-    for (const view of await listMaterializedViews(client)) {
-      // A refresh is the only way to bring one back, so what it gives is the baseline.
-      if (view.isPopulated) await client.query(`refresh materialized view ${view.name}`)
-      await captureRelation(client, view.name, view.isPopulated ? view.name : undefined)
-    }
-    for (const table of await listTables(client)) await captureTable(client, table)
-    await captureSequences(client)
-    await captureObjects(client, await hasPgmq(client))
-    // Last: lifting row security has written to the catalogue.
-    await client.query(
-      `insert into provisioning.baseline (format, last_migration, catalog_sign, parts_sign, last_attempt)
-       select $1, (${LAST_MIGRATION_SQL}), (${OBJECTS_SIGN_SQL}), (${PARTS_SIGN_SQL}), last_value
-         from provisioning.reset_attempt`,
-      [STORE_FORMAT],
-    )
-  })
+    return false
+  }
+}
+
+async function capture(client: Queryable): Promise<boolean> {
+  await forgetBaseline(client)
+  if (!(await isDisposable(client))) return false
+  const tables = await listTables(client)
+  await client.query(`set local lock_timeout to ${CAPTURE_LOCK_MS}`)
+  if (tables.length > 0) {
+    await client.query(`lock table ${tables.map(({ name }) => name).join(', ')} in exclusive mode`)
+  }
+  for (const view of await listMaterializedViews(client)) {
+    // A refresh is the only way to bring one back, so what it gives is the baseline.
+    if (view.isPopulated) await client.query(`refresh materialized view ${view.name}`)
+    await captureRelation(client, view.name, view.isPopulated ? view.name : undefined)
+  }
+  for (const table of tables) await captureTable(client, table)
+  await captureSequences(client)
+  await captureObjects(client, await hasPgmq(client))
+  // Last: lifting row security has written to the catalogue.
+  await client.query(
+    `insert into provisioning.baseline (format, last_migration, catalog_sign, parts_sign, last_attempt)
+     select $1, (${LAST_MIGRATION_SQL}), (${OBJECTS_SIGN_SQL}), (${PARTS_SIGN_SQL}), last_value
+       from provisioning.reset_attempt`,
+    [STORE_FORMAT],
+  )
+  return true
 }
 
 async function captureTable(client: Queryable, table: Table): Promise<void> {

@@ -14,13 +14,14 @@ export interface Blocker {
 }
 
 export interface BlockersOptions {
-  readonly tableOids: readonly number[]
+  /** Relations that are needed without writers; what the service itself keeps is, too. */
+  readonly oids: readonly number[]
   /** The relation that was in the way at last. */
   readonly relation: string | undefined
-  /** That relation, or every one where none is named, is needed without readers. */
+  /** `relation`, or whatever there is where none is named, is needed without readers. */
   readonly needsAll: boolean
-  /** Transactions that began later came while the reset gave way; they were not what it waited for. */
-  readonly waitedMs: number
+  /** Transactions that are younger came while the reset gave way; they were not what it waited for. */
+  readonly minAgeMs: number
 }
 
 /**
@@ -29,18 +30,23 @@ export interface BlockersOptions {
  */
 export async function listBlockers(
   client: Queryable,
-  { tableOids, relation, needsAll, waitedMs }: BlockersOptions,
+  { oids, relation, needsAll, minAgeMs }: BlockersOptions,
 ): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
-    `with holder as (
+    `with needed (oid) as (
+       select unnest($1::oid[])
+        union all
+       select unnest(array[to_regclass($2), to_regclass('provisioning.disposable'),
+                           to_regclass('provisioning.baseline')]::oid[])),
+     holder as (
        select distinct pid, case when pid is null then virtualtransaction end as virtual
          from pg_locks
-        where locktype = 'relation'
+        where locktype in ('relation', 'object')
           and database = (select oid from pg_database where datname = current_database())
           and pid is distinct from pg_backend_pid()
-          and (relation = any ($1::oid[]) or relation = to_regclass($2))
-          and (mode <> 'AccessShareLock'
-               or $3 and relation = coalesce(to_regclass($2)::oid, relation)))
+          and (relation in (select oid from needed) and mode <> 'AccessShareLock'
+               or $3 and (relation = to_regclass($2)
+                          or to_regclass($2) is null and coalesce(relation, objid) >= 16384)))
      select holder.pid, gid, application_name as application, state,
             round(1000 * extract(epoch from
               clock_timestamp() - coalesce(xact_start, prepared.prepared)))::float8 as "ageMs",
@@ -55,7 +61,7 @@ export async function listBlockers(
       where coalesce(xact_start, prepared.prepared, '-infinity')
             < clock_timestamp() - make_interval(secs => $4 / 1000.0)
       order by "ageMs" desc nulls last`,
-    [tableOids, relation ?? null, needsAll, waitedMs],
+    [oids, relation ?? null, needsAll, minAgeMs],
   )
   return rows
 }

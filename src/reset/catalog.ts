@@ -79,7 +79,7 @@ export const RELATIONS_SQL = `
 const objectsSql = (hasQueues: boolean) => `
 with ${RELATIONS_SQL},
 object (kind, name, definition) as (
-  select 'schema', quote_ident(nspname), ''
+  select 'schema', quote_ident(nspname), nspowner::regrole::text
     from pg_namespace
    where ${USER_SCHEMA} and not ${isMember('pg_namespace', 'pg_namespace.oid')}
   union all
@@ -88,7 +88,7 @@ object (kind, name, definition) as (
   select case relkind when 'S' then 'sequence' when 'v' then 'view' when 'c' then 'type'
               when 'm' then 'materialised view' else 'table' end,
          name,
-         concat_ws(' ', relkind, relpersistence, relrowsecurity, relforcerowsecurity, relreplident,
+         concat_ws(' ', relkind, relowner::regrole, relpersistence, relrowsecurity, relforcerowsecurity, relreplident,
            reloptions::text, pg_get_expr(relpartbound, oid),
            case when relkind = 'p' then pg_get_partkeydef(oid) end,
            case when relkind in ('v', 'm') then pg_get_viewdef(oid) end,
@@ -114,7 +114,10 @@ object (kind, name, definition) as (
    where relkind <> 'S'
   union all
   select 'constraint', name || '.' || quote_ident(conname),
-         pg_get_constraintdef(pg_constraint.oid) || ' ' || convalidated
+         -- A foreign key is kept by triggers of its own, which a superuser can switch off.
+         concat_ws(' ', pg_get_constraintdef(pg_constraint.oid), convalidated,
+           (select string_agg(tgenabled::text, '' order by tgrelid, tgtype) from pg_trigger
+             where tgconstraint = pg_constraint.oid and tgparentid = 0))
     from relation join pg_constraint on conrelid = relation.oid
   union all
   select 'index', indexrelid::regclass::text, pg_get_indexdef(indexrelid) || ' ' || indisvalid
@@ -138,12 +141,12 @@ object (kind, name, definition) as (
          case when prokind = 'a'
               then (select row(aggtransfn, aggfinalfn, aggcombinefn, agginitval)::text
                       from pg_aggregate where aggfnoid = pg_proc.oid)
-              else pg_get_functiondef(pg_proc.oid) end
+              else pg_get_functiondef(pg_proc.oid) end || ' ' || proowner::regrole
     from pg_proc join pg_namespace on pg_namespace.oid = pronamespace
    where ${USER_SCHEMA} and not ${isMember('pg_proc', 'pg_proc.oid')}
   union all
   select 'type', pg_type.oid::regtype::text,
-         concat_ws(' ', typtype, format_type(nullif(typbasetype, 0), typtypmod), typnotnull,
+         concat_ws(' ', typtype, typowner::regrole, format_type(nullif(typbasetype, 0), typtypmod), typnotnull,
            typdefault,
            (select array_agg(enumlabel order by enumsortorder) from pg_enum
              where enumtypid = pg_type.oid)::text,

@@ -2,7 +2,7 @@ import type { Blocker } from './blockers.ts'
 import type { SchemaDifference } from './catalog.ts'
 import { refuseNotDisposable } from './guard.ts'
 import { type Attempt, type DatabaseError, type Patience, withPatience } from './patience.ts'
-import { refuseForbidden, refuseNoBaseline, refuseSchemaChanged } from './refusals.ts'
+import { refuseForbidden, refuseNoBaseline, refuseRows, refuseSchemaChanged } from './refusals.ts'
 import { RESET_STATE } from './reset-state.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
@@ -12,6 +12,11 @@ export interface DataReset {
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501'
+const UNDEFINED_TABLE = '42P01'
+/** A row that the migrations left, and that their constraints do not let in again. */
+const INTEGRITY_CLASS = '23'
+/** A table whose rows may not be deleted, as one of a publication that has no key. */
+const NOT_IN_STATE = '55000'
 
 /** Puts the data back to the baseline: all of it, or nothing and an error that says why. */
 export function resetData(
@@ -19,11 +24,9 @@ export function resetData(
   databaseName: string,
   patience: Patience,
 ): Promise<DataReset> {
-  const findScope = async () => {
-    const { client, model } = await sessions.open()
-    return { client, tableOids: model.tables.map((table) => table.oid) }
-  }
-  return withPatience(patience, findScope, (attempt) => tryReset(sessions, databaseName, attempt))
+  return withPatience(patience, sessions.findScope, (attempt) =>
+    tryReset(sessions, databaseName, attempt),
+  )
 }
 
 /** The function names what the catalogue holds; where that is not what it was, it is written anew. */
@@ -33,17 +36,19 @@ async function tryReset(
   { first, patienceMs }: Attempt,
   isAnew = false,
 ): Promise<Changes> {
-  const session = await sessions.open()
   try {
+    const session = await sessions.open()
     return await session.attempt(first, patienceMs)
   } catch (error) {
     const { code, detail, message } = error as DatabaseError
     if (code === RESET_STATE.notDisposable) throw refuseNotDisposable(databaseName)
+    if (code?.startsWith(INTEGRITY_CLASS) || code === NOT_IN_STATE) throw refuseRows(message)
     const mayBeStale = code?.startsWith('42') || ANEW_STATES.has(code)
     if (!mayBeStale) throw error
     sessions.forgetPlan()
     if (!isAnew) return tryReset(sessions, databaseName, { first: undefined, patienceMs }, true)
-    if (code === RESET_STATE.noBaseline) throw refuseNoBaseline()
+    // Somebody else, who rebuilds, has just dropped what is looked for.
+    if (code === RESET_STATE.noBaseline || code === UNDEFINED_TABLE) throw refuseNoBaseline()
     if (code === RESET_STATE.schemaChanged) {
       throw refuseSchemaChanged(JSON.parse(detail ?? '[]') as SchemaDifference[])
     }

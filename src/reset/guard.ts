@@ -53,28 +53,49 @@ export async function markIfEmpty(client: Queryable, isFirst: boolean, log: Log)
 
 /** For a service that has reset switched off: takes the mark away where there is one. */
 export async function removeMark(client: Queryable, log: Log): Promise<void> {
-  if (!(await hasStore(client))) return
+  const { rows } = await client.query<{ mayRemove: boolean }>(
+    `select pg_catalog.has_schema_privilege(relnamespace, 'usage')
+            and pg_catalog.has_table_privilege(pg_class.oid, 'delete') as "mayRemove"
+       from pg_catalog.pg_class
+       join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+      where nspname = 'provisioning' and relname = 'disposable'`,
+  )
+  if (rows[0] === undefined) return
+  if (!rows[0].mayRemove) {
+    log.warn('RESET_ENABLED is false: a mark that allows POST /reset, of another role, may be left')
+    return
+  }
   const { rowCount } = await client.query('delete from provisioning.disposable')
   if (rowCount) log.warn('RESET_ENABLED is false: the mark that allowed POST /reset was removed')
 }
 
-/** No relation, function or type that no extension owns, and no queue. */
+/** No relation, function or type that no extension owns, and no queue; but for what is made to migrate. */
 async function holdsNothing(client: Queryable): Promise<boolean> {
   const { rows } = await client.query<{ nothing: boolean; hasPgmq: boolean }>(
     `with own as (
        select oid from pg_namespace
-        where nspname !~ '^pg_'
-          and nspname not in ('information_schema', 'provisioning', 'graphile_migrate')),
+        where nspname !~ '^pg_' and nspname <> 'information_schema'),
+     ours (name) as (
+       select unnest('{graphile_migrate.migrations, graphile_migrate.current,
+                       provisioning.disposable, provisioning.baseline,
+                       provisioning.baseline_baseline_id_seq, provisioning.baseline_object,
+                       provisioning.baseline_relation, provisioning.baseline_row,
+                       provisioning.baseline_sequence, provisioning.reset_attempt}'::text[])),
      found (classid, oid) as (
        -- Indexes, and the types of tables and arrays, only come along with what is looked for.
        select 'pg_class'::regclass, oid from pg_class
         where relnamespace in (select oid from own) and relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+          and oid not in (select to_regclass(name) from ours where to_regclass(name) is not null)
        union all
-       select 'pg_proc'::regclass, oid from pg_proc where pronamespace in (select oid from own)
+       select 'pg_proc'::regclass, oid from pg_proc
+        where pronamespace in (select oid from own)
+          and oid not in (select oid from pg_proc
+                           where pronamespace = to_regnamespace('provisioning')
+                             and proname in ('allow_reset', 'forbid_reset'))
        union all
        select 'pg_type'::regclass, oid from pg_type
         where typnamespace in (select oid from own)
-          and (typtype in ('d', 'e', 'r') or typtype = 'b' and typcategory <> 'A'
+          and (typtype in ('d', 'e', 'r') or typtype = 'b' and typcategory <> 'A' or not typisdefined
                or typrelid in (select oid from pg_class where relkind = 'c')))
      select not exists (
               select from found

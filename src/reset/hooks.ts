@@ -28,8 +28,9 @@ export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions
     async afterMigrating(client, { pending }) {
       if (pending.length > 0) {
         sessions.forgetPlan()
-        await (isBaselineKnown ? captureBaseline(client) : forgetBaseline(client))
-        log.info({ isBaselineKnown }, 'baseline for POST /reset looked after')
+        if (!isBaselineKnown) await forgetBaseline(client)
+        const hasBaseline = isBaselineKnown && (await captureBaseline(client))
+        log.info({ hasBaseline }, 'baseline for POST /reset looked after')
       }
       // Before the service is ready: an application would meet numbers that are taken.
       if (await isBrokenOff(client)) readiness.setResetProblem(BROKEN_OFF)

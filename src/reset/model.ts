@@ -8,8 +8,8 @@ export interface Trigger {
   readonly table: string
   /** Quoted. */
   readonly name: string
-  /** pg_trigger.tgenabled or pg_rewrite.ev_enabled: `O` origin, `A` always. */
-  readonly enabled: 'O' | 'A'
+  /** pg_trigger.tgenabled or pg_rewrite.ev_enabled: `O` origin, `R` replica, `A` always. */
+  readonly enabled: 'O' | 'R' | 'A'
 }
 
 export interface Table {
@@ -36,7 +36,8 @@ export interface MaterializedView {
 export interface Sequence {
   readonly oid: number
   readonly name: string
-  readonly cacheSize: number
+  /** Sessions may hold values of it. */
+  readonly isCached: boolean
   readonly lastValue: string
   readonly isCalled: boolean
 }
@@ -115,6 +116,8 @@ export async function listQueues(
   return rows[0]
 }
 
+const FIRING = `'A', case current_setting('session_replication_role') when 'replica' then 'R' else 'O' end`
+
 /** Lists the tables; `hasRows` is the baseline's word. */
 export async function listTables(client: Queryable): Promise<Table[]> {
   const { rows } = await client.query<Table>(
@@ -129,7 +132,7 @@ export async function listTables(client: Queryable): Promise<Table[]> {
                from pg_trigger
               where (tgrelid = relation.oid
                      or tgrelid in (select relid from pg_partition_tree(relation.oid)))
-                and not tgisinternal and tgenabled in ('O', 'A')
+                and not tgisinternal and tgenabled in (${FIRING})
                 -- 8 is delete, 32 truncate, 4 insert.
                 and (tgtype & 40 <> 0 or tgtype & 4 <> 0 and baseline.name is not null)
             ) as triggers,
@@ -137,7 +140,7 @@ export async function listTables(client: Queryable): Promise<Table[]> {
                       'table', relation.name, 'name', quote_ident(rulename),
                       'enabled', ev_enabled) order by rulename), '[]')
                from pg_rewrite
-              where ev_class = relation.oid and ev_enabled in ('O', 'A')
+              where ev_class = relation.oid and ev_enabled in (${FIRING})
                 and (ev_type = '4' or ev_type = '3' and baseline.name is not null)
             ) as rules,
             row_security_active(relation.oid) as "isRowSecurityActive",
@@ -167,7 +170,7 @@ export async function listMaterializedViews(client: Queryable): Promise<Material
 /** Lists the sequences with the values that the baseline has for them. */
 async function listSequences(client: Queryable): Promise<Sequence[]> {
   const { rows } = await client.query<Sequence>(
-    `select seqrelid::int8::float8 as oid, name, seqcache::int as "cacheSize",
+    `select seqrelid::int8::float8 as oid, name, seqcache > 1 as "isCached",
             last_value as "lastValue", is_called as "isCalled"
        from provisioning.baseline_sequence
        join pg_sequence on seqrelid = to_regclass(name)

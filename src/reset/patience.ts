@@ -26,7 +26,8 @@ export interface DatabaseError {
 /** Where to ask who is in the way. */
 export interface LockScope {
   readonly client: Queryable
-  readonly tableOids: readonly number[]
+  /** Of the relations that are needed. */
+  readonly oids: readonly number[]
 }
 
 const LOCK_NOT_AVAILABLE = '55P03'
@@ -58,7 +59,8 @@ export async function withPatience<T>(
   let first: string | undefined
 
   for (let round = 1; ; ) {
-    const leftMs = lockTimeoutMs - (performance.now() - startedAt)
+    const attemptAt = performance.now()
+    const leftMs = lockTimeoutMs - (attemptAt - startedAt)
     try {
       const result = await work({ first, patienceMs: Math.max(leftMs, SHORTEST_WAIT_MS) })
       return { result, terminated }
@@ -73,9 +75,12 @@ export async function withPatience<T>(
         continue
       }
 
-      const { client, tableOids } = await findScope()
-      const found = { tableOids, relation: detail, needsAll, waitedMs }
-      const blockers = await listBlockers(client, found)
+      const { client, oids } = await findScope()
+      const sought = { oids, relation: detail, needsAll }
+      const minAgeMs = performance.now() - attemptAt
+      let blockers = await listBlockers(client, { ...sought, minAgeMs })
+      // Whoever was waited for has gone, and somebody else come.
+      if (blockers.length === 0) blockers = await listBlockers(client, { ...sought, minAgeMs: 0 })
       const refused = terminateBlockers ? await endBlockers(client, blockers) : []
       if (terminateBlockers) terminated.push(...blockers.filter((one) => !refused.includes(one)))
       const isHopeless = refused.length > 0 || blockers.length === 0 || round === MOST_ROUNDS

@@ -71,7 +71,7 @@ export function planSequences({ sequences, hasSequenceData }: Model): SequencesP
   select coalesce(array_agg(number order by number), '{}') into v_sequences
     from (${used}) as used (number);`,
     restart: sequences
-      .map(({ name, cacheSize }, index) => (cacheSize > 1 ? planRestart(name, index + 1) : ''))
+      .map(({ name, isCached }, index) => (isCached ? planRestart(name, index + 1) : ''))
       .join(''),
     set: `
     perform setval((${oids})[number], (${values})[number], (${calls})[number])

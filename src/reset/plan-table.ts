@@ -115,7 +115,7 @@ function planRefill(table: Table): string {
 }
 
 function enable({ name, enabled }: Trigger, kind: 'trigger' | 'rule'): string {
-  return `enable ${enabled === 'A' ? 'always ' : ''}${kind} ${name}`
+  return `enable ${{ O: '', R: 'replica ', A: 'always ' }[enabled]}${kind} ${name}`
 }
 
 function inCase(condition: string, statements: readonly string[]): string {

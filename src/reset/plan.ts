@@ -2,8 +2,8 @@ import { type Baseline, LAST_MIGRATION_SQL } from './baseline.ts'
 import { differencesSql, OBJECTS_SIGN_SQL, PARTS_SIGN_SQL } from './catalog.ts'
 import { withReferrers } from './foreign-keys.ts'
 import { IS_DISPOSABLE_SQL } from './guard.ts'
-import { textArray } from './literal.ts'
-import { LOST_QUEUES_SQL, type Model } from './model.ts'
+import { literal, textArray } from './literal.ts'
+import { LOST_QUEUES_SQL, type MaterializedView, type Model } from './model.ts'
 import { planMaterializedView, planSequences } from './plan-derived.ts'
 import { planTable, type TablePlan } from './plan-table.ts'
 import { RESET_STATE, raiseLocked } from './reset-state.ts'
@@ -11,6 +11,8 @@ import { RESET_STATE, raiseLocked } from './reset-state.ts'
 export interface PlanOptions {
   readonly baseline: Baseline
   readonly model: Model
+  /** While rows are put back: a constraint or a generated column may call functions by bare names. */
+  readonly searchPath: string
   /** How long to wait while holding locks: below deadlock_timeout, so that nobody is shot. */
   readonly giveWayMs: number
 }
@@ -58,23 +60,14 @@ export function planReset(options: PlanOptions): string {
   )
   const childrenFirst = parentsFirst.toReversed()
 
-  return `
-create or replace function pg_temp.plan_stamp()
-returns uuid
-language plpgsql
-immutable
-as 'begin return gen_random_uuid(); end';
-
-create or replace function pg_temp.reset_data(
-  p_first text, p_patience_ms int, p_known_stamps uuid[], p_only_look boolean)
-returns jsonb
-language plpgsql
-as $reset$
+  const body = `
 declare
   v_deadline      timestamptz;
   v_is_disposable boolean;
   v_catalog_sign  numeric;
   v_parts_sign    numeric;
+  v_catalog_now   numeric;
+  v_parts_now     numeric;
   v_stamp         uuid;
   v_stamps        uuid[]    := '{}';
   v_last_attempt  bigint;
@@ -92,8 +85,11 @@ declare
   v_sequences     int[]     := '{}';
   v_dropped       text[]    := '{}';
   v_differences   jsonb;
-  -- The catalogue was written to: its sign has to be taken anew.
+  -- The signs differ, and all the same no definition did.
+  v_are_signs_new boolean   := false;
+  -- The reset itself has written to the catalogue.
   v_signs_anew    boolean   := false;
+  v_running       text;
 begin
 ${planFirstLock(options)}
 ${planLocks(options, signNames)}
@@ -115,16 +111,12 @@ ${model.foreignKeys.some((key) => key.isDeferrable) ? '  set constraints all def
 ${inCaseOfAny(parentsFirst, (group) => group.map((plan) => plan.disable).join(''))}
 ${planTruncate(plans, planOf, model)}
 ${inCaseOfAny(childrenFirst, planEmpty)}
-${inCaseOfAny(parentsFirst, planRefill)}
+${inCaseOfAny(parentsFirst, (group) => planRefill(group, options.searchPath))}
   set constraints all immediate;
 ${views.map((view) => view.refresh).join('')}
 ${plans.map((plan) => plan.enable).join('')}
 ${sequences.restart}
-  if v_signs_anew then
-    update provisioning.baseline
-       set catalog_sign = (${OBJECTS_SIGN_SQL}),
-           parts_sign = (${PARTS_SIGN_SQL});
-  end if;
+${KEEP_SIGNS}
   if v_sequences <> '{}' or v_attempt <> v_last_attempt then
     update provisioning.baseline set last_attempt = v_attempt + 1;
     -- From here on outside of the transaction: until it commits, the two differ, and that shows.
@@ -133,8 +125,19 @@ ${sequences.restart}
   return jsonb_build_object(
     'stamps', v_stamps, 'dirty', array_positions(v_found_dirty, true), 'mended', array_positions(v_dirty, true),
     'sequences', v_sequences, 'dropped', v_dropped);
-end;
-$reset$`
+end;`
+  return `
+create or replace function pg_temp.plan_stamp()
+returns uuid
+language plpgsql
+immutable
+as 'begin return gen_random_uuid(); end';
+
+create or replace function pg_temp.reset_data(
+  p_first text, p_patience_ms int, p_known_stamps uuid[], p_only_look boolean)
+returns jsonb
+language plpgsql
+as ${literal(body)}`
 }
 
 /**
@@ -184,11 +187,25 @@ function planLocks({ baseline, model, giveWayMs }: PlanOptions, signNames: strin
     if not v_is_disposable then
       raise exception 'not disposable' using errcode = '${RESET_STATE.notDisposable}';
     end if;
-    if v_catalog_sign is null then
+    if v_last_attempt is null then
       raise exception 'no baseline' using errcode = '${RESET_STATE.noBaseline}';
     end if;${names.length > 0 ? lockTables : ''}
   exception when lock_not_available then
     ${raiseLocked('v_table', '')}
+  end;${model.materializedViews.map(planViewLock).join('')}`
+}
+
+/**
+ * Whoever refreshes it is waited for: a refresh reads tables, which it may do, and would bring in what
+ * it has read. A comment takes a lock against that, and none against readers.
+ */
+function planViewLock({ oid, name }: MaterializedView): string {
+  return `
+  begin
+    execute format('comment on materialized view %s is %L', ${literal(name)},
+                   obj_description(${oid}, 'pg_class'));
+  exception when lock_not_available then
+    ${raiseLocked(literal(name), 'all')}
   end;`
 }
 
@@ -218,6 +235,7 @@ function planLostQueues(queues: readonly string[] | undefined): string {
        where queue <> all (${keptNames(queues)}) order by 1
     loop
       v_dropped := v_dropped || v_queue;
+      v_signs_anew := true;
       ${DROP_QUEUE}
     end loop;`
 }
@@ -241,10 +259,15 @@ const DROP_QUEUE = `foreach v_table in array array['q_', 'a_'] loop
 function planSchemaCheck({ tables, sequences, queues, parts }: Model): string {
   const known = [...tables, ...sequences]
   return `
+  v_running := (${RUNNING_SQL});
 ${planStamps(parts.relations)}
-  if v_catalog_sign <> (${OBJECTS_SIGN_SQL})
+  v_catalog_now := (${OBJECTS_SIGN_SQL});
+  if v_catalog_sign is distinct from v_catalog_now
      or (${parts.hasCompositeTypes} or v_stamps is distinct from p_known_stamps)
-        and v_parts_sign <> (${PARTS_SIGN_SQL}) then${planLostQueues(queues)}
+        and v_parts_sign is distinct from (${PARTS_SIGN_SQL}) then
+    -- Before the definitions are read: what changes in between shows the next time.
+    v_parts_now := (${PARTS_SIGN_SQL});
+    v_are_signs_new := true;${planLostQueues(queues)}
     select jsonb_agg(difference) into v_differences
       from (${differencesSql(queues !== undefined)}) as difference;
     if v_differences is not null then
@@ -256,10 +279,26 @@ ${planStamps(parts.relations)}
                 where to_regclass(name) is distinct from oid) then
       raise exception 'stale' using errcode = '${RESET_STATE.stale}';
     end if;
-    v_signs_anew := true;
   end if;
 `
 }
+
+/** As long as it stays, no transaction that wrote anything has ended; its own is not among them. */
+const RUNNING_SQL = `select concat(pg_snapshot_xmax(snapshot), ' ',
+           array(select pg_snapshot_xip(snapshot))) from pg_current_snapshot() as snapshot`
+
+/**
+ * Where others have written while the reset did, what they did to the catalogue cannot be told from what
+ * it did itself: then the next one compares every definition.
+ */
+const KEEP_SIGNS = `  if v_signs_anew then
+    update provisioning.baseline
+       set (catalog_sign, parts_sign) = (
+             select (${OBJECTS_SIGN_SQL}), (${PARTS_SIGN_SQL})
+              where v_running = (${RUNNING_SQL}));
+  elsif v_are_signs_new then
+    update provisioning.baseline set catalog_sign = v_catalog_now, parts_sign = v_parts_now;
+  end if;`
 
 /**
  * A stamp is taken when its statement is planned, since it is said to be immutable; and PostgreSQL plans
@@ -366,19 +405,22 @@ function planSpread(group: readonly TablePlan[], planOf: PlanOf, { foreignKeys }
 
 /** Truncates what is large, together with all that refers to it, where no reader is in the way. */
 function planTruncate(plans: readonly TablePlan[], planOf: PlanOf, { foreignKeys }: Model): string {
-  const lists = plans.map((plan) => {
-    const referrers = withReferrers(plan.table.name, foreignKeys)
-    const isSafe = referrers.every((name) => {
-      const other = planOf.get(name)?.table
-      return name === plan.table.name || (other?.hasRows === false && other.triggers.length === 0)
-    })
-    // Tables that inherit from one of these are tables of their own.
-    return isSafe ? referrers.map((name) => planOf.get(name)?.source).join(', ') : ''
+  const truncations = plans.map((plan) => {
+    const referrers = withReferrers(plan.table.name, foreignKeys).map((name) => planOf.get(name))
+    // Of one that is not to be emptied by itself, rows would go or triggers fire that have to stay.
+    const conditions = referrers
+      .filter((other) => other !== plan && (other?.table.hasRows || other?.table.triggers.length))
+      .map((other) => other?.flag)
+    return {
+      // Tables that inherit from one of these are tables of their own.
+      list: referrers.map((other) => other?.source).join(', '),
+      condition: conditions.join(' and ') || 'true',
+    }
   })
   return `
   foreach v_number in array v_large loop
-    v_table := (${textArray(lists)})[v_number];
-    continue when v_table = '';
+    continue when not (array[${truncations.map(({ condition }) => condition).join(', ')}])[v_number];
+    v_table := (${textArray(truncations.map(({ list }) => list))})[v_number];
     begin
       execute format('lock table %s in access exclusive mode nowait', v_table);
       execute format('truncate %s', v_table);
@@ -395,12 +437,14 @@ function planEmpty(group: readonly TablePlan[]): string {
   return `  if ${group[0]?.flag} then\n    ${inOneStatement(deletes)};\n  end if;\n`
 }
 
-function planRefill(group: readonly TablePlan[]): string {
+function planRefill(group: readonly TablePlan[], searchPath: string): string {
   const filled = group.filter((plan) => plan.refill !== undefined)
   if (filled.length === 0) return ''
   const signs = filled.map((plan) => plan.sign).join('')
   return `  if ${group[0]?.flag} then
+    perform set_config('search_path', ${literal(searchPath)}, true);
     ${inOneStatement(filled.map((plan) => plan.refill ?? ''))};
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
 ${signs}  end if;\n`
 }
 

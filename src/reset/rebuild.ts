@@ -31,7 +31,7 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
       if (!(await isDisposable(client))) throw refuseNotDisposable(databaseName)
       // An older version may have left it, whose service could not start.
       await ensureStore(client)
-      const findScope = async () => ({ client, tableOids: await listTableOids(client) })
+      const findScope = async () => ({ client, oids: await listOids(client) })
       const dropped = await withPatience(patience, findScope, ({ patienceMs }) =>
         dropEverything(client, databaseName, patienceMs, onDropping),
       )
@@ -85,9 +85,9 @@ async function dropEverything(
   }
 }
 
-async function listTableOids(client: Client): Promise<number[]> {
+async function listOids(client: Client): Promise<number[]> {
   const { rows } = await client.query<{ oid: number }>(
-    `select oid::int8::float8 as oid from pg_class where oid >= 16384 and relkind in ('r', 'p')`,
+    'select oid::int8::float8 as oid from pg_class where oid >= 16384',
   )
   return rows.map((row) => row.oid)
 }

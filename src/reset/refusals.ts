@@ -11,6 +11,33 @@ export function refuseNoBaseline(): ServiceError {
   )
 }
 
+/** PostgreSQL does not let the rows be put back, by a constraint or otherwise. */
+export function refuseRows(reason: string): ServiceError {
+  return new ServiceError(
+    `PostgreSQL does not let the rows of the migrations be put back: ${reason}; ` +
+      'reset with {"mode": "rebuild"} makes them anew',
+    { code: 'rows_not_restorable', statusCode: 409, extensions: { remedy: 'rebuild' } },
+  )
+}
+
+/** The session may not keep the reset's function, which is a temporary one. */
+export function refuseTemporary(databaseName: string): ServiceError {
+  return new ServiceError(
+    `the user of DATABASE_URL may not make temporary objects in database ${databaseName}, which a reset ` +
+      'needs: grant it temporary on the database',
+    { code: 'not_owner', statusCode: 409, extensions: { relations: [] } },
+  )
+}
+
+/** Somebody has canceled it in the database. */
+export function refuseCanceled(cause: unknown): ServiceError {
+  return new ServiceError('the reset was canceled in the database, and undone; ask again', {
+    code: 'reset_canceled',
+    statusCode: 503,
+    cause,
+  })
+}
+
 export function refuseForbidden(names: readonly string[]): ServiceError {
   return new ServiceError(
     `the user of DATABASE_URL may not reset ${names.join(', ')}: make it their owner`,

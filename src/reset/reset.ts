@@ -6,6 +6,7 @@ import type { Blocker } from './blockers.ts'
 import { resetData } from './data.ts'
 import type { Patience } from './patience.ts'
 import { rebuild } from './rebuild.ts'
+import { refuseCanceled } from './refusals.ts'
 import type { Changes, ResetSessions } from './session.ts'
 import { BROKEN_OFF, isBrokenOff } from './unfinished.ts'
 
@@ -44,6 +45,8 @@ export interface ResetterDeps {
   readonly migrate: (hooks: ProvisionHooks, readiness: Readiness) => Promise<unknown>
 }
 
+const QUERY_CANCELED = '57014'
+
 const NOTHING: Changes = {
   tables: { emptied: [], restored: [] },
   sequences: [],
@@ -60,8 +63,14 @@ export function createResetter(deps: ResetterDeps): Resetter {
     // Asked again, now that its turn has come.
     assertReadyForReset(readiness, options.mode)
     const startedAt = performance.now()
-    const { result, terminated } =
-      options.mode === 'data' ? await runData(options) : await runRebuild(options)
+    const { result, terminated } = await (options.mode === 'data'
+      ? runData(options)
+      : runRebuild(options)
+    ).catch((error) => {
+      // A stop has broken it off: that is what is to be said of it.
+      if (!(error instanceof ServiceError)) assertReadyForReset(readiness, options.mode)
+      throw error
+    })
     const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
     stats = { count: stats.count + 1, lastAt: new Date(), lastDurationMs: durationMs }
     log.info({ mode: options.mode, durationMs }, 'reset')
@@ -92,6 +101,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
       // What is refused is refused before anything is changed.
       if (error instanceof ServiceError) throw error
       void watchOutcome()
+      if ((error as { code?: string }).code === QUERY_CANCELED) throw refuseCanceled(error)
       throw isConnectionLost(error) ? refuseLost(error) : error
     }
   }

@@ -1,10 +1,12 @@
 import type { Client } from 'pg'
-import { findBaseline, SESSION_SETTINGS } from './baseline.ts'
+import { findBaseline } from './baseline.ts'
 import { isDisposable, refuseNotDisposable } from './guard.ts'
 import { loadModel, type Model, queueTablesOf } from './model.ts'
 import { listForbidden } from './ownership.ts'
+import type { LockScope } from './patience.ts'
 import { type Outcome, planReset } from './plan.ts'
-import { refuseForbidden, refuseNoBaseline } from './refusals.ts'
+import { refuseForbidden, refuseNoBaseline, refuseTemporary } from './refusals.ts'
+import { applySettings, SESSION_SETTINGS } from './settings.ts'
 
 /** The changes of one reset. */
 export interface Changes {
@@ -29,62 +31,88 @@ export interface ResetSession {
   isClean(): Promise<boolean>
 }
 
+interface Connection {
+  readonly client: Client
+  /** As the role and the database have it: what functions of the migrations are written for. */
+  readonly searchPath: string
+}
+
 /** Keeps one connection with a function that holds the plans of a reset, and makes both as needed. */
 export function createResetSessions({ connect, databaseName }: ResetSessionOptions) {
-  let client: Promise<Client> | undefined
+  let connection: Promise<Connection> | undefined
   let session: Promise<ResetSession> | undefined
+  let lastModel: Model | undefined
 
-  async function openConnection(): Promise<Client> {
+  async function openConnection(): Promise<Connection> {
     const opened = await connect()
-    const own = client
+    const own = connection
     const forget = () => {
-      if (client === own) client = session = undefined
+      if (connection === own) connection = session = undefined
     }
     opened.on('error', forget)
     opened.on('end', forget)
-    const settings = {
-      ...SESSION_SETTINGS,
-      default_transaction_isolation: 'read committed',
-      default_transaction_read_only: 'off',
-    }
-    for (const [name, value] of Object.entries(settings)) {
-      await opened.query('select set_config($1, $2, false)', [name, value])
-    }
-    return opened
+    const { rows } = await opened.query<{ path: string }>(
+      `select pg_catalog.current_setting('search_path') as path`,
+    )
+    await applySettings(opened, SESSION_SETTINGS, false)
+    return { client: opened, searchPath: rows[0]?.path ?? '' }
+  }
+
+  function lendConnection(): Promise<Connection> {
+    connection ??= openConnection().catch((error) => {
+      connection = undefined
+      throw error
+    })
+    return connection
   }
 
   return {
     /** Throws where the database may not be reset, or has nothing to be reset to. */
     async open(): Promise<ResetSession> {
-      client ??= openConnection().catch((error) => {
-        client = undefined
-        throw error
-      })
-      const connected = await client
-      session ??= planSession(connected, databaseName).catch((error) => {
-        session = undefined
-        throw error
-      })
+      const connected = await lendConnection()
+      session ??= planSession(connected, databaseName).then(
+        (planned) => {
+          lastModel = planned.model
+          return planned
+        },
+        (error) => {
+          session = undefined
+          throw error
+        },
+      )
       return session
+    },
+    /** Where to ask who is in the way; of a database that cannot be planned for, as it was last known. */
+    async findScope(): Promise<LockScope> {
+      const { tables = [], materializedViews = [] } = lastModel ?? {}
+      const oids = [...tables, ...materializedViews].map(({ oid }) => oid)
+      return { client: (await lendConnection()).client, oids }
     },
     /** The next `open` writes the function anew. */
     forgetPlan(): void {
       session = undefined
     },
     async close(): Promise<void> {
-      const closing = client
-      client = session = undefined
-      await closing?.then((opened) => opened.end()).catch(() => {})
+      const closing = connection
+      connection = session = undefined
+      await closing?.then(({ client }) => client.end()).catch(() => {})
     },
   }
 }
 
 export type ResetSessions = ReturnType<typeof createResetSessions>
 
-async function planSession(client: Client, databaseName: string): Promise<ResetSession> {
+async function planSession(
+  { client, searchPath }: Connection,
+  databaseName: string,
+): Promise<ResetSession> {
   if (!(await isDisposable(client))) throw refuseNotDisposable(databaseName)
   const baseline = await findBaseline(client)
   if (baseline === undefined) throw refuseNoBaseline()
+  const { rows: rights } = await client.query<{ temporary: boolean }>(
+    `select has_database_privilege(current_database(), 'temporary') as temporary`,
+  )
+  if (!rights[0]?.temporary) throw refuseTemporary(databaseName)
   const forbidden = await listForbidden(client)
   if (forbidden.length > 0) throw refuseForbidden(forbidden)
 
@@ -93,7 +121,8 @@ async function planSession(client: Client, databaseName: string): Promise<ResetS
     `select greatest(1, setting::int * 0.4)::int as "giveWayMs"
        from pg_settings where name = 'deadlock_timeout'`,
   )
-  await client.query(planReset({ baseline, model, giveWayMs: rows[0]?.giveWayMs ?? 100 }))
+  const giveWayMs = rows[0]?.giveWayMs ?? 100
+  await client.query(planReset({ baseline, model, searchPath, giveWayMs }))
   let stamps: readonly string[] | undefined
   return {
     client,

@@ -9,8 +9,8 @@ export const STORE_SCHEMA = 'provisioning'
 /** The migration tool's schema: its record is history, not data. */
 export const TOOL_SCHEMA = 'graphile_migrate'
 
-/** Raised when the tables below change shape: a baseline of another format does not count. */
-export const STORE_FORMAT = 1
+/** Raised when what is stored changes its meaning: a baseline of another format does not count. */
+export const STORE_FORMAT = 2
 
 /**
  * Where we are, as one row: the server's data, the database in it, and the line of history that the
@@ -43,11 +43,16 @@ create table if not exists provisioning.disposable (
 comment on table provisioning.disposable is
   'The mark by which a database agrees to be reset; counts only where it was made.';
 
-create table if not exists provisioning.baseline (
+-- Its shape has changed since format 1.
+drop table if exists provisioning.baseline;
+create table provisioning.baseline (
   baseline_id    bigint      primary key generated always as identity,
   format         int         not null,
   last_migration text        not null,
-  catalog_sign   numeric     not null,
+  -- Null: to be taken anew, once every definition has been compared.
+  catalog_sign   numeric,
+  parts_sign     numeric,
+  last_attempt   bigint      not null,
   captured_at    timestamptz not null default now()
 );
 comment on table provisioning.baseline is 'What the migrations left: at most one row.';
@@ -56,9 +61,6 @@ comment on table provisioning.baseline is 'What the migrations left: at most one
 create sequence if not exists provisioning.reset_attempt minvalue 0 start 0;
 comment on sequence provisioning.reset_attempt is
   'The last reset that began to set sequences; baseline.last_attempt has the last one that committed.';
-alter table provisioning.baseline
-  add column if not exists last_attempt bigint  not null default 0,
-  add column if not exists parts_sign   numeric not null default 0;
 
 create table if not exists provisioning.baseline_object (
   kind       text not null,
@@ -132,14 +134,23 @@ revoke all on function provisioning.allow_reset(text) from public;
 /** Makes the service's own schema where it is not there yet, or as an older version left it. */
 export async function ensureStore(client: Queryable): Promise<void> {
   const { rows } = await client.query<{ current: boolean }>(
-    `select to_regclass('provisioning.reset_attempt') is not null as current`,
+    `select exists (
+       select from pg_catalog.pg_class
+         join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+        where nspname = 'provisioning' and relname = 'reset_attempt') as current`,
   )
   if (!rows[0]?.current) await client.query(`begin; ${STORE_SQL}; commit`)
 }
 
+/** Also false where the role may not look into it, and so can neither reset nor allow it. */
 export async function hasStore(client: Queryable): Promise<boolean> {
   const { rows } = await client.query<{ there: boolean }>(
-    `select to_regprocedure('provisioning.allow_reset(text)') is not null as there`,
+    `select exists (
+       select from pg_catalog.pg_class
+         join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
+        where nspname = 'provisioning' and relname = 'disposable'
+          and pg_catalog.has_schema_privilege(relnamespace, 'usage')
+          and pg_catalog.has_table_privilege(pg_class.oid, 'select')) as there`,
   )
   return rows[0]?.there === true
 }

@@ -4,6 +4,7 @@ import { type Test, test } from 'tap'
 import { isDisposable, markIfEmpty, removeMark } from '../../src/reset/guard.ts'
 import { ensureStore } from '../../src/reset/store.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { createTestRole } from '../support/roles.ts'
 import { loadServer } from '../support/server.ts'
 import { createResetWorld } from './world.ts'
 
@@ -27,8 +28,21 @@ test('a database that held nothing is marked, one that holds anything is not', a
   t.equal(await found(`create type public.e as enum ('a')`), false)
   t.equal(await found('create domain public.d as int'), false)
   t.equal(await found('create sequence public.s'), false)
+  t.equal(await found('create type public.shell'), false)
+  t.equal(
+    await found(`create schema graphile_migrate; create table graphile_migrate.mine ()`),
+    false,
+  )
+  t.equal(await found('create schema provisioning; create table provisioning.orders ()'), false)
+  t.equal(await found(`${TOOL_TABLES}; select 1`), true)
   t.equal(await found(`create extension pgmq; select pgmq.create('orders')`), false)
 })
+
+/** As the tool leaves them when it has been started once. */
+const TOOL_TABLES = `
+  create schema graphile_migrate;
+  create table graphile_migrate.migrations (hash text primary key);
+  create table graphile_migrate.current (filename text primary key default 'current.sql', content text)`
 
 test('a database with a history is not marked, empty or not', async (t) => {
   const db = await createTestDatabase(t, { from: 'empty' })
@@ -81,6 +95,22 @@ test('reset switched off takes the mark away and says so, once', async (t) => {
   t.equal(words, 1)
 })
 
+test('a role that may not remove a mark is told so, and goes on', async (t) => {
+  const { pool, url, name } = await createTestDatabase(t, { from: 'empty' })
+  await ensureStore(pool)
+  await pool.query('select provisioning.allow_reset($1)', [name])
+  const role = await createTestRole(t, 'login')
+  const client = new pg.Client({ connectionString: url.replace('//postgres', `//${role}`) })
+  await client.connect()
+  t.teardown(() => client.end())
+  const words: string[] = []
+
+  await removeMark(client, { ...log, warn: (text: unknown) => void words.push(String(text)) })
+
+  t.equal(await isDisposable(client), false)
+  t.match(words, [/may be left/])
+})
+
 test('a mark counts only on the server, database, name and timeline that it names', async (t) => {
   const world = await createResetWorld(t, { from: 'migrated' })
   await world.reset()
@@ -126,6 +156,29 @@ test('the mark is read again inside the reset: taking it back is enough', async 
   await t.rejects(world.reset(), { code: 'database_not_disposable', statusCode: 403 })
 
   t.equal((await world.pool.query('select from e2e.config')).rowCount, 0)
+})
+
+test('a role that may not make temporary objects is refused, and told what it needs', async (t) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: 'select 1', asOwner: true })
+  await world.pool.query(`alter database ${world.name} owner to current_user;
+                          revoke temporary on database ${world.name} from public`)
+
+  const error = await world.reset().catch((cause) => cause)
+
+  t.match(error, { code: 'not_owner', statusCode: 409, message: /grant it temporary/ })
+})
+
+test('rows that their constraints do not let in again are refused, and stay as they are', async (t) => {
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: `create table public.seeds (v int); insert into public.seeds values (-1);
+             alter table public.seeds add constraint v_is_positive check (v > 0) not valid`,
+  })
+  await world.pool.query('insert into public.seeds values (2)')
+
+  await t.rejects(world.reset(), { code: 'rows_not_restorable', statusCode: 409 })
+
+  t.equal((await world.pool.query('select from public.seeds')).rowCount, 2)
 })
 
 test('what the role may not reset is refused by name, and nothing is reset', async (t) => {

@@ -107,6 +107,7 @@ create trigger on_partition before insert or delete on app.part_old
 create trigger on_all after insert or delete on app.part
   for each row execute function app.tg_watched__log();
 alter table app.part_rest disable trigger on_all;
+alter table app.part_old enable always trigger on_all;
 
 -- Row security that hides rows even from the owner.
 create table app.hidden (v int);

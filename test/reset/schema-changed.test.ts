@@ -1,4 +1,5 @@
 import { type Test, test } from 'tap'
+import { createTestRole } from '../support/roles.ts'
 import { createResetWorld } from './world.ts'
 
 /** What a test may do to the schema, how it is named, and how it is undone. */
@@ -123,6 +124,11 @@ const CHANGES: readonly (readonly [name: string, change: string, undo: string])[
     'alter materialized view app.counted rename column count to other',
     'alter materialized view app.counted rename column other to count',
   ],
+  [
+    'constraint app.orders.orders_thing_fkey',
+    'alter table app.orders disable trigger all',
+    'alter table app.orders enable trigger all',
+  ],
   ['queue work', `select pgmq.drop_queue('work')`, `select pgmq.create('work')`],
 ]
 
@@ -136,6 +142,8 @@ const SCHEMA = `
   create sequence app.numbers;
   create view app.labels as select label from app.things;
   create type app.mood as enum ('ok');
+  create table app.ordered (n int primary key);
+  create table app.orders (thing int references app.ordered);
   create type app.pair as (a int, b int);
   create domain app.positive as int check (value > 0);
   create table app.parts (n int primary key, v int) partition by range (n);
@@ -190,6 +198,21 @@ test('changes are noticed as well where there is no composite type', async (t: T
     await t.rejects(world.reset(), { code: 'schema_changed' }, change)
 
     await world.pool.query(undo)
+  }
+})
+
+test('an object that was given to somebody else has changed', async (t: Test) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+  const role = await createTestRole(t, 'nologin')
+  for (const object of ['table app.things', 'function app.one()', 'type app.mood', 'schema app']) {
+    await world.reset()
+    await world.pool.query(`alter ${object} owner to ${role}`)
+
+    const error = await world.reset().catch((cause) => cause)
+
+    t.match(error, { code: 'schema_changed' }, object)
+    t.ok(error.message.includes(object), error.message)
+    await world.pool.query(`reassign owned by ${role} to current_user`)
   }
 })
 

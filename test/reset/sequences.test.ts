@@ -9,6 +9,7 @@ const SCHEMA = `
   create sequence public.used;
   create sequence public.falling start -5 increment -2 minvalue -100 maxvalue 100;
   create sequence public.cached cache 20;
+  create sequence public.vast cache 3000000000;
   create sequence public.short as smallint cycle maxvalue 3;
   select nextval('public.used'), nextval('public.used'), nextval('public.short')`
 
@@ -42,7 +43,7 @@ for (const hasSequenceData of [true, false]) {
     const baseline = await findBaseline(client)
     if (baseline === undefined) throw new Error('no baseline')
     await client.query(
-      planReset({ baseline, model: { ...model, hasSequenceData }, giveWayMs: 100 }),
+      planReset({ baseline, model: { ...model, hasSequenceData }, searchPath: '', giveWayMs: 100 }),
     )
     const reset = async () => {
       const { rows } = await client.query<{ outcome: Outcome }>(

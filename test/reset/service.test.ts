@@ -159,3 +159,48 @@ test('a rebuild mends a changed schema; one that fails is mended by the next', a
   t.equal((await service.reset()).status, 200)
   t.equal((await pool.query('select from things')).rowCount, 2)
 })
+
+test('a second service refuses what comes while the first rebuilds, and knows why', async (t) => {
+  const { url } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST, `select pg_sleep(0.3)`, SECOND])
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
+  const [first, second] = [await startResetting(t, env), await startResetting(t, env)]
+  await second.reset()
+
+  const rebuilt = first.reset({ mode: 'rebuild' })
+  let isDone = false
+  rebuilt.finally(() => {
+    isDone = true
+  })
+  const found = new Set<string>()
+  while (!isDone) {
+    const { status, body } = await second.reset({ lockTimeoutMs: 50 })
+    found.add(status === 200 ? '200' : `${status} ${body.code}`)
+  }
+
+  t.equal((await rebuilt).status, 200)
+  const expected = new Set(['200', '409 no_baseline', '423 locked'])
+  t.same(
+    [...found].filter((answer) => !expected.has(answer)),
+    [],
+  )
+  t.equal((await second.reset()).status, 200)
+})
+
+test('a stop during a rebuild is answered as such, and the next start ends the work', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST])
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
+  const service = await startResetting(t, env)
+  writeCommitted(folder, [FIRST, 'select pg_sleep(1)', SECOND])
+
+  const answer = service.reset({ mode: 'rebuild' })
+  await service.waitForReason('rebuilding')
+  const { code } = await service.stop()
+
+  t.equal(code, 0)
+  t.match(await answer, { status: 503, body: { code: 'not_ready', reason: 'stopping' } })
+  const next = await startResetting(t, env)
+  t.equal((await next.reset({ mode: 'rebuild' })).status, 200)
+  t.equal((await pool.query('select from things')).rowCount, 2)
+})
