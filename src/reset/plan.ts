@@ -344,10 +344,9 @@ function planLook(plans: readonly TablePlan[]): string {
   const { truncateFromBytes, askFromBytes } = LARGE
   return `${ask}${apart}
   v_large := array(
-    select number
-      from unnest(v_dirty, ${oids}) with ordinality as looked (is_dirty, oid, number)
-     where case when not is_dirty or pg_relation_size(oid) < ${askFromBytes} then false
-                else pg_table_size(oid) >= ${truncateFromBytes} end);
+    select number from unnest(array_positions(v_dirty, true)) as number
+     where case when pg_relation_size((${oids})[number]) < ${askFromBytes} then false
+                else pg_table_size((${oids})[number]) >= ${truncateFromBytes} end);
 ${plans
   .filter(({ table }) => table.isPartitioned)
   .map(planLargePartitions)
