@@ -1,0 +1,109 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { type Test, test } from 'tap'
+import { readProjectFile, root } from './support/files.ts'
+
+/** The code of the README by the file name in its first line. */
+const files = new Map(
+  [...readProjectFile('README.md').matchAll(/```(?:ts|python)\n(?:\/\/|#) (\S+)\n(.*?)```/gs)].map(
+    ([, name = '', text = '']) => [name, text],
+  ),
+)
+const run = promisify(execFile)
+const TOKEN = 'a-token-long-enough'
+
+test('the set-up file for tap resets before each test, and says what was refused', async (t) => {
+  const world = await createWorld(t, ['test/reset.ts', 'test/orders.test.ts'])
+
+  await run(process.execPath, ['--import=tsx', 'test/orders.test.ts'], world.options)
+  t.same(world.asked, [`POST /reset Bearer ${TOKEN}`])
+
+  world.refuse()
+  const error = await run(process.execPath, ['--import=tsx', 'test/orders.test.ts'], world.options)
+    .then(() => undefined)
+    .catch((cause) => cause)
+  t.match(error?.stdout, /reset: 409 .*no_baseline/)
+})
+
+const pytest = spawnSync('python3', ['-c', 'import pytest']).status === 0
+const missing = !pytest && 'NOT TESTED: no python3 with pytest here'
+
+test('the set-up file for pytest does, too', { skip: missing }, async (t) => {
+  const world = await createWorld(t, ['conftest.py'])
+  writeFileSync(join(world.folder, 'test_it.py'), 'def test_it():\n    pass\n')
+
+  await run('python3', ['-m', 'pytest', '-p', 'no:cacheprovider'], world.options)
+  t.same(world.asked, [`POST /reset Bearer ${TOKEN}`])
+
+  world.refuse()
+  const error = await run('python3', ['-m', 'pytest'], world.options).catch((cause) => cause)
+  t.match(error.stdout, /reset: 409 .*no_baseline/)
+})
+
+// Playwright itself is no dependency: its browsers are half a gigabyte.
+test('the fixture for Playwright resets before it lends', async (t) => {
+  const world = await createWorld(t, ['test/reset.ts', 'fixtures.ts'])
+  mkdirSync(join(world.folder, 'test/@playwright'))
+  const stub = `export const expect = 0
+    export const test = { extend: ({ cleanDatabase: [fixture, { auto }] }) => ({ fixture, auto }) }`
+  writeFileSync(join(world.folder, 'test/playwright.ts'), stub)
+  const fixtures = (files.get('fixtures.ts') ?? '').replaceAll(
+    '@playwright/test',
+    './playwright.ts',
+  )
+  writeFileSync(join(world.folder, 'test/fixtures.ts'), fixtures)
+  writeFileSync(
+    join(world.folder, 'test/use.ts'),
+    `import { test } from './fixtures.ts'
+     await test.fixture({}, async () => console.log('lent', test.auto))`,
+  )
+
+  const { stdout } = await run(process.execPath, ['--import=tsx', 'test/use.ts'], world.options)
+
+  t.equal(stdout.trim(), 'lent true')
+  t.same(world.asked, [`POST /reset Bearer ${TOKEN}`])
+})
+
+/** A folder with those files, and somebody who answers them. */
+async function createWorld(t: Test, names: readonly string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'commandbus-readme-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  writeFileSync(join(folder, 'package.json'), '{"type": "module"}')
+  for (const name of names) {
+    const text = files.get(name)
+    if (text === undefined) throw new Error(`the README has no ${name}`)
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), text)
+  }
+  const asked: string[] = []
+  let status = 200
+  const server = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url} ${request.headers.authorization}`)
+    response.writeHead(status).end(status === 200 ? '{}' : '{"code": "no_baseline"}')
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  t.teardown(() => void server.close())
+  const address = server.address()
+  const port = typeof address === 'object' ? address?.port : ''
+  return {
+    folder,
+    asked,
+    refuse() {
+      status = 409
+    },
+    options: {
+      cwd: folder,
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        COMMANDBUS_DB_URL: `http://127.0.0.1:${port}`,
+        RESET_TOKEN: TOKEN,
+      },
+    },
+  }
+}
