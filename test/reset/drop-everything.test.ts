@@ -242,8 +242,7 @@ test('an extension stays where it is, and what is its own', async (t) => {
   const before = await listCatalogued(world.pool)
   await world.pool.query(QUEUES)
   await world.pool.query(`create function pgmq.helper() returns int language sql as 'select 1'`)
-  await world.pool.query(`select pgmq._drop_member('table', 'q_torn'),
-                                 pgmq._drop_member('sequence', 'q_torn_msg_id_seq')`)
+  await world.pool.query(`select pgmq._drop_members('q_torn', 'q_torn_msg_id_seq')`)
   await world.pool.query('drop table pgmq.q_torn')
 
   await dropEverything()

@@ -1,0 +1,82 @@
+import { test } from 'tap'
+import { createMigrationsFolder, writeCommitted } from '../support/migrations-folder.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+import { startResetting } from './running.ts'
+
+const DIRT = `delete from things; insert into things (label) values ('dirt'), ('more')`
+const FIRST = `create table public.things (id serial primary key, label text);
+               insert into public.things (label) values ('seed')`
+const SECOND = `insert into public.things (label) values ('second seed')`
+
+test('a rebuild mends a changed schema; one that fails is mended by the next', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST, SECOND])
+  const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder })
+  await pool.query(`alter table things add extra int; create schema extra; create table extra.t ();
+                    create extension pgmq; select pgmq.create('made_since')`)
+
+  t.match(await service.reset(), { status: 409, body: { code: 'schema_changed' } })
+  t.equal((await service.reset({ mode: 'rebuild' })).status, 200)
+  t.same((await pool.query('select * from things order by id')).rows, [
+    { id: 1, label: 'seed' },
+    { id: 2, label: 'second seed' },
+  ])
+  t.equal((await pool.query(`select to_regnamespace('extra') as extra`)).rows[0].extra, null)
+  t.equal((await pool.query('select from pgmq.meta')).rowCount, 0)
+
+  writeCommitted(folder, [FIRST, 'select 1 / 0'])
+  t.ok((await service.reset({ mode: 'rebuild' })).status >= 500)
+  await service.waitForReason('migration_failed')
+  t.match(await service.reset(), { status: 503, body: { code: 'not_ready' } })
+  writeCommitted(folder, [FIRST, SECOND])
+  t.equal((await service.reset({ mode: 'rebuild' })).status, 200)
+  await service.waitForReady()
+  await pool.query(DIRT)
+  t.equal((await service.reset()).status, 200)
+  t.equal((await pool.query('select from things')).rowCount, 2)
+})
+
+test('a second service refuses what comes while the first rebuilds, and knows why', async (t) => {
+  const { url } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST, `select pg_sleep(0.3)`, SECOND])
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
+  const [first, second] = [await startResetting(t, env), await startResetting(t, env)]
+  await second.reset()
+
+  const rebuilt = first.reset({ mode: 'rebuild' })
+  let isDone = false
+  rebuilt.finally(() => {
+    isDone = true
+  })
+  const found = new Set<string>()
+  while (!isDone) {
+    const { status, body } = await second.reset({ lockTimeoutMs: 50 })
+    found.add(status === 200 ? '200' : `${status} ${body.code}`)
+  }
+
+  t.equal((await rebuilt).status, 200)
+  const expected = new Set(['200', '409 no_baseline', '423 locked'])
+  t.same(
+    [...found].filter((answer) => !expected.has(answer)),
+    [],
+  )
+  t.equal((await second.reset()).status, 200)
+})
+
+test('a stop during a rebuild is answered as such, and the next start ends the work', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST])
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
+  const service = await startResetting(t, env)
+  writeCommitted(folder, [FIRST, 'select pg_sleep(1)', SECOND])
+
+  const answer = service.reset({ mode: 'rebuild' })
+  await service.waitForReason('rebuilding')
+  const { code } = await service.stop()
+
+  t.equal(code, 0)
+  t.match(await answer, { status: 503, body: { code: 'not_ready', reason: 'stopping' } })
+  const next = await startResetting(t, env)
+  t.equal((await next.reset({ mode: 'rebuild' })).status, 200)
+  t.equal((await pool.query('select from things')).rowCount, 2)
+})
