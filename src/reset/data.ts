@@ -2,8 +2,8 @@ import type { Blocker } from './blockers.ts'
 import type { SchemaDifference } from './catalog.ts'
 import { refuseNotDisposable } from './guard.ts'
 import { type Attempt, type DatabaseError, type Patience, withPatience } from './patience.ts'
+import { RESET_STATE } from './plan/state.ts'
 import { refuseForbidden, refuseNoBaseline, refuseRows, refuseSchemaChanged } from './refusals.ts'
-import { RESET_STATE } from './reset-state.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
 export interface DataReset {

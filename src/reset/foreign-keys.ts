@@ -1,4 +1,8 @@
-import type { ForeignKey } from './model.ts'
+export interface ForeignKey {
+  readonly child: string
+  readonly parent: string
+  readonly isDeferrable: boolean
+}
 
 /**
  * Orders tables so that each group, one table or those of a circle, comes after those it refers to

@@ -1,5 +1,5 @@
 import { RELATIONS_SQL } from './catalog.ts'
-import { groupTables } from './foreign-keys.ts'
+import { type ForeignKey, groupTables } from './foreign-keys.ts'
 import type { Queryable } from './store.ts'
 
 /** A trigger or a rule that what a reset does would fire. */
@@ -40,12 +40,6 @@ export interface Sequence {
   readonly isCached: boolean
   readonly lastValue: string
   readonly isCalled: boolean
-}
-
-export interface ForeignKey {
-  readonly child: string
-  readonly parent: string
-  readonly isDeferrable: boolean
 }
 
 /** Whatever has parts of its own: columns, constraints, triggers, rules, policies. */

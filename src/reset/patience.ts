@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Blocker, endBlockers, listBlockers } from './blockers.ts'
+import { RESET_STATE } from './plan/state.ts'
 import { refuseLocked } from './refusals.ts'
-import { RESET_STATE } from './reset-state.ts'
 import type { Queryable } from './store.ts'
 
 export interface Patience {

@@ -4,7 +4,7 @@ import { isDisposable, refuseNotDisposable } from './guard.ts'
 import { loadModel, type Model, queueTablesOf } from './model.ts'
 import { listForbidden } from './ownership.ts'
 import type { LockScope } from './patience.ts'
-import { type Outcome, planReset } from './plan.ts'
+import { type Outcome, planReset } from './plan/plan.ts'
 import { refuseForbidden, refuseNoBaseline, refuseTemporary } from './refusals.ts'
 import { applySettings, SESSION_SETTINGS } from './settings.ts'
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { captureBaseline } from '../../src/reset/baseline.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
-import { connect, createResetWorld, type ResetWorld } from './world.ts'
+import { connect, createResetWorld, type ResetWorld, waitUntilBlocked } from './world.ts'
 
 test('a table that is made while a reset writes to the catalogue is noticed by the next', async (t) => {
   const world = await createResetWorld(t, {
@@ -69,7 +69,7 @@ test('a refresh of a materialised view is waited for, and brings nothing back', 
   t.match(refused, { code: 'locked' })
   t.equal(refused.extensions.blockers.length, 1)
   const reset = world.reset({ lockTimeoutMs: 10_000 })
-  await sleep(50)
+  await waitUntilBlocked(world, 'reset_data')
   await other.query('commit')
 
   await reset
@@ -89,7 +89,7 @@ test('a blocker that came while another was waited for is named, and ended', asy
   t.teardown(() => Promise.all([first.end(), second.end()].map((end) => end.catch(() => {}))))
   await first.query('begin; insert into public.t values (1)')
   const reset = world.reset({ lockTimeoutMs: 1200, terminateBlockers: true })
-  await sleep(200)
+  await waitUntilBlocked(world, 'reset_data')
   await second.query('begin; insert into public.t values (2)')
   const { rows } = await second.query('select pg_backend_pid() as pid')
   await first.query('commit')

@@ -1,22 +1,17 @@
 import { test } from 'tap'
 import { createMigrationsFolder, writeCommitted } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { startResetting } from './running.ts'
-
-const DIRT = `delete from things; insert into things (label) values ('dirt'), ('more')`
-const FIRST = `create table public.things (id serial primary key, label text);
-               insert into public.things (label) values ('seed')`
-const SECOND = `insert into public.things (label) values ('second seed')`
+import { startResetting, THINGS } from './running.ts'
 
 test('pending migrations are added to the baseline of a database that was at its own', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [FIRST])
+  const folder = createMigrationsFolder(t, [THINGS.first])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
   await (await startResetting(t, env)).stop()
-  writeCommitted(folder, [FIRST, SECOND])
+  writeCommitted(folder, [THINGS.first, THINGS.second])
 
   const service = await startResetting(t, env)
-  await pool.query(DIRT)
+  await pool.query(THINGS.dirt)
   t.equal((await service.reset()).status, 200)
 
   t.same((await pool.query('select label from things order by id')).rows, [
@@ -27,11 +22,11 @@ test('pending migrations are added to the baseline of a database that was at its
 
 test('pending migrations on a database that was not at its baseline leave none', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [FIRST])
+  const folder = createMigrationsFolder(t, [THINGS.first])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
   await (await startResetting(t, env)).stop()
-  await pool.query(DIRT)
-  writeCommitted(folder, [FIRST, SECOND])
+  await pool.query(THINGS.dirt)
+  writeCommitted(folder, [THINGS.first, THINGS.second])
 
   const service = await startResetting(t, env)
 

@@ -3,6 +3,14 @@ import { type Answer, type Service, startService } from '../support/service.ts'
 
 export const TOKEN = 'a-token-long-enough'
 
+/** Two migrations with a row each, and what a test may do to them. */
+export const THINGS = {
+  first: `create table public.things (id serial primary key, label text);
+          insert into public.things (label) values ('seed')`,
+  second: `insert into public.things (label) values ('second seed')`,
+  dirt: `delete from things; insert into things (label) values ('dirt'), ('more')`,
+} as const
+
 /** A service with reset switched on, and a way to ask for one. */
 export interface ResettingService extends Service {
   reset(body?: unknown): Promise<Answer>

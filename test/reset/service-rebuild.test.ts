@@ -1,16 +1,11 @@
 import { test } from 'tap'
 import { createMigrationsFolder, writeCommitted } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { startResetting } from './running.ts'
-
-const DIRT = `delete from things; insert into things (label) values ('dirt'), ('more')`
-const FIRST = `create table public.things (id serial primary key, label text);
-               insert into public.things (label) values ('seed')`
-const SECOND = `insert into public.things (label) values ('second seed')`
+import { startResetting, THINGS } from './running.ts'
 
 test('a rebuild mends a changed schema; one that fails is mended by the next', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [FIRST, SECOND])
+  const folder = createMigrationsFolder(t, [THINGS.first, THINGS.second])
   const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder })
   await pool.query(`alter table things add extra int; create schema extra; create table extra.t ();
                     create extension pgmq; select pgmq.create('made_since')`)
@@ -24,21 +19,21 @@ test('a rebuild mends a changed schema; one that fails is mended by the next', a
   t.equal((await pool.query(`select to_regnamespace('extra') as extra`)).rows[0].extra, null)
   t.equal((await pool.query('select from pgmq.meta')).rowCount, 0)
 
-  writeCommitted(folder, [FIRST, 'select 1 / 0'])
+  writeCommitted(folder, [THINGS.first, 'select 1 / 0'])
   t.ok((await service.reset({ mode: 'rebuild' })).status >= 500)
   await service.waitForReason('migration_failed')
   t.match(await service.reset(), { status: 503, body: { code: 'not_ready' } })
-  writeCommitted(folder, [FIRST, SECOND])
+  writeCommitted(folder, [THINGS.first, THINGS.second])
   t.equal((await service.reset({ mode: 'rebuild' })).status, 200)
   await service.waitForReady()
-  await pool.query(DIRT)
+  await pool.query(THINGS.dirt)
   t.equal((await service.reset()).status, 200)
   t.equal((await pool.query('select from things')).rowCount, 2)
 })
 
 test('a second service refuses what comes while the first rebuilds, and knows why', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [FIRST, `select pg_sleep(0.3)`, SECOND])
+  const folder = createMigrationsFolder(t, [THINGS.first, `select pg_sleep(0.3)`, THINGS.second])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
   const [first, second] = [await startResetting(t, env), await startResetting(t, env)]
   await second.reset()
@@ -65,10 +60,10 @@ test('a second service refuses what comes while the first rebuilds, and knows wh
 
 test('a stop during a rebuild is answered as such, and the next start ends the work', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [FIRST])
+  const folder = createMigrationsFolder(t, [THINGS.first])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
   const service = await startResetting(t, env)
-  writeCommitted(folder, [FIRST, 'select pg_sleep(1)', SECOND])
+  writeCommitted(folder, [THINGS.first, 'select pg_sleep(1)', THINGS.second])
 
   const answer = service.reset({ mode: 'rebuild' })
   await service.waitForReason('rebuilding')

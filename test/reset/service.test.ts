@@ -3,12 +3,7 @@ import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { startService } from '../support/service.ts'
 import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
-import { startResetting } from './running.ts'
-
-const DIRT = `delete from things; insert into things (label) values ('dirt'), ('more')`
-const FIRST = `create table public.things (id serial primary key, label text);
-               insert into public.things (label) values ('seed')`
-const SECOND = `insert into public.things (label) values ('second seed')`
+import { startResetting, THINGS } from './running.ts'
 
 test('the service resets what it has migrated itself, also after it was killed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -37,14 +32,14 @@ test('the service resets what it has migrated itself, also after it was killed',
 
 test('switching reset off takes the mark away; it takes an owner to give it back', async (t) => {
   const { url, pool, name } = await createTestDatabase(t, { from: 'empty' })
-  const env = { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, [FIRST]) }
+  const env = { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, [THINGS.first]) }
   await (await startResetting(t, env)).stop()
 
   const off = await startResetting(t, { ...env, RESET_ENABLED: 'false' })
   t.equal((await off.reset()).status, 404)
   t.ok(off.log().some(({ msg }) => msg.startsWith('RESET_ENABLED is false')))
   await off.stop()
-  await pool.query(DIRT)
+  await pool.query(THINGS.dirt)
   const on = await startResetting(t, env)
   t.match(await on.reset(), { status: 403, body: { code: 'database_not_disposable' } })
   t.equal((await pool.query(`select from things where label = 'dirt'`)).rowCount, 1)
@@ -55,10 +50,10 @@ test('switching reset off takes the mark away; it takes an owner to give it back
 
 test('reset switched off takes the mark away from a database whose history is refused, too', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [FIRST, SECOND])
+  const folder = createMigrationsFolder(t, [THINGS.first, THINGS.second])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
   await (await startResetting(t, env)).stop()
-  const ahead = { ...env, MIGRATIONS_DIR: createMigrationsFolder(t, [FIRST]) }
+  const ahead = { ...env, MIGRATIONS_DIR: createMigrationsFolder(t, [THINGS.first]) }
 
   const off = startService(t, { ...ahead, RESET_ENABLED: 'false' })
 
@@ -85,12 +80,12 @@ test('a database that was in use has not agreed, and has nothing to go back to',
 
 test('twenty resets at once are served one after another, and all succeed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const migrationsDir = createMigrationsFolder(t, [FIRST])
+  const migrationsDir = createMigrationsFolder(t, [THINGS.first])
   const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: migrationsDir })
 
   const answers = await Promise.all(
     Array.from({ length: 20 }, async () => {
-      await pool.query(DIRT)
+      await pool.query(THINGS.dirt)
       return service.reset()
     }),
   )

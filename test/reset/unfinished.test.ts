@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { isBrokenOff } from '../../src/reset/unfinished.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
 import { startResetting } from './running.ts'
-import { connect, createResetWorld } from './world.ts'
+import { connect, createResetWorld, waitUntilBlocked } from './world.ts'
 
 const SCHEMA = 'create table public.things (id serial primary key, label text)'
 const DIRT = `insert into public.things (label) values ('dirt'), ('more')`
@@ -47,7 +46,7 @@ test('a reset that is under way is waited for', async (t) => {
     t.teardown(() => other.end())
     answer = await isBrokenOff(other)
   })()
-  await waitUntilBlocked(world)
+  await waitUntilBlocked(world, 'lock table provisioning')
   t.equal(answer, undefined)
   await client.query('commit')
 
@@ -75,16 +74,4 @@ test('a service is not ready while a reset that broke off has not been mended', 
 async function breakOff({ sessions }: Awaited<ReturnType<typeof createResetWorld>>) {
   const { client } = await sessions.open()
   await client.query('begin; select pg_temp.reset_data(null, 1000, null, false); rollback')
-}
-
-async function waitUntilBlocked({ pool, name }: { pool: import('pg').Pool; name: string }) {
-  for (;;) {
-    const { rowCount } = await pool.query(
-      `select from pg_stat_activity
-        where datname = $1 and query like '%lock table provisioning%' and wait_event_type = 'Lock'`,
-      [name],
-    )
-    if (rowCount) return
-    await sleep(5)
-  }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { type Test, test } from 'tap'
 import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
-import { connect, createResetWorld, type ResetWorld } from './world.ts'
+import { connect, createResetWorld, type ResetWorld, waitUntilBlocked } from './world.ts'
 
 const SEND = `insert into commandbus.audit (domain, command_id, event_type)
               values ('payments', gen_random_uuid(), 'SENT')`
@@ -16,7 +16,7 @@ test('a writer that commits while the reset waits leaves no row behind', async (
   )
   await other.query(`begin isolation level read committed; ${SEND}`)
   const reset = world.reset({ lockTimeoutMs: 10_000 })
-  await waitUntilBlocked(world)
+  await waitUntilBlocked(world, 'reset_data')
 
   await other.query(`${SEND}; commit`)
   await reset
@@ -43,7 +43,7 @@ test('readers go on while the reset waits for a writer', async (t) => {
   const { world, other } = await arrange(t)
   await other.query(`begin; ${SEND}`)
   const reset = world.reset({ lockTimeoutMs: 10_000 })
-  await waitUntilBlocked(world)
+  await waitUntilBlocked(world, 'reset_data')
 
   const reader = await connect(world.url)
   await reader.query(`set lock_timeout to '1ms'; select count(*) from commandbus.audit;
@@ -143,7 +143,7 @@ test('two transactions that would deadlock with a reset are not shot', async (t)
   // The reset locks by name: it has the audit when it meets this row, and is waited for in turn.
   await other.query(`begin; update e2e.config set value = '1'`)
   const reset = world.reset({ lockTimeoutMs: 20_000 })
-  await waitUntilBlocked(world)
+  await waitUntilBlocked(world, 'reset_data')
 
   await other.query(SEND)
   await third.query(`begin; ${SEND}; insert into e2e.config values ('x', '1'); commit`)
@@ -201,17 +201,4 @@ async function arrange(t: Test): Promise<{ world: ResetWorld; other: Client }> {
 async function pidOf(client: Client): Promise<number> {
   const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
   return rows[0]?.pid as number
-}
-
-/** Until the reset stands in line for a lock. */
-async function waitUntilBlocked({ pool, name }: ResetWorld): Promise<void> {
-  for (;;) {
-    const { rowCount } = await pool.query(
-      `select from pg_stat_activity
-        where datname = $1 and query like '%reset_data%' and wait_event_type = 'Lock'`,
-      [name],
-    )
-    if (rowCount) return
-    await sleep(5)
-  }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { captureBaseline } from '../../src/reset/baseline.ts'
 import { resetData } from '../../src/reset/data.ts'
@@ -68,6 +69,19 @@ export async function connect(url: string): Promise<pg.Client> {
   client.on('error', () => {})
   await client.connect()
   return client
+}
+
+/** Waits until a statement of this database like that stands in line for a lock. */
+export async function waitUntilBlocked(world: TestDatabase, statement: string): Promise<void> {
+  for (;;) {
+    const { rowCount } = await world.pool.query(
+      `select from pg_stat_activity
+        where datname = $1 and query like $2 and wait_event_type = 'Lock'`,
+      [world.name, `%${statement}%`],
+    )
+    if (rowCount) return
+    await sleep(5)
+  }
 }
 
 const PASSWORD = 'only-for-this-test'

@@ -1,7 +1,7 @@
-import { rowsSignSql } from './catalog.ts'
+import { rowsSignSql } from '../catalog.ts'
+import type { MaterializedView, Model } from '../model.ts'
 import { literal } from './literal.ts'
-import type { MaterializedView, Model } from './model.ts'
-import { raiseLocked } from './reset-state.ts'
+import { raiseLocked } from './state.ts'
 
 /** Materialised views are brought back by a refresh, once the rows below them are back. */
 export function planMaterializedView(

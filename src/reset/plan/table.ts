@@ -1,7 +1,7 @@
-import { rowsSignSql } from './catalog.ts'
+import { rowsSignSql } from '../catalog.ts'
+import { sourceOf, type Table, type Trigger } from '../model.ts'
 import { literal } from './literal.ts'
-import { sourceOf, type Table, type Trigger } from './model.ts'
-import { lockAtOnce } from './reset-state.ts'
+import { lockAtOnce } from './state.ts'
 
 /** What the reset does with one table, as parts of PL/pgSQL. */
 export interface TablePlan {
