@@ -31,11 +31,12 @@ export async function openSubject(url: string, databaseName: string): Promise<Su
   await captureBaseline(owner)
   await owner.end()
 
+  const database = { name: databaseName, host: '127.0.0.1', port: 0 }
   const readiness = createReadiness()
   readiness.set({ ready: true })
   const resetter = createResetter({
-    sessions: createResetSessions({ connect, databaseName }),
-    databaseName,
+    sessions: createResetSessions({ connect, database }),
+    database,
     readiness,
     log: quiet,
     migrate: async () => {},

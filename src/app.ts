@@ -10,6 +10,7 @@ import {
   LogController,
 } from 'fastify'
 import { endConnectionsOnClose } from './connections.ts'
+import { ServiceError } from './errors.ts'
 import { createProblem, type Problem, toProblem } from './problem.ts'
 import type { Readiness } from './readiness.ts'
 import { livezRoute } from './routes/livez.ts'
@@ -55,7 +56,10 @@ export function createApp(deps: AppDeps): FastifyInstance {
   })
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = sendError(error, reply)
-    if (problem.status >= 500) request.log.error({ err: error, url: request.url }, 'request failed')
+    if (problem.status < 500) return
+    // What was foreseen is no fault of the service's.
+    const level = error instanceof ServiceError ? 'warn' : 'error'
+    request.log[level]({ err: error, url: request.url }, 'request failed')
   })
   endConnectionsOnClose(app)
   app.addHook('preSerialization', async (_request, _reply, payload) => maskTexts(payload, mask))

@@ -1,5 +1,5 @@
 import { createApp } from './app.ts'
-import { type Config, loadConfig } from './config.ts'
+import { type Config, loadConfig, OPTIONAL_SCHEMA } from './config.ts'
 import { openClient } from './database/client.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { monitorDatabase } from './database/monitor.ts'
@@ -9,6 +9,7 @@ import { createLogger } from './logger.ts'
 import { findOptionalSchema } from './migrations/optional-schema.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
+import { baselineHasSchema } from './reset/baseline.ts'
 import { createResetHooks, createResetOffHooks } from './reset/hooks.ts'
 import {
   assertReadyForReset,
@@ -125,15 +126,15 @@ function prepareReset(database: Database): ProvisionHooks {
   if (!config.resetEnabled) return createResetOffHooks(log)
   const sessions = createResetSessions({
     connect: () => openClient(database.url, 'reset'),
-    databaseName: database.name,
+    database,
   })
   resetter = createResetter({
     sessions,
-    databaseName: database.name,
+    database,
     readiness,
     log,
     migrate: async (hooks, during) => {
-      const optionalSchema = config.optionalSchema ?? (await findOptionalSchema(database, config))
+      const optionalSchema = config.optionalSchema ?? (await recallOptionalSchema(database))
       return provision({
         config: { ...config, optionalSchema },
         database,
@@ -147,13 +148,24 @@ function prepareReset(database: Database): ProvisionHooks {
   return createResetHooks({ sessions, readiness, log })
 }
 
+/** What the migrations left counts, whatever has become of it since; what is there, if nobody knows. */
+async function recallOptionalSchema(database: Database): Promise<Config['optionalSchema']> {
+  const wasThere = await baselineHasSchema(database.pool, OPTIONAL_SCHEMA.name)
+  if (wasThere === undefined) return findOptionalSchema(database, config)
+  return wasThere ? 'on' : 'off'
+}
+
 function createResetRouteOptions({ resetToken = '' }: Config): ResetRouteOptions {
   return {
     token: resetToken,
     assertReady: (mode) => assertReadyForReset(readiness, mode),
     reset: async (options) => {
       if (resetter === undefined) throw new Error('ready, and yet nothing to reset')
-      return resetter.reset(options)
+      const assertWanted = () => {
+        signal.throwIfAborted()
+        options.assertWanted?.()
+      }
+      return resetter.reset({ ...options, assertWanted })
     },
   }
 }

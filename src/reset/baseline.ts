@@ -34,6 +34,20 @@ export async function findBaseline(client: Queryable): Promise<Baseline | undefi
   return rows[0]
 }
 
+/** Whether the migrations made a schema of that name; undefined where there is no baseline to ask. */
+export async function baselineHasSchema(
+  client: Queryable,
+  name: string,
+): Promise<boolean | undefined> {
+  if ((await findBaseline(client)) === undefined) return undefined
+  const { rows } = await client.query<{ found: boolean }>(
+    `select exists (select from provisioning.baseline_object
+                     where kind = 'schema' and name = quote_ident($1)) as found`,
+    [name],
+  )
+  return rows[0]?.found
+}
+
 export async function forgetBaseline(client: Queryable): Promise<void> {
   await client.query(
     `truncate provisioning.baseline, provisioning.baseline_object, provisioning.baseline_relation,

@@ -11,6 +11,8 @@ export interface Blocker {
   readonly ageMs: number | null
   /** Its first 200 characters; null where the role may not see it. */
   readonly query: string | null
+  /** The role that resets may not end it. */
+  readonly mayNotEnd: boolean
 }
 
 export interface BlockersOptions {
@@ -50,7 +52,11 @@ export async function listBlockers(
      select holder.pid, gid, application_name as application, state,
             round(1000 * extract(epoch from
               clock_timestamp() - coalesce(xact_start, prepared.prepared)))::float8 as "ageMs",
-            nullif(left(query, 200), '<insufficient privilege>') as query
+            nullif(left(query, 200), '<insufficient privilege>') as query,
+            not coalesce(me.rolsuper or not other.rolsuper
+                         and (pg_has_role(other.oid, 'usage')
+                              or gid is null and pg_has_role('pg_signal_backend', 'usage')),
+                         false) as "mayNotEnd"
        from holder
        left join pg_stat_activity as activity on activity.pid = holder.pid
        -- A prepared transaction has no pid; its lock on its own number says which one it is.
@@ -58,6 +64,8 @@ export async function listBlockers(
          on own.pid is null and own.locktype = 'transactionid'
         and own.virtualtransaction = holder.virtual
        left join pg_prepared_xacts as prepared on prepared.transaction = own.transactionid
+       left join pg_roles as other on other.rolname = coalesce(usename, prepared.owner)
+       left join pg_roles as me on me.rolname = current_user
       where coalesce(xact_start, prepared.prepared, '-infinity')
             < clock_timestamp() - make_interval(secs => $4 / 1000.0)
       order by "ageMs" desc nulls last`,

@@ -37,7 +37,8 @@ export const OBJECTS_SIGN_SQL = sumOfSigns([
   `pg_proc where oid >= 16384
       and pronamespace <> all (
             array(select oid from pg_namespace where starts_with(nspname, 'pg_temp_')))`,
-  `pg_namespace where oid >= 16384 and not starts_with(nspname, 'pg_')`,
+  // Schema public has been there from the first.
+  `pg_namespace where not starts_with(nspname, 'pg_')`,
   'pg_extension',
 ])
 

@@ -14,12 +14,21 @@ export async function isDisposable(client: Queryable): Promise<boolean> {
   return rows[0]?.disposable === true
 }
 
+/** Which database it is, for people; no secret. */
+export interface DatabaseIdentity {
+  readonly name: string
+  readonly host: string
+  readonly port: number
+}
+
 /** The database has not agreed to be reset. */
-export function refuseNotDisposable(databaseName: string): ServiceError {
-  const literal = `'${databaseName.replaceAll("'", "''")}'`
+export function refuseNotDisposable({ name, host, port }: DatabaseIdentity): ServiceError {
+  const literal = `'${name.replaceAll("'", "''")}'`
   return new ServiceError(
-    `database ${databaseName} has not agreed to be reset: it holds no mark that was made for it, here; ` +
-      `if all its data may be thrown away, run in it: select provisioning.allow_reset(${literal})`,
+    `database ${name} at ${host}:${port} has not agreed to be reset: it has no mark, or one that was made ` +
+      'elsewhere, as a copy, a restored dump or a renamed database has. Make sure that DATABASE_URL is the ' +
+      `one you mean. If all its data may be thrown away, run in it: select provisioning.allow_reset(${literal}); ` +
+      'then reset with {"mode": "rebuild"}',
     { code: 'database_not_disposable', statusCode: 403 },
   )
 }

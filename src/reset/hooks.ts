@@ -30,7 +30,9 @@ export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions
         sessions.forgetPlan()
         if (!isBaselineKnown) await forgetBaseline(client)
         const hasBaseline = isBaselineKnown && (await captureBaseline(client))
-        log.info({ hasBaseline }, 'baseline for POST /reset looked after')
+        if (hasBaseline)
+          log.info('what the migrations left was captured: POST /reset brings it back')
+        else log.warn('what the migrations left is not known: POST /reset needs a rebuild first')
       }
       // Before the service is ready: an application would meet numbers that are taken.
       if (await isBrokenOff(client)) readiness.setResetProblem(BROKEN_OFF)

@@ -91,23 +91,13 @@ export const LOST_QUEUES_SQL = `
    where relnamespace = to_regnamespace('pgmq') and relkind in ('r', 'p') and not relispartition
      and relname like 'q\\_%'`
 
-/** The queues of the baseline, and those made since; undefined where there is no PGMQ. */
-export async function listQueues(
-  client: Queryable,
-): Promise<{ baseline: string[]; madeSince: string[] } | undefined> {
+/** The queues of the baseline; undefined where there is no PGMQ. */
+async function listQueues(client: Queryable): Promise<string[] | undefined> {
   if (!(await hasPgmq(client))) return undefined
-  const { rows } = await client.query<{ baseline: string[]; madeSince: string[] }>(
-    `with baseline as (
-       select name from provisioning.baseline_object where kind = 'queue')
-     select array(select name from baseline order by name) as baseline,
-            array(select queue_name::text from pgmq.meta
-                   -- PGMQ takes queues whose names differ in case only, with the same tables.
-                   where lower(queue_name) not in (select lower(name) from baseline)
-                   union
-                  select queue from (${LOST_QUEUES_SQL}) as lost (queue)
-                   where queue not in (select lower(name) from baseline)) as "madeSince"`,
+  const { rows } = await client.query<{ name: string }>(
+    `select name from provisioning.baseline_object where kind = 'queue' order by name`,
   )
-  return rows[0]
+  return rows.map((row) => row.name)
 }
 
 const FIRING = `'A', case current_setting('session_replication_role') when 'replica' then 'R' else 'O' end`
@@ -200,22 +190,28 @@ async function readParts(client: Queryable): Promise<Parts> {
   return rows[0] as Parts
 }
 
-/** Reads the catalogue for whatever the baseline speaks of. */
+/** Reads the catalogue for whatever the baseline speaks of; what came since is none of its business. */
 export async function loadModel(client: Queryable): Promise<Model> {
-  const queues = await listQueues(client)
-  const madeSince = new Set(queues?.madeSince.flatMap(queueTablesOf))
-  const tables = (await listTables(client)).filter((table) => !madeSince.has(table.name))
-  const foreignKeys = await listForeignKeys(client)
-  const groups = groupTables(tables, foreignKeys)
+  const { rows } = await client.query<{ name: string }>(
+    `select name from provisioning.baseline_object
+      where kind in ('table', 'view', 'materialised view')`,
+  )
+  const known = new Set(rows.map((row) => row.name))
+  const isKnown = ({ name }: { readonly name: string }) => known.has(name)
+
+  const foreignKeys = (await listForeignKeys(client)).filter(
+    ({ child, parent }) => known.has(child) && known.has(parent),
+  )
+  const groups = groupTables((await listTables(client)).filter(isKnown), foreignKeys)
   const parts = await readParts(client)
   return {
     tables: groups.flat(),
     groups,
-    parts: { ...parts, relations: parts.relations.filter((name) => !madeSince.has(name)) },
-    materializedViews: await listMaterializedViews(client),
+    parts: { ...parts, relations: parts.relations.filter((name) => known.has(name)) },
+    materializedViews: (await listMaterializedViews(client)).filter(isKnown),
     sequences: await listSequences(client),
     foreignKeys,
-    queues: queues?.baseline,
+    queues: await listQueues(client),
     hasSequenceData: await hasSequenceData(client),
   }
 }

@@ -1,13 +1,18 @@
 import { RELATIONS_SQL } from './catalog.ts'
 import type { Queryable } from './store.ts'
 
-/** Lists what this role may not reset: it owns neither the relation nor the rights that would do. */
+/**
+ * Lists what this role may not reset: it owns neither the relation nor the rights that would do. What is
+ * not of the migrations' is not to be reset at all.
+ */
 export async function listForbidden(client: Queryable): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `with ${RELATIONS_SQL}
      select name
        from relation
       where relkind in ('r', 'p', 'm', 'S')
+        and name in (select name from provisioning.baseline_object
+                      where kind in ('table', 'materialised view', 'sequence'))
         and not pg_has_role(relowner, 'usage')
         and not case
               when relkind in ('r', 'p') then

@@ -7,6 +7,8 @@ import type { Queryable } from './store.ts'
 export interface Patience {
   readonly lockTimeoutMs: number
   readonly terminateBlockers: boolean
+  /** Asked while it waits; throws once nobody wants the reset any more. */
+  readonly assertWanted?: () => void
 }
 
 /** What one attempt is given: how long it may wait, and what was in the way last time. */
@@ -50,7 +52,7 @@ const MOST_ROUNDS = 3
  * ended, if so asked, and the time starts over for what stands behind them.
  */
 export async function withPatience<T>(
-  { lockTimeoutMs, terminateBlockers }: Patience,
+  { lockTimeoutMs, terminateBlockers, assertWanted }: Patience,
   findScope: () => Promise<LockScope>,
   work: (attempt: Attempt) => Promise<T>,
 ): Promise<{ result: T; terminated: Blocker[] }> {
@@ -59,6 +61,7 @@ export async function withPatience<T>(
   let first: string | undefined
 
   for (let round = 1; ; ) {
+    assertWanted?.()
     const attemptAt = performance.now()
     const leftMs = lockTimeoutMs - (attemptAt - startedAt)
     try {

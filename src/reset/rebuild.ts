@@ -3,7 +3,12 @@ import type { ProvisionHooks } from '../migrations/provision.ts'
 import { captureBaseline, forgetBaseline } from './baseline.ts'
 import type { Blocker } from './blockers.ts'
 import { dropObjects, dropQueues } from './drop.ts'
-import { IS_DISPOSABLE_SQL, isDisposable, refuseNotDisposable } from './guard.ts'
+import {
+  type DatabaseIdentity,
+  IS_DISPOSABLE_SQL,
+  isDisposable,
+  refuseNotDisposable,
+} from './guard.ts'
 import { type Patience, withPatience } from './patience.ts'
 import { RESET_STATE } from './plan/state.ts'
 import { refuseForbidden } from './refusals.ts'
@@ -12,7 +17,7 @@ import { ensureStore } from './store.ts'
 
 export interface RebuildOptions {
   readonly sessions: ResetSessions
-  readonly databaseName: string
+  readonly database: DatabaseIdentity
   readonly patience: Patience
   /** Runs all migrations under the migration lock, with these hooks. */
   readonly migrate: (hooks: ProvisionHooks) => Promise<unknown>
@@ -24,16 +29,16 @@ export interface RebuildOptions {
 
 /** Drops everything and migrates again; not one transaction, since the migrations are not. */
 export async function rebuild(options: RebuildOptions): Promise<readonly Blocker[]> {
-  const { sessions, databaseName, patience, migrate, onDropping, onDropped } = options
+  const { sessions, database, patience, migrate, onDropping, onDropped } = options
   let terminated: readonly Blocker[] = []
   await migrate({
     async locked(client) {
-      if (!(await isDisposable(client))) throw refuseNotDisposable(databaseName)
+      if (!(await isDisposable(client))) throw refuseNotDisposable(database)
       // An older version may have left it, whose service could not start.
       await ensureStore(client)
       const findScope = async () => ({ client, oids: await listOids(client) })
       const dropped = await withPatience(patience, findScope, ({ patienceMs }) =>
-        dropEverything(client, databaseName, patienceMs, onDropping),
+        dropEverything(client, database, patienceMs, onDropping),
       )
       terminated = dropped.terminated
       onDropped()
@@ -49,7 +54,7 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
 /** In one transaction, under the mark: all that is not a system's, the service's or an extension's. */
 async function dropEverything(
   client: Client,
-  databaseName: string,
+  database: DatabaseIdentity,
   patienceMs: number,
   onDropping: () => void,
 ): Promise<void> {
@@ -63,7 +68,7 @@ async function dropEverything(
     const { rows } = await client.query<{ disposable: boolean }>(
       `select ${IS_DISPOSABLE_SQL} as disposable`,
     )
-    if (!rows[0]?.disposable) throw refuseNotDisposable(databaseName)
+    if (!rows[0]?.disposable) throw refuseNotDisposable(database)
     await forgetBaseline(client)
     await dropObjects(client)
     await dropQueues(client)

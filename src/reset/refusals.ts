@@ -45,7 +45,8 @@ export function refuseForbidden(names: readonly string[]): ServiceError {
   )
 }
 
-export function refuseSchemaChanged(differences: readonly SchemaDifference[]): ServiceError {
+export function refuseSchemaChanged(all: readonly SchemaDifference[]): ServiceError {
+  const differences = withoutParts(all)
   const shown = differences.slice(0, 5).map(({ kind, name, change }) => `${kind} ${name} ${change}`)
   const more =
     differences.length > shown.length ? ` and ${differences.length - shown.length} more` : ''
@@ -57,6 +58,17 @@ export function refuseSchemaChanged(differences: readonly SchemaDifference[]): S
       statusCode: 409,
       extensions: { remedy: 'rebuild', differences: differences.slice(0, 100) },
     },
+  )
+}
+
+/** A table that is gone, or new, is said once, and not once for each of its columns. */
+function withoutParts(differences: readonly SchemaDifference[]): SchemaDifference[] {
+  const wholes = differences.filter(
+    ({ kind, change }) => change !== 'changed' && /^(table|view|materialised view)$/.test(kind),
+  )
+  return differences.filter(
+    ({ name, change }) =>
+      !wholes.some((whole) => whole.change === change && name.startsWith(`${whole.name}.`)),
   )
 }
 
@@ -73,9 +85,11 @@ export function refuseLocked(options: LockedOptions): ServiceError {
   const name = ({ pid, gid }: Blocker) =>
     pid === null ? `prepared transaction ${gid}` : `pid ${pid}`
   const names = blockers.map(name).join(', ') || 'a transaction that has ended meanwhile'
+  const beyond = blockers.filter((one) => one.mayNotEnd || refused.includes(one))
   const detail =
-    refused.length > 0
-      ? `the user of DATABASE_URL may not end ${refused.map(name).join(', ')}`
+    beyond.length > 0
+      ? `the user of DATABASE_URL may not end ${beyond.map(name).join(', ')}: have it ended by somebody who ` +
+        'may, or wait longer (lockTimeoutMs)'
       : 'end it, wait longer (lockTimeoutMs) or have it ended (terminateBlockers)'
   return new ServiceError(
     `an open transaction is in the way after ${lockTimeoutMs} ms: ${names}; ${detail}`,
@@ -83,7 +97,7 @@ export function refuseLocked(options: LockedOptions): ServiceError {
       code: 'locked',
       statusCode: 423,
       extensions: {
-        blockers: blockers.map((blocker) => ({ ...blocker, mayNotEnd: refused.includes(blocker) })),
+        blockers: blockers.map((one) => ({ ...one, mayNotEnd: beyond.includes(one) })),
         terminated,
       },
     },

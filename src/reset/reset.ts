@@ -4,6 +4,7 @@ import type { ProvisionHooks } from '../migrations/provision.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Blocker } from './blockers.ts'
 import { resetData } from './data.ts'
+import type { DatabaseIdentity } from './guard.ts'
 import type { Patience } from './patience.ts'
 import { rebuild } from './rebuild.ts'
 import { refuseCanceled } from './refusals.ts'
@@ -38,7 +39,7 @@ export interface Resetter {
 
 export interface ResetterDeps {
   readonly sessions: ResetSessions
-  readonly databaseName: string
+  readonly database: DatabaseIdentity
   readonly readiness: Readiness
   readonly log: Log
   /** Runs all migrations, with these hooks; for `rebuild`. */
@@ -55,11 +56,12 @@ const NOTHING: Changes = {
 
 /** Creates the one that resets this database, one request after another. */
 export function createResetter(deps: ResetterDeps): Resetter {
-  const { sessions, databaseName, readiness, log } = deps
+  const { sessions, database, readiness, log } = deps
   let stats: ResetStats = { count: 0, lastAt: undefined, lastDurationMs: undefined }
   let last: Promise<unknown> = Promise.resolve()
 
   async function run(options: ResetOptions): Promise<ResetReport> {
+    options.assertWanted?.()
     // Asked again, now that its turn has come.
     assertReadyForReset(readiness, options.mode)
     const startedAt = performance.now()
@@ -74,6 +76,8 @@ export function createResetter(deps: ResetterDeps): Resetter {
     const durationMs = Math.round((performance.now() - startedAt) * 100) / 100
     stats = { count: stats.count + 1, lastAt: new Date(), lastDurationMs: durationMs }
     log.info({ mode: options.mode, durationMs }, 'reset')
+    if (terminated.length > 0)
+      log.warn({ terminated }, 'transactions were ended that were in the way')
     return {
       mode: options.mode,
       durationMs,
@@ -94,7 +98,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
 
   async function runData(patience: Patience) {
     try {
-      const done = await resetData(sessions, databaseName, patience)
+      const done = await resetData(sessions, database, patience)
       readiness.setResetProblem(undefined)
       return done
     } catch (error) {
@@ -130,7 +134,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
     try {
       const terminated = await rebuild({
         sessions,
-        databaseName,
+        database,
         patience,
         migrate: (hooks) => deps.migrate(hooks, during),
         onDropping: () => {
@@ -186,7 +190,11 @@ export function assertReadyForReset(
 ): void {
   const state = readiness.currentForReset
   if (state.ready || (mode === 'rebuild' && state.reason === 'migration_failed')) return
-  throw new ServiceError(`the service is not ready (${state.reason}): ${state.detail}`, {
+  const remedy =
+    state.reason === 'migration_failed'
+      ? '; reset with {"mode": "rebuild"} is taken, and tries again'
+      : ''
+  throw new ServiceError(`the service is not ready (${state.reason}): ${state.detail}${remedy}`, {
     code: 'not_ready',
     statusCode: 503,
     extensions: { reason: state.reason },

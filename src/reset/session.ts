@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { findBaseline } from './baseline.ts'
-import { isDisposable, refuseNotDisposable } from './guard.ts'
+import { type DatabaseIdentity, isDisposable, refuseNotDisposable } from './guard.ts'
 import { loadModel, type Model, queueTablesOf } from './model.ts'
 import { listForbidden } from './ownership.ts'
 import type { LockScope } from './patience.ts'
@@ -18,7 +18,7 @@ export interface Changes {
 export interface ResetSessionOptions {
   /** Opens a connection that serves resets only: PostgreSQL keeps plans per connection. */
   readonly connect: () => Promise<Client>
-  readonly databaseName: string
+  readonly database: DatabaseIdentity
 }
 
 export interface ResetSession {
@@ -38,7 +38,7 @@ interface Connection {
 }
 
 /** Keeps one connection with a function that holds the plans of a reset, and makes both as needed. */
-export function createResetSessions({ connect, databaseName }: ResetSessionOptions) {
+export function createResetSessions({ connect, database }: ResetSessionOptions) {
   let connection: Promise<Connection> | undefined
   let session: Promise<ResetSession> | undefined
   let lastModel: Model | undefined
@@ -70,7 +70,7 @@ export function createResetSessions({ connect, databaseName }: ResetSessionOptio
     /** Throws where the database may not be reset, or has nothing to be reset to. */
     async open(): Promise<ResetSession> {
       const connected = await lendConnection()
-      session ??= planSession(connected, databaseName).then(
+      session ??= planSession(connected, database).then(
         (planned) => {
           lastModel = planned.model
           return planned
@@ -104,15 +104,15 @@ export type ResetSessions = ReturnType<typeof createResetSessions>
 
 async function planSession(
   { client, searchPath }: Connection,
-  databaseName: string,
+  database: DatabaseIdentity,
 ): Promise<ResetSession> {
-  if (!(await isDisposable(client))) throw refuseNotDisposable(databaseName)
+  if (!(await isDisposable(client))) throw refuseNotDisposable(database)
   const baseline = await findBaseline(client)
   if (baseline === undefined) throw refuseNoBaseline()
   const { rows: rights } = await client.query<{ temporary: boolean }>(
     `select has_database_privilege(current_database(), 'temporary') as temporary`,
   )
-  if (!rights[0]?.temporary) throw refuseTemporary(databaseName)
+  if (!rights[0]?.temporary) throw refuseTemporary(database.name)
   const forbidden = await listForbidden(client)
   if (forbidden.length > 0) throw refuseForbidden(forbidden)
 

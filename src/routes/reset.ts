@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import type { FastifyPluginAsync } from 'fastify'
 import { ServiceError } from '../errors.ts'
 import type { ResetOptions, ResetReport } from '../reset/reset.ts'
@@ -10,8 +11,10 @@ export interface ResetRouteOptions {
   readonly reset: (options: ResetOptions) => Promise<ResetReport>
 }
 
-const BODY = `{"mode": "data" | "rebuild", "lockTimeoutMs": 2000, "terminateBlockers": false}`
 const MOST_LOCK_TIMEOUT_MS = 600_000
+const BODY =
+  'an object with any of "mode" ("data" or "rebuild"), "lockTimeoutMs" (an integer from 0 to ' +
+  `${MOST_LOCK_TIMEOUT_MS}) and "terminateBlockers" (true or false)`
 
 /** Registered only where RESET_ENABLED is true; the order of its refusals is part of its contract. */
 export const resetRoute: FastifyPluginAsync<ResetRouteOptions> = async (
@@ -34,7 +37,10 @@ export const resetRoute: FastifyPluginAsync<ResetRouteOptions> = async (
       throw isBody ? refuseBody(error.message) : error
     },
     handler: async (request, reply) => {
-      const options = parseBody(request.body)
+      const options = {
+        ...parseBody(request.body),
+        assertWanted: watchClient(reply.raw),
+      }
       assertReady(options.mode)
       reply.header('cache-control', 'no-store')
       return reset(options)
@@ -61,7 +67,16 @@ function hash(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
-function parseBody(body: unknown): ResetOptions {
+/** Returns what throws once the client has gone away without its answer. */
+function watchClient(reply: ServerResponse): () => void {
+  const gone = new AbortController()
+  reply.once('close', () => {
+    if (!reply.writableFinished) gone.abort(new Error('the client has gone'))
+  })
+  return () => gone.signal.throwIfAborted()
+}
+
+function parseBody(body: unknown): Omit<ResetOptions, 'assertWanted'> {
   const text = typeof body === 'string' ? body : ''
   const given = text === '' ? {} : parseJson(text)
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
@@ -71,14 +86,12 @@ function parseBody(body: unknown): ResetOptions {
   const unknown = Object.keys(rest)
   if (unknown.length > 0) throw refuseBody(`there is no ${unknown.join(', ')}`)
   if (mode !== 'data' && mode !== 'rebuild') throw refuseBody('mode is neither data nor rebuild')
-  if (!isLockTimeout(lockTimeoutMs)) {
-    throw refuseBody(`lockTimeoutMs is no integer from 0 to ${MOST_LOCK_TIMEOUT_MS}`)
-  }
+  if (!isLockTimeout(lockTimeoutMs)) throw refuseBody('lockTimeoutMs is no such integer')
   if (typeof terminateBlockers !== 'boolean') throw refuseBody('terminateBlockers is no boolean')
   return { mode, lockTimeoutMs, terminateBlockers }
 }
 
-type Body = Readonly<Record<keyof ResetOptions, unknown>>
+type Body = Readonly<Record<keyof Omit<ResetOptions, 'assertWanted'>, unknown>>
 
 function isLockTimeout(value: unknown): value is number {
   return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= MOST_LOCK_TIMEOUT_MS
@@ -93,7 +106,7 @@ function parseJson(text: string): unknown {
 }
 
 function refuseBody(found: string): ServiceError {
-  return new ServiceError(`the body is wrong: ${found}; expected ${BODY}, each optional, or none`, {
+  return new ServiceError(`the body is wrong: ${found}; expected ${BODY}, or none`, {
     code: 'body_wrong',
     statusCode: 400,
   })

@@ -157,7 +157,7 @@ async function drop(world: ResetWorld, lockTimeoutMs: number): Promise<unknown> 
   try {
     return await rebuild({
       sessions: world.sessions,
-      databaseName: world.name,
+      database: world.database,
       patience: { lockTimeoutMs, terminateBlockers: false },
       migrate: async (hooks) => hooks.locked?.(client),
       onDropping() {},

@@ -293,7 +293,7 @@ async function dropEverything(world: ResetWorld): Promise<void> {
   try {
     await rebuild({
       sessions: world.sessions,
-      databaseName: world.name,
+      database: world.database,
       patience: { lockTimeoutMs: 2000, terminateBlockers: false },
       migrate: async (hooks) => hooks.locked?.(client),
       onDropping() {},

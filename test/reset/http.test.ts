@@ -7,6 +7,7 @@ import { refuseNotDisposable } from '../../src/reset/guard.ts'
 import { assertReadyForReset, type ResetOptions } from '../../src/reset/reset.ts'
 
 const TOKEN = 'a-token-long-enough'
+const PRODUCTION = { name: 'production', host: 'db', port: 5432 }
 const READY: ReadinessState = { ready: true }
 const MIGRATING: ReadinessState = { ready: false, reason: 'migrating', detail: '1 of 2' }
 const FAILED: ReadinessState = { ready: false, reason: 'migration_failed', detail: 'a failure' }
@@ -32,8 +33,9 @@ function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READ
           token: TOKEN,
           assertReady: (mode) => assertReadyForReset(readiness, mode),
           reset: async (options) => {
-            if (!hasAgreed) throw refuseNotDisposable('production')
-            resets.push(options)
+            if (!hasAgreed) throw refuseNotDisposable(PRODUCTION)
+            const { assertWanted: _, ...asked } = options
+            resets.push(asked)
             return {
               mode: options.mode,
               durationMs: 1,
@@ -201,5 +203,5 @@ test('no refusal of a reset holds a token', async (t) => {
     const text = JSON.stringify((await post(header)).body)
     t.notMatch(text, new RegExp(`${TOKEN}|guess-of-somebody`))
   }
-  t.ok(refuseNotDisposable('x') instanceof ServiceError)
+  t.ok(refuseNotDisposable(PRODUCTION) instanceof ServiceError)
 })

@@ -13,7 +13,7 @@ export const THINGS = {
 
 /** A service with reset switched on, and a way to ask for one. */
 export interface ResettingService extends Service {
-  reset(body?: unknown): Promise<Answer>
+  reset(body?: unknown, signal?: AbortSignal): Promise<Answer>
 }
 
 /** Starts the service with reset on, and waits until it is ready, if it ever is. */
@@ -27,11 +27,12 @@ export async function startResetting(
   const { msg } = await service.waitForLog('listening at')
   return {
     ...service,
-    async reset(body) {
+    async reset(body, signal) {
       const response = await fetch(`${msg.slice('listening at '.length)}/reset`, {
         method: 'POST',
         headers: { authorization: `Bearer ${TOKEN}` },
         ...(body !== undefined && { body: JSON.stringify(body) }),
+        ...(signal !== undefined && { signal }),
       })
       return { status: response.status, body: await response.json() }
     },

@@ -201,6 +201,46 @@ test('changes are noticed as well where there is no composite type', async (t: T
   }
 })
 
+test('what holds everything is gone, or has another name', async (t: Test) => {
+  for (const change of [
+    'drop schema app cascade',
+    'alter schema app rename to other',
+    'drop table app.things cascade; create table app.things (n int)',
+    'drop schema public cascade',
+  ]) {
+    const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+    await world.reset()
+    await world.pool.query(change)
+
+    for (const time of ['first', 'second']) {
+      await t.rejects(world.reset(), { code: 'schema_changed' }, `${change}, the ${time} time`)
+    }
+  }
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+  await world.reset()
+  await world.pool.query('drop schema provisioning cascade')
+  await t.rejects(world.reset(), { code: 'database_not_disposable' })
+})
+
+test('a table that came or went is said once, not once for each of its columns', async (t: Test) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+  await world.pool.query(
+    'create table app.wide (a int not null, b int check (b > 0), c int unique)',
+  )
+
+  const error = await world.reset().catch((cause) => cause)
+
+  const names = error.extensions.differences.map((one: { name: string }) => one.name)
+  t.same(names, ['app.wide', 'app.wide_c_key'])
+})
+
+test('a table of somebody else, that no migration made, has only come', async (t: Test) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA, asOwner: true })
+  await world.pool.query('create table public.stray (n int primary key)')
+
+  await t.rejects(world.reset(), { code: 'schema_changed' })
+})
+
 test('an object that was given to somebody else has changed', async (t: Test) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
   const role = await createTestRole(t, 'nologin')

@@ -4,6 +4,7 @@ import { createTestDatabase } from '../support/postgres.ts'
 import { startService } from '../support/service.ts'
 import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
 import { startResetting, THINGS } from './running.ts'
+import { waitUntilBlocked } from './world.ts'
 
 test('the service resets what it has migrated itself, also after it was killed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -95,4 +96,26 @@ test('twenty resets at once are served one after another, and all succeed', asyn
     answers.map(() => 200),
   )
   t.same((await pool.query('select * from things')).rows, [{ id: 1, label: 'seed' }])
+})
+
+test('a client that has gone, and a stop, end the wait for a lock', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [THINGS.first])
+  const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder })
+  const writer = await pool.connect()
+  t.teardown(async () => writer.release(true))
+  await writer.query(`begin; insert into things (label) values ('mine')`)
+
+  const gone = new AbortController()
+  const first = service.reset({ lockTimeoutMs: 60_000 }, gone.signal)
+  await waitUntilBlocked({ pool }, 'reset_data')
+  gone.abort()
+  await t.rejects(first)
+  t.match(await service.reset({ lockTimeoutMs: 0 }), { status: 423 }, 'its turn has come')
+
+  const second = service.reset({ lockTimeoutMs: 60_000 })
+  await waitUntilBlocked({ pool }, 'reset_data')
+  const { code } = await service.stop()
+  t.equal(code, 0)
+  t.match(await second, { status: 503, body: { code: 'not_ready', reason: 'stopping' } })
 })

@@ -132,8 +132,29 @@ test('a blocker that the role may not end is named as such, and goes on', async 
 
   t.match(error, { code: 'locked', statusCode: 423 })
   t.match(error.extensions.blockers, [{ pid: await pidOf(other), mayNotEnd: true }])
+  const unasked = await world.reset({ lockTimeoutMs: 50 }).catch((cause) => cause)
+  t.match(unasked.extensions.blockers, [{ mayNotEnd: true }], 'said before anybody has tried')
   await other.query('commit')
   await world.reset()
+})
+
+test('a reset that nobody wants any more stops waiting, and changes nothing', async (t) => {
+  const { world, other } = await arrange(t)
+  await world.pool.query(SEND)
+  await other.query(`begin; ${SEND}`)
+  let isWanted = true
+  const assertWanted = () => {
+    if (!isWanted) throw new Error('not wanted')
+  }
+  const reset = world.reset({ lockTimeoutMs: 60_000, assertWanted })
+  reset.catch(() => {})
+  await waitUntilBlocked(world, 'reset_data')
+
+  isWanted = false
+
+  await t.rejects(reset, { message: 'not wanted' })
+  await other.query('commit')
+  t.equal((await world.pool.query('select from commandbus.audit')).rowCount, 2)
 })
 
 test('two transactions that would deadlock with a reset are not shot', async (t) => {

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { captureBaseline } from '../../src/reset/baseline.ts'
 import { resetData } from '../../src/reset/data.ts'
+import type { DatabaseIdentity } from '../../src/reset/guard.ts'
 import type { Patience } from '../../src/reset/patience.ts'
 import { createResetSessions } from '../../src/reset/session.ts'
 import { ensureStore } from '../../src/reset/store.ts'
@@ -14,6 +15,7 @@ export interface Teardown {
 
 /** A database that has agreed to be reset, with its baseline captured. */
 export interface ResetWorld extends TestDatabase {
+  readonly database: DatabaseIdentity
   /** As the role that resets. */
   readonly resetUrl: string
   /** Of that role. */
@@ -44,9 +46,10 @@ export async function createResetWorld(t: Teardown, options: WorldOptions): Prom
   await captureBaseline(owner)
   await owner.end()
 
+  const database = { name: db.name, host: '127.0.0.1', port: 5432 }
   const sessions = createResetSessions({
     connect: () => connect(resetUrl),
-    databaseName: db.name,
+    database,
   })
   const ownerPool = new pg.Pool({ connectionString: resetUrl })
   ownerPool.on('error', () => {})
@@ -59,8 +62,9 @@ export async function createResetWorld(t: Teardown, options: WorldOptions): Prom
     resetUrl,
     ownerPool,
     sessions,
+    database,
     reset: (patience = {}) =>
-      resetData(sessions, db.name, { lockTimeoutMs: 2000, terminateBlockers: false, ...patience }),
+      resetData(sessions, database, { lockTimeoutMs: 2000, terminateBlockers: false, ...patience }),
   }
 }
 
@@ -72,12 +76,15 @@ export async function connect(url: string): Promise<pg.Client> {
 }
 
 /** Waits until a statement of this database like that stands in line for a lock. */
-export async function waitUntilBlocked(world: TestDatabase, statement: string): Promise<void> {
+export async function waitUntilBlocked(
+  { pool }: Pick<TestDatabase, 'pool'>,
+  statement: string,
+): Promise<void> {
   for (;;) {
-    const { rowCount } = await world.pool.query(
+    const { rowCount } = await pool.query(
       `select from pg_stat_activity
-        where datname = $1 and query like $2 and wait_event_type = 'Lock'`,
-      [world.name, `%${statement}%`],
+        where datname = current_database() and query like $1 and wait_event_type = 'Lock'`,
+      [`%${statement}%`],
     )
     if (rowCount) return
     await sleep(5)
