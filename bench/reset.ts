@@ -247,7 +247,7 @@ function describe(
       ['target', 'found', 'wanted', 'met'],
       targets.map(([what, found, wanted, bound]) => [
         what,
-        found.toFixed(3),
+        Number.isNaN(found) ? '-' : found.toFixed(3),
         `${bound} ${wanted}`,
         Number.isNaN(found)
           ? '-'

@@ -17,7 +17,7 @@ const run = promisify(execFile)
 const TOKEN = 'a-token-long-enough'
 
 test('the set-up file for tap resets before each test, and says what was refused', async (t) => {
-  const world = await createWorld(t, ['test/reset.ts', 'test/orders.test.ts'])
+  const world = await createWorld(t, ['support/reset.ts', 'test/orders.test.ts'])
 
   await run(process.execPath, ['--import=tsx', 'test/orders.test.ts'], world.options)
   t.same(world.asked, [`POST /reset Bearer ${TOKEN}`])
@@ -46,23 +46,22 @@ test('the set-up file for pytest does, too', { skip: missing }, async (t) => {
 
 // Playwright itself is no dependency: its browsers are half a gigabyte.
 test('the fixture for Playwright resets before it lends', async (t) => {
-  const world = await createWorld(t, ['test/reset.ts', 'fixtures.ts'])
-  mkdirSync(join(world.folder, 'test/@playwright'))
+  const world = await createWorld(t, ['support/reset.ts', 'e2e/fixtures.ts'])
   const stub = `export const expect = 0
     export const test = { extend: ({ cleanDatabase: [fixture, { auto }] }) => ({ fixture, auto }) }`
-  writeFileSync(join(world.folder, 'test/playwright.ts'), stub)
-  const fixtures = (files.get('fixtures.ts') ?? '').replaceAll(
+  writeFileSync(join(world.folder, 'e2e/playwright.ts'), stub)
+  const fixtures = (files.get('e2e/fixtures.ts') ?? '').replaceAll(
     '@playwright/test',
     './playwright.ts',
   )
-  writeFileSync(join(world.folder, 'test/fixtures.ts'), fixtures)
+  writeFileSync(join(world.folder, 'e2e/fixtures.ts'), fixtures)
   writeFileSync(
-    join(world.folder, 'test/use.ts'),
+    join(world.folder, 'e2e/use.ts'),
     `import { test } from './fixtures.ts'
      await test.fixture({}, async () => console.log('lent', test.auto))`,
   )
 
-  const { stdout } = await run(process.execPath, ['--import=tsx', 'test/use.ts'], world.options)
+  const { stdout } = await run(process.execPath, ['--import=tsx', 'e2e/use.ts'], world.options)
 
   t.equal(stdout.trim(), 'lent true')
   t.same(world.asked, [`POST /reset Bearer ${TOKEN}`])
