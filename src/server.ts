@@ -1,3 +1,4 @@
+import type { Client } from 'pg'
 import { createApp } from './app.ts'
 import { type Config, loadConfig, OPTIONAL_SCHEMA } from './config.ts'
 import { openClient } from './database/client.ts'
@@ -6,6 +7,7 @@ import { monitorDatabase } from './database/monitor.ts'
 import { waitForDatabase } from './database/wait.ts'
 import { EXIT, type ExitCode, ServiceError } from './errors.ts'
 import { createLogger } from './logger.ts'
+import { readAppliedMigrations } from './migrations/history.ts'
 import { findOptionalSchema } from './migrations/optional-schema.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
@@ -29,6 +31,8 @@ const { signal } = stopping
 const readiness = createReadiness()
 let database: Database | undefined
 let serverVersion: string | undefined
+/** How many migrations the database had when it became ready. */
+let migratedCount = 0
 let resetter: Resetter | undefined
 let ending: Promise<never> | undefined
 
@@ -77,7 +81,7 @@ async function run(): Promise<void> {
   } catch (error) {
     stayOrThrow(error)
   }
-  await monitorDatabase({ url: database.url, readiness, log, signal })
+  await monitorDatabase({ url: database.url, readiness, verify: verifyMigrated, log, signal })
 }
 
 async function listen({ host, port }: Config): Promise<void> {
@@ -114,11 +118,20 @@ async function migrate(database: Database, hooks: ProvisionHooks): Promise<void>
     signal,
     hooks,
   })
+  migratedCount = applied.length
   const { ignored } = optionalSchema
   if (ignored !== undefined) log.warn(ignored)
   readiness.set({ ready: true, ...(ignored !== undefined && { detail: ignored }) })
   const startMs = Date.now() - startedAt.getTime()
   log.info({ migrations: applied.length, appliedNow: pending.length, startMs }, 'ready')
+}
+
+/** A server that was replaced behind its address is not the one that was migrated. */
+async function verifyMigrated(client: Client): Promise<string | undefined> {
+  if (migratedCount === 0) return undefined
+  const { length } = await readAppliedMigrations(client)
+  if (length >= migratedCount) return undefined
+  return `the database that answers has ${length} of ${migratedCount} migrations: start the service again`
 }
 
 /** Makes what serves POST /reset, where that is on; returns what a start does for it. */

@@ -12,6 +12,8 @@ export interface MonitorOptions {
   /** Of the database; with the password. */
   readonly url: string
   readonly readiness: Pick<Readiness, 'setDatabaseProblem'>
+  /** Says what is wrong with what answers, if it is another database than the one that was lost. */
+  readonly verify: (client: Client) => Promise<string | undefined>
   readonly log: Log
   readonly signal: AbortSignal
 }
@@ -24,10 +26,12 @@ export interface MonitorOptions {
 export async function monitorDatabase({
   url,
   readiness,
+  verify,
   log,
   signal,
 }: MonitorOptions): Promise<void> {
   let client: Client | undefined
+  let isVerified = false
   let problem: string | undefined
   const report = (found: string | undefined) => {
     if (found !== undefined && problem === undefined) log.warn({ reason: found }, 'database lost')
@@ -39,12 +43,15 @@ export async function monitorDatabase({
   while (!signal.aborted) {
     try {
       client ??= await connect(url, (error) => report(error.message))
-      await client.query('select 1')
-      report(undefined)
+      if (isVerified) await client.query('select 1')
+      const mistaken: string | undefined = isVerified ? undefined : await verify(client)
+      isVerified = mistaken === undefined
+      report(mistaken)
     } catch (error) {
       report(describe(error))
       void client?.end().catch(() => {})
       client = undefined
+      isVerified = false
     }
     await sleep(INTERVAL_MS, undefined, { signal, ref: false }).catch(() => {})
   }

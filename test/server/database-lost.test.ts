@@ -1,7 +1,10 @@
+import pg from 'pg'
 import { test } from 'tap'
+import { becomes } from '../support/becomes.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { openProxy } from '../support/proxy.ts'
+import { loadServer } from '../support/server.ts'
 import { startService } from '../support/service.ts'
 
 const BODIES = ['create schema one;', 'create table one.t ();']
@@ -32,6 +35,31 @@ for (const how of ['cut', 'pause'] as const) {
     t.match(await service.stop(), { code: 0 })
   })
 }
+
+test('another database, that answers in the place of the one that was lost, is not ready', async (t) => {
+  const { url, name } = await createTestDatabase(t, { from: 'empty' })
+  const admin = new pg.Pool({ connectionString: loadServer().url })
+  t.teardown(() => admin.end())
+  const service = startService(t, {
+    DATABASE_URL: url,
+    MIGRATIONS_DIR: createMigrationsFolder(t, BODIES),
+  })
+  await service.waitForReady()
+
+  await admin.query(`alter database ${name} allow_connections false`)
+  await admin.query(
+    `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${name}'`,
+  )
+  await admin.query(`drop database ${name}`)
+  await admin.query(`create database ${name} template template0`)
+
+  await becomes(t, async () => (await service.get('/readyz')).body, {
+    status: 'not_ready',
+    reason: 'database_unavailable',
+    detail: 'the database that answers has 0 of 2 migrations: start the service again',
+  })
+  t.match(await service.stop(), { code: 0 })
+})
 
 test('a session of the service that is ended from outside is opened again', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
