@@ -21,5 +21,5 @@ t.test(
 t.test('the benchmark reports medians in a Markdown table', async (t) => {
   t.equal(median([3, 1, 2]), 2)
   t.equal(median([4, 1, 2, 3]), 2.5)
-  t.equal(toTable(['a', 'b'], [['x', '1']]), '| a | b |\n| --- | ---: |\n| x | 1 |')
+  t.equal(toTable(['a', 'b'], [['x', '1']]), '| a   |   b |\n| --- | --: |\n| x   |   1 |')
 })
