@@ -175,7 +175,7 @@ function createResetRouteOptions({ resetToken = '' }: Config): ResetRouteOptions
     reset: async (options) => {
       if (resetter === undefined) throw new Error('ready, and yet nothing to reset')
       const assertWanted = () => {
-        signal.throwIfAborted()
+        if (signal.aborted) assertReadyForReset(readiness, options.mode)
         options.assertWanted?.()
       }
       return resetter.reset({ ...options, assertWanted })

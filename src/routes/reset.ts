@@ -69,11 +69,18 @@ function hash(text: string): Buffer {
 
 /** Returns what throws once the client has gone away without its answer. */
 function watchClient(reply: ServerResponse): () => void {
-  const gone = new AbortController()
+  let isGone = false
   reply.once('close', () => {
-    if (!reply.writableFinished) gone.abort(new Error('the client has gone'))
+    isGone = !reply.writableFinished
   })
-  return () => gone.signal.throwIfAborted()
+  return () => {
+    if (!isGone) return
+    throw new ServiceError('the client has gone, and its reset with it', {
+      code: 'client_gone',
+      // As nginx has it; nobody is there to be answered.
+      statusCode: 499,
+    })
+  }
 }
 
 function parseBody(body: unknown): Omit<ResetOptions, 'assertWanted'> {

@@ -112,6 +112,7 @@ test('a client that has gone, and a stop, end the wait for a lock', async (t) =>
   gone.abort()
   await t.rejects(first)
   t.match(await service.reset({ lockTimeoutMs: 0 }), { status: 423 }, 'its turn has come')
+  t.notOk(service.output().includes('lost'), 'that the client has gone is no loss of the database')
 
   const second = service.reset({ lockTimeoutMs: 60_000 })
   await waitUntilBlocked({ pool }, 'reset_data')
