@@ -96,13 +96,13 @@ test('reset switched off takes the mark away and says so, once', async (t) => {
 })
 
 test('a role that may not remove a mark is told so, and goes on', async (t) => {
-  const { pool, url, name } = await createTestDatabase(t, { from: 'empty' })
+  const role = await createTestRole(t, 'nologin')
+  const { pool, name } = await createTestDatabase(t, { from: 'empty' })
   await ensureStore(pool)
   await pool.query('select provisioning.allow_reset($1)', [name])
-  const role = await createTestRole(t, 'login')
-  const client = new pg.Client({ connectionString: url.replace('//postgres', `//${role}`) })
-  await client.connect()
-  t.teardown(() => client.end())
+  const client = await pool.connect()
+  t.teardown(async () => client.release(true))
+  await client.query(`set role ${role}`)
   const words: string[] = []
 
   await removeMark(client, { ...log, warn: (text: unknown) => void words.push(String(text)) })
