@@ -7,6 +7,7 @@ import {
 } from './catalog.ts'
 import { isDisposable } from './guard.ts'
 import { hasPgmq, listMaterializedViews, listTables, sourceOf, type Table } from './model.ts'
+import { LOCK_NOT_AVAILABLE } from './patience.ts'
 import { withResetSettings } from './settings.ts'
 import { hasStore, type Queryable, STORE_FORMAT } from './store.ts'
 
@@ -57,7 +58,6 @@ export async function forgetBaseline(client: Queryable): Promise<void> {
 
 /** How long a writer is waited for who has not waited until the service was ready. */
 const CAPTURE_LOCK_MS = 5000
-const LOCK_NOT_AVAILABLE = '55P03'
 
 /**
  * Takes the database as it is now for what the migrations left; in a transaction of its own. Returns

@@ -32,8 +32,8 @@ export interface LockScope {
   readonly oids: readonly number[]
 }
 
-const LOCK_NOT_AVAILABLE = '55P03'
-const DEADLOCK_DETECTED = '40P01'
+export const LOCK_NOT_AVAILABLE = '55P03'
+export const DEADLOCK_DETECTED = '40P01'
 const LOCK_CODES = new Set<string | undefined>([
   RESET_STATE.locked,
   LOCK_NOT_AVAILABLE,

@@ -9,7 +9,7 @@ import {
   isDisposable,
   refuseNotDisposable,
 } from './guard.ts'
-import { type Patience, withPatience } from './patience.ts'
+import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, type Patience, withPatience } from './patience.ts'
 import { RESET_STATE } from './plan/state.ts'
 import { refuseForbidden } from './refusals.ts'
 import type { ResetSessions } from './session.ts'
@@ -79,7 +79,7 @@ async function dropEverything(
     await client.query('rollback').catch(() => {})
     const { code, message } = error as { code?: string; message: string }
     // Any transaction is in the way of a drop, a reader's too.
-    if (code === '55P03' || code === '40P01') {
+    if (code === LOCK_NOT_AVAILABLE || code === DEADLOCK_DETECTED) {
       throw Object.assign(new Error(message, { cause: error }), {
         code: RESET_STATE.locked,
         hint: 'all',

@@ -5,7 +5,7 @@ import type { Readiness } from '../readiness.ts'
 import type { Blocker } from './blockers.ts'
 import { resetData } from './data.ts'
 import type { DatabaseIdentity } from './guard.ts'
-import type { Patience } from './patience.ts'
+import { type DatabaseError, LOCK_NOT_AVAILABLE, type Patience } from './patience.ts'
 import { rebuild } from './rebuild.ts'
 import { refuseCanceled } from './refusals.ts'
 import type { Changes, ResetSessions } from './session.ts'
@@ -105,7 +105,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
       // What is refused is refused before anything is changed.
       if (error instanceof ServiceError) throw error
       void watchOutcome()
-      if ((error as { code?: string }).code === QUERY_CANCELED) throw refuseCanceled(error)
+      if ((error as DatabaseError).code === QUERY_CANCELED) throw refuseCanceled(error)
       throw isConnectionLost(error) ? refuseLost(error) : error
     }
   }
@@ -119,7 +119,9 @@ export function createResetter(deps: ResetterDeps): Resetter {
         readiness.setResetProblem((await isBrokenOff(client)) ? BROKEN_OFF : undefined)
         return
       } catch (error) {
-        if (!isConnectionLost(error)) return readiness.setResetProblem(undefined)
+        const isLater =
+          isConnectionLost(error) || (error as DatabaseError).code === LOCK_NOT_AVAILABLE
+        if (!isLater) return readiness.setResetProblem(undefined)
         await new Promise((resolve) => setTimeout(resolve, 250).unref())
       }
     }

@@ -1,3 +1,4 @@
+import type { QueryResult } from 'pg'
 import { isDisposable } from './guard.ts'
 import type { Queryable } from './store.ts'
 
@@ -11,11 +12,12 @@ export const BROKEN_OFF =
  */
 export async function isBrokenOff(client: Queryable): Promise<boolean> {
   if (!(await isDisposable(client))) return false
-  await client.query('begin; lock table provisioning.disposable in row exclusive mode')
-  const { rows } = await client.query<{ brokenOff: boolean }>(
-    `select exists (select from provisioning.baseline, provisioning.reset_attempt
+  // One message is one transaction: nothing that others ask of this session gets in between.
+  const results: unknown = await client.query(
+    `lock table provisioning.disposable in row exclusive mode;
+     select exists (select from provisioning.baseline, provisioning.reset_attempt
                      where last_attempt <> last_value) as "brokenOff"`,
   )
-  await client.query('commit')
+  const [, { rows }] = results as [unknown, QueryResult<{ brokenOff: boolean }>]
   return rows[0]?.brokenOff === true
 }

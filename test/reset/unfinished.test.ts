@@ -54,6 +54,23 @@ test('a reset that is under way is waited for', async (t) => {
   t.equal(answer, false)
 })
 
+test('a look that is not had in time leaves the session fit for the next reset', async (t) => {
+  const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
+  const { client } = await world.sessions.open()
+  const other = await connect(world.url)
+  t.teardown(() => other.end())
+  await other.query('begin; lock table provisioning.disposable in share mode')
+  await client.query(`set lock_timeout to '10ms'`)
+
+  await t.rejects(isBrokenOff(client), { code: '55P03' })
+
+  await other.query('rollback')
+  t.equal(await isBrokenOff(client), false)
+  await world.pool.query(DIRT)
+  await world.reset()
+  t.equal((await world.pool.query('select from public.things')).rowCount, 0)
+})
+
 test('a service is not ready while a reset that broke off has not been mended', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, [SCHEMA]) }

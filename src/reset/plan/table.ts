@@ -13,7 +13,7 @@ export interface TablePlan {
   readonly flag: string
   /** An expression: whether the table was written to. */
   readonly isDirty: string
-  /** An expression, for a table that was: whether its rows are not what they were, all the same. */
+  /** An expression, for a table that had rows and was: whether they are not what they were, all the same. */
   readonly differs: string
   /** Finds it out by statements, where row security hides rows from this role. */
   readonly look: string | undefined
@@ -25,7 +25,7 @@ export interface TablePlan {
   readonly sign: string
 }
 
-export interface TablePlanOptions {
+interface TablePlanOptions {
   readonly number: number
   /** The expression that has the baseline's sign of the rows. */
   readonly rowsSign: string
@@ -41,7 +41,7 @@ export function planTable(table: Table, options: TablePlanOptions): TablePlan {
     source,
     flag,
     isDirty: planIsDirty(table, options),
-    differs: table.hasRows ? compareRows(table) : 'true',
+    differs: compareRows(table),
     look: table.isRowSecurityActive ? planUnforcedLook(table, options) : undefined,
     disable: inCase(flag, [
       ...table.rules.flatMap((rule) => [
