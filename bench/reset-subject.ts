@@ -1,11 +1,11 @@
 import { fastify } from 'fastify'
 import pg from 'pg'
+import { captureBaseline } from '../src/baseline/capture.ts'
+import { ensureStore } from '../src/baseline/store.ts'
+import { resetRoute } from '../src/http/routes/reset.ts'
 import { createReadiness } from '../src/readiness.ts'
-import { captureBaseline } from '../src/reset/baseline.ts'
-import { createResetter, type ResetReport } from '../src/reset/reset.ts'
+import { createResetter, type ResetReport } from '../src/reset/resetter.ts'
 import { createResetSessions } from '../src/reset/session.ts'
-import { ensureStore } from '../src/reset/store.ts'
-import { resetRoute } from '../src/routes/reset.ts'
 
 const TOKEN = 'only-for-this-measurement'
 const quiet = { debug() {}, info() {}, warn: console.warn, error: console.error }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { openEmbeddedServer } from '../src/database/embedded.ts'
+import { openEmbeddedServer } from '../src/database/embedded/embedded-server.ts'
 
 const projectDir = dirname(import.meta.dirname)
 const quiet = { debug() {}, info() {}, warn: console.warn, error: console.error }

@@ -1,10 +1,11 @@
-import { openClient } from '../src/database/client.ts'
-import { EXIT, ServiceError } from '../src/errors.ts'
-import { readCommittedMigrations } from '../src/migrations/committed.ts'
-import { isCurrentEmpty } from '../src/migrations/current.ts'
+import { EXIT } from '../src/errors/codes.ts'
+import { ServiceError } from '../src/errors/service-error.ts'
+import { readCommittedMigrations } from '../src/migrations/files/committed.ts'
+import { isCurrentEmpty } from '../src/migrations/files/current.ts'
 import { comparePending, readAppliedMigrations } from '../src/migrations/history.ts'
-import { requireShadow, runMigrationTool, type ToolRun } from './migration-tool.ts'
-import { stageMigrations } from './staged-migrations.ts'
+import { openClient } from '../src/postgres/client.ts'
+import { stageMigrations } from './staging.ts'
+import { requireShadow, runMigrationTool, type ToolRun } from './tool.ts'
 
 export type CommandRun = Omit<ToolRun, 'migrationsDir'>
 
@@ -18,18 +19,15 @@ export async function watch({ config, ...run }: CommandRun): Promise<number> {
 /** Makes current.sql the next committed migration, tried on a new database before. */
 export async function commit(run: CommandRun, message: string | undefined): Promise<number> {
   if (!message) {
-    throw new ServiceError('a commit needs a message: npm run db:commit -- "Add a status"', {
-      code: 'commit_message_missing',
-      exitCode: EXIT.settings,
-    })
+    throw new ServiceError(
+      'commit_message_missing',
+      'a commit needs a message: npm run db:commit -- "Add a status"',
+    )
   }
   if (isCurrentEmpty(run.config.migrationsDir)) {
     throw new ServiceError(
+      'nothing_to_commit',
       `nothing to commit: current.sql of ${run.config.migrationsDir} is empty`,
-      {
-        code: 'nothing_to_commit',
-        exitCode: EXIT.settings,
-      },
     )
   }
   return change(['commit', '--message', message], run)
@@ -47,17 +45,17 @@ async function change(args: readonly string[], run: CommandRun): Promise<number>
   try {
     const exitCode = await runMigrationTool(args, { ...run, migrationsDir: staged.dir })
     if (exitCode !== EXIT.stopped) {
-      throw new ServiceError(`${args[0]} failed, as said above; ${migrationsDir} is as it was`, {
-        code: 'migration_command_failed',
-        exitCode: EXIT.migration,
-      })
+      throw new ServiceError(
+        'migration_command_failed',
+        `${args[0]} failed, as said above; ${migrationsDir} is as it was`,
+      )
     }
     const kept = staged.takeOver()
     if (kept.length === 0) return EXIT.stopped
     throw new ServiceError(
+      'migrations_changed',
       `${args[0]} succeeded, but somebody changed ${kept.join(', ')} meanwhile, which was left so; ` +
         'take out by hand what is committed',
-      { code: 'migrations_changed', exitCode: EXIT.migration },
     )
   } finally {
     staged.remove()

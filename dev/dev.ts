@@ -3,13 +3,14 @@ import { spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Config, loadConfig } from '../src/config.ts'
-import { EXIT, ServiceError } from '../src/errors.ts'
+import { type Config, loadConfig } from '../src/config/config.ts'
+import { createMask } from '../src/config/redact.ts'
+import { EXIT } from '../src/errors/codes.ts'
+import { ServiceError } from '../src/errors/service-error.ts'
 import { createLogger } from '../src/logger.ts'
-import { createMask } from '../src/secrets.ts'
 import { onStopSignal } from '../src/signals.ts'
 import { watch } from './commands.ts'
-import { openDevelopmentDatabase } from './development-database.ts'
+import { openDevelopmentDatabase } from './database.ts'
 
 /** A watch that ends sooner has no use in being started again. */
 const SHORTEST_WATCH_MS = 5000
@@ -43,7 +44,7 @@ async function run(): Promise<number> {
 }
 
 function startService(port: number) {
-  const server = join(import.meta.dirname, '..', 'src', 'server.js')
+  const server = join(import.meta.dirname, '..', 'src', 'bin', 'server.js')
   // The terminal's signals reach it as well, being of the same process group.
   return spawn(process.execPath, [server], {
     stdio: ['ignore', 'inherit', 'inherit'],

@@ -15,10 +15,10 @@ if (outdir === undefined) throw new Error('usage: node scripts/bundle.mjs FOLDER
 await build({
   absWorkingDir: root,
   entryPoints: {
-    server: 'src/server.ts',
-    tool: 'src/migrations/tool.ts',
-    healthcheck: 'src/healthcheck.ts',
-    'migrate-once': 'src/migrate-once.ts',
+    server: 'src/bin/server.ts',
+    child: 'src/migrations/tool/child.ts',
+    healthcheck: 'src/bin/healthcheck.ts',
+    'migrate-once': 'src/bin/migrate-once.ts',
   },
   outdir,
   bundle: true,

@@ -1,6 +1,9 @@
-import pino, { type Logger } from 'pino'
-import type { Config } from './config.ts'
-import { ServiceError } from './errors.ts'
+import pino, { type BaseLogger, type Logger } from 'pino'
+import type { Config } from './config/config.ts'
+import { ServiceError } from './errors/service-error.ts'
+
+/** What the parts of the service need of pino: sentences with data. */
+export type Log = Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 
 /**
  * Creates the one log, JSON lines on standard output. Every line passes the mask before it is

@@ -1,4 +1,4 @@
-import { EXIT } from './errors.ts'
+import { EXIT } from './errors/codes.ts'
 
 /** npm passes on what the terminal has already sent to the whole process group. */
 const SAME_SIGNAL_MS = 500

@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SERVICE } from './about.ts'
+import { isDisposable } from './baseline/disposable.ts'
+import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
-import { type DatabaseFacts, inspectDatabase } from './database/inspect.ts'
 import {
   type CommittedFolder,
   type CommittedMigration,
   readCommittedFolder,
   splitFilename,
-} from './migrations/committed.ts'
-import { isCurrentEmpty } from './migrations/current.ts'
+} from './migrations/files/committed.ts'
+import { isCurrentEmpty } from './migrations/files/current.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
 import type { NotReadyReason, Readiness } from './readiness.ts'
-import { isDisposable } from './reset/guard.ts'
+import { SERVICE } from './version.ts'
 
 /** The details of the service and its database; no password, token or connection string. */
 export interface Status {

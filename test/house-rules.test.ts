@@ -17,15 +17,15 @@ const matching = (pattern: RegExp, folder = 'src/'): string[] =>
 
 test('the service knows no name of the command bus, but for one setting', async (t) => {
   t.ok(sources.length > 20)
-  t.strictSame(matching(CONTENT), ['src/config.ts'])
+  t.strictSame(matching(CONTENT), ['src/config/config.ts'])
 })
 
 test('only the settings read the environment', async (t) => {
-  t.strictSame(matching(/process\.env\b/), ['src/config.ts'])
+  t.strictSame(matching(/process\.env\b/), ['src/config/config.ts'])
 })
 
 test('graphile-migrate has one importer', async (t) => {
-  t.strictSame(matching(/(?:from|import\() ?'graphile-migrate/), ['src/migrations/tool.ts'])
+  t.strictSame(matching(/(?:from|import\() ?'graphile-migrate/), ['src/migrations/tool/child.ts'])
 })
 
 test('the domain knows no HTTP', async (t) => {
@@ -36,7 +36,7 @@ test('the domain knows no HTTP', async (t) => {
 })
 
 test('routes hold no SQL', async (t) => {
-  t.strictSame(matching(/\.query\(|\bselect\b.+\bfrom\b/i, 'src/routes/'), [])
+  t.strictSame(matching(/\.query\(|\bselect\b.+\bfrom\b/i, 'src/http/routes/'), [])
 })
 
 test('nothing is left open', async (t) => {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
-import type { Config } from '../config.ts'
-import type { Log } from '../log.ts'
+import type { Config } from '../config/config.ts'
+import type { Log } from '../logger.ts'
+import { createConnectionConfig, createPool } from '../postgres/pool.ts'
 import { serverUrl } from './embedded/data-folder.ts'
-import { openEmbeddedServer } from './embedded.ts'
-import { createConnectionConfig, createPool } from './pool.ts'
+import { openEmbeddedServer } from './embedded/embedded-server.ts'
 
 /** A PostgreSQL that can be reached; whoever uses it does not ask where it came from. */
 export interface Database {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
-import type { Log } from '../log.ts'
+import type { Log } from '../logger.ts'
+import { openClient } from '../postgres/client.ts'
 import type { Readiness } from '../readiness.ts'
-import { openClient } from './client.ts'
 
 /** Together below the two seconds within which a lost database has to show. */
 const INTERVAL_MS = 500

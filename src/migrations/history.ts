@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
-import type { CommittedMigration } from './committed.ts'
-import { type HistoryProblem, refuseHistory } from './refusal.ts'
+import type { CommittedMigration } from './files/committed.ts'
+import { type HistoryProblem, refuseHistory } from './history-error.ts'
 
 /** A row of graphile-migrate's own record in the database. */
 export interface AppliedMigration {

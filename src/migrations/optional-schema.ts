@@ -1,7 +1,7 @@
 import type { ClientBase } from 'pg'
-import { type Config, OPTIONAL_SCHEMA } from '../config.ts'
+import { type Config, OPTIONAL_SCHEMA } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
-import { type CommittedMigration, readCommittedMigrations } from './committed.ts'
+import { type CommittedMigration, readCommittedMigrations } from './files/committed.ts'
 import { type AppliedMigration, readAppliedMigrations } from './history.ts'
 
 /** Whether the migrations make the schema that a deployment may leave out. */

@@ -1,15 +1,15 @@
 import type { Client } from 'pg'
 import type { Logger } from 'pino'
-import type { Config } from '../config.ts'
-import { openClient } from '../database/client.ts'
-import { retryConnecting } from '../database/connecting.ts'
+import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
-import { EXIT, ServiceError } from '../errors.ts'
+import { ServiceError } from '../errors/service-error.ts'
+import { openClient } from '../postgres/client.ts'
+import { retryConnecting } from '../postgres/retry.ts'
 import type { Readiness } from '../readiness.ts'
-import { type CommittedMigration, readCommittedMigrations } from './committed.ts'
+import { type CommittedMigration, readCommittedMigrations } from './files/committed.ts'
 import { type AppliedMigration, comparePending, readAppliedMigrations } from './history.ts'
-import { withMigrationLock } from './lock.ts'
 import { chooseOptionalSchema, type OptionalSchemaChoice } from './optional-schema.ts'
+import { withMigrationLock } from './service-lock.ts'
 
 export interface ProvisionOptions {
   readonly config: Pick<
@@ -62,7 +62,7 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
       const optionalSchema = await chooseOptionalSchema(client, plan, config.optionalSchema)
       await hooks?.beforeMigrating?.(client, plan)
       if (plan.pending.length > 0) {
-        const migrate = await import('./migrate.ts')
+        const migrate = await import('./apply.ts')
         await migrate.migrateAll({ ...options, client, lock, optionalSchema, plan })
       }
       const applied = await readAppliedMigrations(client)
@@ -114,11 +114,11 @@ function toServiceError(error: unknown): unknown {
   if (error instanceof ServiceError || !(error instanceof Error)) return error
   const { code } = error as { code?: string }
   if (code === '42501') {
-    return new ServiceError(`${error.message}; grant it to the user of DATABASE_URL`, {
-      code: 'privilege_missing',
-      exitCode: EXIT.migration,
-      cause: error,
-    })
+    return new ServiceError(
+      'privilege_missing',
+      `${error.message}; grant it to the user of DATABASE_URL`,
+      { cause: error },
+    )
   }
   // SQLSTATE classes 08, 53 and 57, an error of the system's, or what the driver says by itself.
   const isConnectionLost =
@@ -126,10 +126,9 @@ function toServiceError(error: unknown): unknown {
       ? /^(Connection term|timeout e|Query read timeout)/.test(error.message)
       : /^(08|53|57P|E[A-Z]{3})/.test(code)
   if (!isConnectionLost) return error
-  return new ServiceError(`the database was lost while provisioning: ${error.message}`, {
-    code: 'database_lost',
-    exitCode: EXIT.database,
-    statusCode: 503,
-    cause: error,
-  })
+  return new ServiceError(
+    'database_lost',
+    `the database was lost while provisioning: ${error.message}`,
+    { cause: error },
+  )
 }

@@ -1,4 +1,4 @@
-import type { Queryable } from './store.ts'
+import type { Queryable } from '../postgres/client.ts'
 
 /** A transaction that is in the way. */
 export interface Blocker {

@@ -1,9 +1,9 @@
+import { type DatabaseIdentity, refuseNotDisposable } from '../baseline/disposable.ts'
+import type { SchemaDifference } from '../catalog/objects.ts'
+import { RESET_STATE } from '../postgres/sqlstate.ts'
 import type { Blocker } from './blockers.ts'
-import type { SchemaDifference } from './catalog.ts'
-import { type DatabaseIdentity, refuseNotDisposable } from './guard.ts'
-import { type Attempt, type DatabaseError, type Patience, withPatience } from './patience.ts'
-import { RESET_STATE } from './plan/state.ts'
-import { refuseForbidden, refuseNoBaseline, refuseRows, refuseSchemaChanged } from './refusals.ts'
+import { refuseForbidden, refuseNoBaseline, refuseRows, refuseSchemaChanged } from './errors.ts'
+import { type Attempt, type DatabaseError, type Patience, withPatience } from './lock-retry.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
 export interface DataReset {

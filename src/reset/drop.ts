@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
-import { hasPgmq } from './model.ts'
-import { refuseForbidden } from './refusals.ts'
+import { hasPgmq } from '../catalog/tables.ts'
+import { refuseForbidden } from './errors.ts'
 
 interface Drop {
   /** Kind and name, as an operator would say it. */

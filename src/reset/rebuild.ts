@@ -1,19 +1,19 @@
 import type { Client } from 'pg'
-import type { ProvisionHooks } from '../migrations/provision.ts'
-import { captureBaseline, forgetBaseline } from './baseline.ts'
-import type { Blocker } from './blockers.ts'
-import { dropObjects, dropQueues } from './drop.ts'
+import { captureBaseline, forgetBaseline } from '../baseline/capture.ts'
 import {
   type DatabaseIdentity,
   IS_DISPOSABLE_SQL,
   isDisposable,
   refuseNotDisposable,
-} from './guard.ts'
-import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, type Patience, withPatience } from './patience.ts'
-import { RESET_STATE } from './plan/state.ts'
-import { refuseForbidden } from './refusals.ts'
+} from '../baseline/disposable.ts'
+import { ensureStore } from '../baseline/store.ts'
+import type { ProvisionHooks } from '../migrations/provision.ts'
+import { RESET_STATE } from '../postgres/sqlstate.ts'
+import type { Blocker } from './blockers.ts'
+import { dropObjects, dropQueues } from './drop.ts'
+import { refuseForbidden } from './errors.ts'
+import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, type Patience, withPatience } from './lock-retry.ts'
 import type { ResetSessions } from './session.ts'
-import { ensureStore } from './store.ts'
 
 export interface RebuildOptions {
   readonly sessions: ResetSessions

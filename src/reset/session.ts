@@ -1,12 +1,12 @@
 import type { Client } from 'pg'
-import { findBaseline } from './baseline.ts'
-import { type DatabaseIdentity, isDisposable, refuseNotDisposable } from './guard.ts'
-import { loadModel, type Model, queueTablesOf } from './model.ts'
-import { listForbidden } from './ownership.ts'
-import type { LockScope } from './patience.ts'
-import { type Outcome, planReset } from './plan/plan.ts'
-import { refuseForbidden, refuseNoBaseline, refuseTemporary } from './refusals.ts'
-import { applySettings, SESSION_SETTINGS } from './settings.ts'
+import { findBaseline } from '../baseline/capture.ts'
+import { type DatabaseIdentity, isDisposable, refuseNotDisposable } from '../baseline/disposable.ts'
+import { loadModel, type Model, queueTablesOf } from '../catalog/tables.ts'
+import { applySettings, SESSION_SETTINGS } from '../postgres/session-settings.ts'
+import { refuseForbidden, refuseNoBaseline, refuseTemporary } from './errors.ts'
+import { type Outcome, planReset } from './function/generate.ts'
+import type { LockScope } from './lock-retry.ts'
+import { listForbidden } from './privileges.ts'
 
 /** The changes of one reset. */
 export interface Changes {

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { test } from 'tap'
-import { loadConfig } from '../../src/config.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { openDatabase } from '../../src/database/database.ts'
 import { findFreePort } from '../support/port.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { createFolder, readServerPid } from './fixtures/embedded-process.ts'
+import { createFolder, readServerPid } from './embedded/fixtures/embedded-process.ts'
 
 const deps = {
   log: { debug() {}, info() {}, warn() {}, error() {} },

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { readCommittedMigrations } from '../../src/migrations/committed.ts'
+import { readCommittedMigrations } from '../../src/migrations/files/committed.ts'
 import { comparePending, readAppliedMigrations } from '../../src/migrations/history.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'

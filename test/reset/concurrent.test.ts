@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
-import { captureBaseline } from '../../src/reset/baseline.ts'
+import { captureBaseline } from '../../src/baseline/capture.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
 import { connect, createResetWorld, type ResetWorld, waitUntilBlocked } from './world.ts'
 

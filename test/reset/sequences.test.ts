@@ -1,7 +1,7 @@
 import { test } from 'tap'
-import { findBaseline } from '../../src/reset/baseline.ts'
-import { loadModel } from '../../src/reset/model.ts'
-import { type Outcome, planReset } from '../../src/reset/plan/plan.ts'
+import { findBaseline } from '../../src/baseline/capture.ts'
+import { loadModel } from '../../src/catalog/tables.ts'
+import { type Outcome, planReset } from '../../src/reset/function/generate.ts'
 import { createResetWorld } from './world.ts'
 
 const SCHEMA = `

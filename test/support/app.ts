@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import pino from 'pino'
-import { type AppDeps, createApp } from '../../src/app.ts'
+import { type AppDeps, createApp } from '../../src/http/app.ts'
 import { createReadiness } from '../../src/readiness.ts'
 
 interface Teardown {

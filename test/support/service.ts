@@ -46,7 +46,7 @@ const DEADLINE_MS = 30_000
 export function startService(
   t: Teardown,
   env: Record<string, string>,
-  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/server.js'],
+  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/bin/server.js'],
 ): Service {
   const child = spawn(command, args, {
     cwd: projectDir,

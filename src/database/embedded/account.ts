@@ -1,6 +1,6 @@
 import type { SpawnOptions } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { EXIT, ServiceError } from '../../errors.ts'
+import { ServiceError } from '../../errors/service-error.ts'
 
 /** The operating system's user that PostgreSQL runs as. */
 export interface Account {
@@ -26,9 +26,9 @@ export function findAccount(): Account {
     if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
   }
   throw new ServiceError(
+    'embedded_no_account',
     'PostgreSQL does not run as root, and this system has no user postgres or nobody to run it: ' +
       'start the service as a user other than root, or set DATABASE_URL',
-    { code: 'embedded_no_account', exitCode: EXIT.database },
   )
 }
 

@@ -12,8 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { EXIT, ServiceError } from '../../errors.ts'
-import type { Log } from '../../log.ts'
+import type { ErrorCode } from '../../errors/codes.ts'
+import { ServiceError } from '../../errors/service-error.ts'
+import type { Log } from '../../logger.ts'
 import { spawnOptions } from './account.ts'
 import type { EmbeddedHome } from './home.ts'
 import { identifyProcess } from './process.ts'
@@ -158,9 +159,9 @@ function isErrno(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }
 
-function refuse(dataDir: string, code: string, found: string): ServiceError {
+function refuse(dataDir: string, code: ErrorCode, found: string): ServiceError {
   return new ServiceError(
+    code,
     `the embedded server's data folder ${dataDir} ${found} (setting EMBEDDED_DATA_DIR)`,
-    { code, exitCode: EXIT.database },
   )
 }

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
-import { EXIT, ServiceError } from '../../errors.ts'
-import type { Log } from '../../log.ts'
+import { ServiceError } from '../../errors/service-error.ts'
+import type { Log } from '../../logger.ts'
 import { type Account, findAccount, isRoot } from './account.ts'
 import { canReach, copyForAll, makeSharedFolder, STAGING_DIR } from './staging.ts'
 
@@ -82,9 +82,10 @@ function locateBinaries(): { nativeDir: string; version: string } {
     return { nativeDir: join(packageDir, 'native'), version }
   } catch (cause) {
     throw new ServiceError(
+      'embedded_not_installed',
       `no PostgreSQL to embed: the package ${name} is not installed; run \`npm ci\` with optional ` +
         'dependencies (Linux and macOS, x64 and arm64), or set DATABASE_URL',
-      { code: 'embedded_not_installed', exitCode: EXIT.database, cause },
+      { cause },
     )
   }
 }
@@ -110,9 +111,9 @@ function resolveDataDir(dataDir: string): string {
   if (link?.isSymbolicLink()) {
     if (link.uid === process.getuid?.()) return realpathSync(dataDir)
     throw new ServiceError(
+      'embedded_data_dir_foreign',
       `the data folder ${dataDir} is a link that user ${link.uid} has made; name the folder itself ` +
         'in EMBEDDED_DATA_DIR',
-      { code: 'embedded_data_dir_foreign', exitCode: EXIT.database },
     )
   }
   return join(realpathSync(dirname(dataDir)), basename(dataDir))

@@ -1,16 +1,16 @@
 import { connect } from 'node:net'
-import { EXIT, ServiceError } from '../../errors.ts'
-import { openClient } from '../client.ts'
+import { ServiceError } from '../../errors/service-error.ts'
+import { openClient } from '../../postgres/client.ts'
 import { serverUrl } from './data-folder.ts'
-import { OWNER_SETTING } from './holder.ts'
+import { OWNER_SETTING } from './owner.ts'
 
 /** Refuses a port that somebody listens on already, and says who where that can be known. */
 export async function refuseTakenPort(port: number): Promise<void> {
   if (!(await isTaken(port))) return
   throw new ServiceError(
+    'embedded_port_in_use',
     `port ${port} of the embedded server is in use by ${await describeListener(port)}; ` +
       'stop it, or set EMBEDDED_PORT to another port',
-    { code: 'embedded_port_in_use', exitCode: EXIT.database },
   )
 }
 

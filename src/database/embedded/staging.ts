@@ -11,7 +11,7 @@ import {
   rmSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { EXIT, ServiceError } from '../../errors.ts'
+import { ServiceError } from '../../errors/service-error.ts'
 import type { Account } from './account.ts'
 
 /**
@@ -32,9 +32,10 @@ export function canReach(account: Account, paths: readonly string[]): boolean {
   })
   if (error === undefined) return status === 0
   throw new ServiceError(
+    'embedded_no_account',
     `PostgreSQL does not run as root, and root may not become user ${account.uid} here ` +
       `(${error.message}): start the service as a user other than root, or set DATABASE_URL`,
-    { code: 'embedded_no_account', exitCode: EXIT.database, cause: error },
+    { cause: error },
   )
 }
 
@@ -49,9 +50,9 @@ export function makeSharedFolder(path: string): void {
   const { uid, mode } = lstatSync(path)
   if (lstatSync(path).isDirectory() && uid === 0 && (mode & 0o022) === 0) return
   throw new ServiceError(
+    'embedded_staging_unsafe',
     `${path} has to be a folder that only root can write to; remove it, or start the service as a ` +
       'user other than root',
-    { code: 'embedded_staging_unsafe', exitCode: EXIT.database },
   )
 }
 

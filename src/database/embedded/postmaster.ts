@@ -1,0 +1,106 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { spawnOptions } from './account.ts'
+import type { EmbeddedHome } from './home.ts'
+import { describeOwner, OWNER_SETTING, readServerState } from './owner.ts'
+import { cannotStart } from './start-error.ts'
+
+/** A server that has been ready to take connections. */
+export interface RunningServer {
+  /** Settles when the process has ended, with how, and what it said last. */
+  readonly ended: Promise<Ending>
+  /** Stops it cleanly, or, after `stopMs`, at once. */
+  stop(stopMs: number): Promise<void>
+}
+
+export interface Ending {
+  readonly how: string
+  readonly lastLines: string
+}
+
+const POLL_MS = 5
+const KEEP_LOG_BYTES = 1_000_000
+
+/** Starts PostgreSQL on the data folder and waits until it takes connections. */
+export async function launchServer(
+  home: EmbeddedHome,
+  { port, signal }: { port: number; signal: AbortSignal },
+): Promise<RunningServer> {
+  const logFile = openLog(`${home.dataDir}.log`)
+  const server = spawn(join(home.binDir, 'postgres'), listArguments(home, port), {
+    ...spawnOptions(home.account),
+    stdio: ['ignore', logFile.fd, logFile.fd],
+    // A session of its own: Ctrl-C in the terminal is for the service, which then stops the server.
+    detached: true,
+  })
+  closeSync(logFile.fd)
+  // Whatever ends this process, the server is told to stop; only SIGKILL leaves it behind.
+  const stopOnExit = () => server.kill('SIGINT')
+  process.once('exit', stopOnExit)
+
+  let ending: Ending | undefined
+  const ended = waitForEnd(server).then((how) => {
+    process.off('exit', stopOnExit)
+    ending = { how, lastLines: logFile.readNew() }
+    return ending
+  })
+  const running: RunningServer = { ended, stop: (stopMs) => stop(server, ended, stopMs) }
+  const isReady = () => {
+    const state = readServerState(home.dataDir)
+    return state?.pid === server.pid && state?.status === 'ready'
+  }
+  while (!isReady()) {
+    if (ending !== undefined) throw cannotStart(ending.how, ending.lastLines)
+    if (signal.aborted) {
+      await running.stop(0)
+      throw signal.reason
+    }
+    await sleep(POLL_MS)
+  }
+  return running
+}
+
+function listArguments({ dataDir, extensionDir }: EmbeddedHome, port: number): string[] {
+  const settings = {
+    port,
+    // Never reached from outside this machine, nor by a socket that others could put there first.
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    extension_control_path: `$system:${extensionDir}`,
+    [OWNER_SETTING]: describeOwner(),
+  }
+  return [
+    '-D',
+    dataDir,
+    ...Object.entries(settings).flatMap(([name, to]) => ['-c', `${name}=${to}`]),
+  ]
+}
+
+function openLog(path: string): { fd: number; readNew: () => string } {
+  const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
+  if (fstatSync(fd).size > KEEP_LOG_BYTES) ftruncateSync(fd)
+  const start = fstatSync(fd).size
+  return { fd, readNew: () => readFileSync(path).subarray(start).toString() }
+}
+
+function waitForEnd(server: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    server.once('error', (error) => resolve(error.message))
+    server.once('exit', (exitCode, signal) =>
+      resolve(
+        signal === null ? `it ended with exit code ${exitCode}` : `it was ended by ${signal}`,
+      ),
+    )
+  })
+}
+
+/** SIGINT disconnects everybody and writes all to disk; SIGQUIT leaves that to the next start. */
+async function stop(server: ChildProcess, ended: Promise<Ending>, stopMs: number): Promise<void> {
+  server.kill('SIGINT')
+  const timer = setTimeout(() => server.kill('SIGQUIT'), stopMs)
+  await ended
+  clearTimeout(timer)
+}

@@ -1,0 +1,246 @@
+/** Exit codes of the process; operators and compose files rely on the numbers. */
+export const EXIT = {
+  stopped: 0,
+  unforeseen: 1,
+  settings: 2,
+  database: 3,
+  migration: 4,
+  history: 5,
+  lock: 6,
+} as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** What belongs to one error code, wherever the error is raised. */
+export interface ErrorCodeEntry {
+  /** HTTP status, where the error is answered over HTTP. Without it: 500. */
+  readonly status?: number
+  /** Exit code, where the error ends the process. Without it: 1. */
+  readonly exitCode?: ExitCode
+  /** One line for operators: docs/operate/error-codes.md is made from it. */
+  readonly meaning: string
+}
+
+/**
+ * Every error code, once. A code never changes its meaning; the message beside it may change its
+ * wording.
+ */
+export const ERROR_CODES = {
+  // Settings.
+  wrong_settings: {
+    exitCode: EXIT.settings,
+    meaning:
+      'A setting or `.gmrc` does not parse. `problems` lists each one: its name, what was given ' +
+      '(never a secret) and what was expected.',
+  },
+  address_not_available: {
+    exitCode: EXIT.settings,
+    meaning:
+      'The service cannot listen on `HOST` and `PORT`: in use, not an address of this machine, or ' +
+      'not permitted.',
+  },
+  no_migrations_folder: {
+    exitCode: EXIT.settings,
+    meaning:
+      'The folder `committed/` in `MIGRATIONS_DIR` disappeared after the settings were read.',
+  },
+
+  // Database.
+  database_not_reached: {
+    status: 503,
+    exitCode: EXIT.database,
+    meaning: 'No server answered, or no connection was free, within `DATABASE_WAIT_SECONDS`.',
+  },
+  database_password_wrong: {
+    exitCode: EXIT.database,
+    meaning: 'The server rejects the password, or requires one.',
+  },
+  database_login_refused: {
+    exitCode: EXIT.database,
+    meaning: 'The server rejects the user: it does not exist, or `pg_hba.conf` does not admit it.',
+  },
+  database_missing: {
+    exitCode: EXIT.database,
+    meaning: 'There is no database of that name.',
+  },
+  database_connect_denied: {
+    exitCode: EXIT.database,
+    meaning: 'The user has no CONNECT privilege on the database.',
+  },
+  database_read_only: {
+    exitCode: EXIT.database,
+    meaning: 'The database is a standby, or `default_transaction_read_only` is on.',
+  },
+  database_too_old: {
+    exitCode: EXIT.database,
+    meaning: 'The server is older than PostgreSQL 15.',
+  },
+  database_lost: {
+    status: 503,
+    exitCode: EXIT.database,
+    meaning: 'The connection to the database was lost while the service was using it.',
+  },
+  embedded_not_installed: {
+    exitCode: EXIT.database,
+    meaning: 'There is no package with PostgreSQL binaries for this platform.',
+  },
+  embedded_no_account: {
+    exitCode: EXIT.database,
+    meaning:
+      'The service runs as root, and no user `postgres` or `nobody` exists that can run the server.',
+  },
+  embedded_data_dir_in_use: {
+    exitCode: EXIT.database,
+    meaning: 'A running service owns the data folder; `dataDir` names it.',
+  },
+  embedded_data_dir_foreign: {
+    exitCode: EXIT.database,
+    meaning:
+      'The data folder is not ours: a symbolic link of another user, or files that are not ' +
+      "PostgreSQL's.",
+  },
+  embedded_data_dir_other_version: {
+    exitCode: EXIT.database,
+    meaning: 'Another major version of PostgreSQL made the data folder. It is left untouched.',
+  },
+  embedded_port_in_use: {
+    exitCode: EXIT.database,
+    meaning: 'Another program uses `EMBEDDED_PORT`.',
+  },
+  embedded_staging_unsafe: {
+    exitCode: EXIT.database,
+    meaning: 'A folder under `/var/lib` that only root may write to is writable by others.',
+  },
+  embedded_start_failed: {
+    exitCode: EXIT.database,
+    meaning: 'The server did not start; the message ends with its last lines of output.',
+  },
+
+  // Migrations.
+  migration_failed: {
+    exitCode: EXIT.migration,
+    meaning:
+      'A migration failed. `migration`, `line`, `text`, `sqlstate`, `context`, `postgresMessage`, ' +
+      '`postgresDetail` and `hint` say where and why. It was rolled back completely, unless it says ' +
+      '`--! no-transaction`.',
+  },
+  privilege_missing: {
+    status: 409,
+    exitCode: EXIT.migration,
+    meaning: 'SQLSTATE 42501: the user of `DATABASE_URL` lacks a privilege; the message names it.',
+  },
+  migration_interrupted: {
+    exitCode: EXIT.migration,
+    meaning:
+      'The migration tool was killed or crashed. What it had started was rolled back before the ' +
+      'service stopped.',
+  },
+  migration_not_applied: {
+    exitCode: EXIT.migration,
+    meaning:
+      "The migration tool reported success, but a migration is not in the database's history.",
+  },
+
+  // History.
+  history_refused: {
+    status: 409,
+    exitCode: EXIT.history,
+    meaning:
+      'The files and the history in the database differ: a file was changed, is missing, has CRLF ' +
+      'line ends or does not belong there; or the database is ahead or has a different history. ' +
+      '`problems` names each file with both hashes. Nothing was run.',
+  },
+  no_migrations: {
+    exitCode: EXIT.history,
+    meaning: 'The folder `committed/` is empty.',
+  },
+
+  // Lock.
+  migration_lock_timeout: {
+    status: 503,
+    exitCode: EXIT.lock,
+    meaning:
+      'Another instance, or graphile-migrate elsewhere, held its lock for longer than ' +
+      '`MIGRATION_LOCK_SECONDS`. The message names the session.',
+  },
+
+  // Any request.
+  bad_request: {
+    status: 400,
+    meaning: 'The path, the headers or the form of the request cannot be read.',
+  },
+  body_not_json: { status: 400, meaning: 'The body is not valid JSON.' },
+  route_not_found: { status: 404, meaning: 'There is no such path.' },
+  method_not_allowed: {
+    status: 405,
+    meaning: 'The path does not accept this method; `Allow` lists those that it does.',
+  },
+  request_timeout: { status: 408, meaning: 'The request did not arrive in time.' },
+  body_too_large: { status: 413, meaning: 'The body is larger than 64 KiB.' },
+  unsupported_media_type: { status: 415, meaning: 'The body is not `application/json`.' },
+  headers_too_large: { status: 431, meaning: 'The headers are larger than 16 KiB.' },
+  internal_error: { status: 500, meaning: 'An unforeseen error; the log has the details.' },
+
+  // POST /reset.
+  token_missing: { status: 401, meaning: 'There is no `Authorization: Bearer …` header.' },
+  token_wrong: { status: 403, meaning: 'The token is not `RESET_TOKEN`.' },
+  body_wrong: { status: 400, meaning: 'The body has an unknown member or a value out of range.' },
+  not_ready: {
+    status: 503,
+    meaning: 'The service is not ready; `reason` is the one that `/readyz` gives.',
+  },
+  database_not_disposable: {
+    status: 403,
+    meaning: 'The database is not marked disposable, so its data must not be thrown away.',
+  },
+  no_baseline: {
+    status: 409,
+    meaning: 'The state after migrating was never recorded; `remedy` is `rebuild`.',
+  },
+  schema_changed: {
+    status: 409,
+    meaning: 'The schema is no longer what the migrations made; see `differences` and `remedy`.',
+  },
+  not_owner: {
+    status: 409,
+    meaning: 'The user of `DATABASE_URL` does not own what is to be reset; see `relations`.',
+  },
+  rows_not_restorable: {
+    status: 409,
+    meaning:
+      'A constraint, or PostgreSQL otherwise, rejects the rows of the baseline; see `remedy`.',
+  },
+  locked: { status: 423, meaning: 'An open transaction blocks the reset; see `blockers`.' },
+  client_gone: { status: 499, meaning: 'The client disconnected while its reset was waiting.' },
+  reset_canceled: {
+    status: 503,
+    meaning: 'Another session canceled the reset in the database; it was rolled back.',
+  },
+
+  // Development commands.
+  commit_message_missing: {
+    exitCode: EXIT.settings,
+    meaning: '`npm run db:commit` was called without a message.',
+  },
+  nothing_to_commit: { exitCode: EXIT.settings, meaning: '`current.sql` has no statement.' },
+  shadow_database_missing: {
+    exitCode: EXIT.settings,
+    meaning: 'The command needs `SHADOW_DATABASE_URL` and `ROOT_DATABASE_URL`.',
+  },
+  migration_command_failed: {
+    exitCode: EXIT.migration,
+    meaning: "graphile-migrate's command failed; the migrations folder is unchanged.",
+  },
+  migrations_changed: {
+    exitCode: EXIT.migration,
+    meaning: 'A file changed while the command ran, and was left as it is.',
+  },
+} as const satisfies Record<string, ErrorCodeEntry>
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** The entry of a code, with the defaults filled in: HTTP status 500, exit code 1. */
+export function describeErrorCode(code: ErrorCode): Required<ErrorCodeEntry> {
+  const { status = 500, exitCode = EXIT.unforeseen, meaning }: ErrorCodeEntry = ERROR_CODES[code]
+  return { status, exitCode, meaning }
+}

@@ -1,0 +1,33 @@
+/**
+ * The SQLSTATEs that the service decides on, by PostgreSQL's condition names
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+ */
+export const SQLSTATE = {
+  activeSqlTransaction: '25001',
+  noActiveSqlTransaction: '25P01',
+  invalidPassword: '28P01',
+  invalidAuthorization: '28000',
+  invalidCatalogName: '3D000',
+  invalidSchemaName: '3F000',
+  deadlockDetected: '40P01',
+  insufficientPrivilege: '42501',
+  undefinedObject: '42704',
+  undefinedTable: '42P01',
+  tooManyConnections: '53300',
+  objectNotInPrerequisiteState: '55000',
+  lockNotAvailable: '55P03',
+  queryCanceled: '57014',
+  cannotConnectNow: '57P03',
+} as const
+
+/** The reset function's own SQLSTATEs: why it gave up. Nothing is changed then. */
+export const RESET_STATE = {
+  notDisposable: 'KBRDI',
+  noBaseline: 'KBRBA',
+  /** Detail: the differences, as JSON. */
+  schemaChanged: 'KBRSC',
+  /** An object was recreated exactly as it was: the function has to be generated again. */
+  stale: 'KBROL',
+  /** Detail: the relation that was blocked. Hint: `all`, where even a reader blocks it. */
+  locked: 'KBRLK',
+} as const

@@ -1,0 +1,220 @@
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Test, test } from 'tap'
+import { type Config, loadConfig } from '../../src/config/config.ts'
+import { ServiceError } from '../../src/errors/service-error.ts'
+
+const SECRET = 'hunter2-hunter2-hunter2'
+const URL = `postgres://bus:${SECRET}@db.example:5433/bus`
+
+/** Loads a configuration that is expected to be refused, and returns what was said of each name. */
+function refuse(
+  t: Test,
+  env: Record<string, string>,
+  options?: Parameters<typeof loadConfig>[1],
+): Map<string, { given: string; expected: string }> {
+  try {
+    loadConfig(env, options)
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error
+    t.match(error, { code: 'wrong_settings', exitCode: 2 })
+    t.notMatch(error.message + JSON.stringify(error.extensions), SECRET, 'no secret is repeated')
+    const { problems } = error.extensions as {
+      problems: { name: string; given: string; expected: string }[]
+    }
+    return new Map(problems.map((problem) => [problem.name, problem]))
+  }
+  return new Map()
+}
+
+test("PostgreSQL's own variables are taken away before anything can read them", async (t) => {
+  process.env.PGREPLICATION = 'nonsense'
+  t.teardown(() => delete process.env.PGREPLICATION)
+
+  loadConfig()
+
+  t.equal(process.env.PGREPLICATION, undefined)
+})
+
+test('with nothing set, every setting has its default', async (t) => {
+  t.match(loadConfig({}), {
+    databaseUrl: undefined,
+    host: '127.0.0.1',
+    port: 8080,
+    embeddedDataDir: join(process.cwd(), '.data/postgres'),
+    embeddedPort: 54329,
+    migrationsDir: join(process.cwd(), 'migrations'),
+    optionalSchema: undefined,
+    databaseWaitMs: 60_000,
+    migrationLockMs: 60_000,
+    onMigrationFailure: 'exit',
+    resetEnabled: false,
+    resetToken: undefined,
+    logLevel: 'info',
+    shutdownMs: 8000,
+  })
+})
+
+test('every setting is read', async (t) => {
+  const config: Config = loadConfig({
+    DATABASE_URL: URL,
+    SHADOW_DATABASE_URL: `${URL}_shadow`,
+    ROOT_DATABASE_URL: `${URL}_root`,
+    HOST: '::1',
+    PORT: '0',
+    EMBEDDED_DATA_DIR: '/srv/pg',
+    EMBEDDED_PORT: '1',
+    MIGRATIONS_DIR: 'migrations',
+    E2E_SCHEMA: 'off',
+    DATABASE_WAIT_SECONDS: '0',
+    MIGRATION_LOCK_SECONDS: '5',
+    ON_MIGRATION_FAILURE: 'stay',
+    RESET_ENABLED: 'true',
+    RESET_TOKEN: SECRET,
+    LOG_LEVEL: 'trace',
+    SHUTDOWN_SECONDS: '1',
+  })
+
+  t.match(config, {
+    databaseUrl: URL,
+    shadowDatabaseUrl: `${URL}_shadow`,
+    rootDatabaseUrl: `${URL}_root`,
+    host: '::1',
+    port: 0,
+    embeddedDataDir: '/srv/pg',
+    embeddedPort: 1,
+    optionalSchema: 'off',
+    databaseWaitMs: 0,
+    migrationLockMs: 5000,
+    onMigrationFailure: 'stay',
+    resetEnabled: true,
+    resetToken: SECRET,
+    logLevel: 'trace',
+    shutdownMs: 1000,
+  })
+  t.ok(Object.isFrozen(config))
+})
+
+test('an empty value counts as not set', async (t) => {
+  const config = loadConfig({ PORT: '', DATABASE_URL: '', DATABASE_URL_FILE: '', E2E_SCHEMA: '' })
+
+  t.match(config, { port: 8080, databaseUrl: undefined, optionalSchema: undefined })
+})
+
+const WRONG: readonly (readonly [string, string])[] = [
+  ['PORT', 'http'],
+  ['PORT', '-1'],
+  ['PORT', '65536'],
+  ['PORT', '80.5'],
+  ['PORT', ' 80'],
+  ['PORT', '0x50'],
+  ['EMBEDDED_PORT', '0'],
+  ['DATABASE_WAIT_SECONDS', '1m'],
+  ['MIGRATION_LOCK_SECONDS', '86401'],
+  ['SHUTDOWN_SECONDS', '0'],
+  ['E2E_SCHEMA', 'maybe'],
+  ['ON_MIGRATION_FAILURE', 'retry'],
+  ['RESET_ENABLED', 'yes'],
+  ['LOG_LEVEL', 'verbose'],
+  ['MIGRATIONS_DIR', '/nowhere'],
+]
+for (const [name, value] of WRONG) {
+  test(`${name}=${value} is refused by name, with what was given`, async (t) => {
+    const problems = refuse(t, { [name]: value })
+
+    t.strictSame([...problems.keys()], [name])
+    t.match(problems.get(name)?.given, JSON.stringify(value))
+    t.ok(problems.get(name)?.expected)
+  })
+}
+
+for (const url of [
+  `mysql://bus:${SECRET}@db/bus`,
+  `postgres://${SECRET}`,
+  `postgres://db/${SECRET}`,
+  `postgres://bus:${SECRET}@db`,
+  `postgres://bus:${SECRET}@db:port/bus`,
+  // Not encoded: the host would be taken from the middle of the password.
+  `postgres://bus:pa@ss/${SECRET}@db/bus`,
+  `postgres://bus:${SECRET}@db/bus?sslrootcert=/nowhere/${SECRET}`,
+  SECRET,
+]) {
+  test(`a URL like ${url.replaceAll(SECRET, '…')} is refused without repeating it`, async (t) => {
+    const names = ['DATABASE_URL', 'SHADOW_DATABASE_URL', 'ROOT_DATABASE_URL']
+
+    const problems = refuse(t, Object.fromEntries(names.map((name) => [name, url])))
+
+    t.strictSame([...problems.keys()], names)
+  })
+}
+
+test('all wrong settings are reported at once', async (t) => {
+  const wrong = Object.fromEntries(WRONG)
+
+  const problems = refuse(t, { ...wrong, DATABASE_URL: SECRET, RESET_ENABLED: 'on' })
+
+  t.strictSame([...problems.keys()].sort(), [...Object.keys(wrong), 'DATABASE_URL'].sort())
+})
+
+test('reset needs a token of 16 characters that a header can carry', async (t) => {
+  for (const token of ['', 'fifteen-letters', 'sixteen letters and spaces', 'sechzehnZeichenä']) {
+    const problems = refuse(t, { RESET_ENABLED: 'true', RESET_TOKEN: token })
+    t.strictSame([...problems.keys()], ['RESET_TOKEN'], JSON.stringify(token))
+  }
+  t.doesNotThrow(() => loadConfig({ RESET_ENABLED: 'true', RESET_TOKEN: 'sixteen-letters-' }))
+  const both = refuse(t, { RESET_ENABLED: '1', RESET_TOKEN: 'short' })
+  t.strictSame([...both.keys()], ['RESET_ENABLED', 'RESET_TOKEN'])
+  t.doesNotThrow(() => loadConfig({ RESET_TOKEN: 'short' }), 'not looked at where reset is off')
+})
+
+test('every secret can come from a file, less one trailing newline', async (t) => {
+  const folder = t.testdir({
+    url: `${URL}\n`,
+    token: 'a-token-of-16-ch\n\n',
+    windows: `${URL}\r\n`,
+  })
+  const config = loadConfig({
+    DATABASE_URL_FILE: join(folder, 'url'),
+    SHADOW_DATABASE_URL_FILE: join(folder, 'windows'),
+    ROOT_DATABASE_URL_FILE: join(folder, 'url'),
+    RESET_TOKEN_FILE: join(folder, 'token'),
+  })
+
+  t.equal(config.databaseUrl, URL)
+  t.equal(config.shadowDatabaseUrl, URL)
+  t.equal(config.rootDatabaseUrl, URL)
+  t.equal(config.resetToken, 'a-token-of-16-ch\n')
+})
+
+test('a secret that is given twice, or in a file that cannot be read, is refused', async (t) => {
+  const folder = t.testdir({ url: URL })
+  mkdirSync(join(folder, 'directory'))
+  writeFileSync(join(folder, 'private'), SECRET)
+  chmodSync(join(folder, 'private'), 0o000)
+
+  const twice = refuse(t, { DATABASE_URL: URL, DATABASE_URL_FILE: join(folder, 'url') })
+  const missing = refuse(t, { DATABASE_URL_FILE: join(folder, 'missing') })
+  const mistaken = refuse(t, { DATABASE_URL_FILE: URL, RESET_TOKEN_FILE: SECRET })
+  const directory = refuse(t, {
+    RESET_ENABLED: 'true',
+    RESET_TOKEN_FILE: join(folder, 'directory'),
+  })
+
+  t.strictSame([...twice.keys()], ['DATABASE_URL'])
+  t.strictSame([...mistaken.keys()], ['DATABASE_URL_FILE', 'RESET_TOKEN_FILE'])
+  t.match(missing.get('DATABASE_URL_FILE')?.given, /missing.*ENOENT/)
+  t.match(directory.get('RESET_TOKEN_FILE')?.given, /directory.*EISDIR/)
+})
+
+test('where there is no embedded server, DATABASE_URL has to be given', async (t) => {
+  const withoutServer = { hasEmbeddedServer: () => false }
+
+  t.strictSame([...refuse(t, {}, withoutServer).keys()], ['DATABASE_URL'])
+  t.doesNotThrow(() => loadConfig({ DATABASE_URL: URL }, withoutServer))
+})
+
+test("PostgreSQL's own variables and unknown ones change nothing", async (t) => {
+  const config = loadConfig({ PGHOST: 'elsewhere', PGPASSWORD: SECRET, HOSTNAME: 'x' })
+
+  t.strictSame(config, loadConfig({}))
+})

@@ -1,0 +1,48 @@
+import { test } from 'tap'
+import { loadConfig } from '../../src/config/config.ts'
+import { createMask } from '../../src/config/redact.ts'
+
+function maskFor(url: string): (text: string) => string {
+  return createMask(loadConfig({ DATABASE_URL: url, RESET_TOKEN: 'a-token-of-16-characters' }))
+}
+
+test('connection strings, passwords in both forms and the token are masked', async (t) => {
+  const url = 'postgres://bus:p%40ss%22word@db/bus'
+  const mask = maskFor(url)
+
+  for (const secret of [url, 'p%40ss%22word', 'p@ss"word', 'a-token-of-16-characters']) {
+    t.notMatch(mask(`it is ${secret}.`), secret)
+    t.notMatch(JSON.parse(mask(JSON.stringify({ secret }))).secret, secret)
+  }
+})
+
+test('a password given as a parameter is masked', async (t) => {
+  const mask = maskFor('postgres://bus@db/bus?password=hunter2hunter2')
+
+  t.notMatch(mask('hunter2hunter2'), 'hunter2')
+})
+
+test('a password that is also the user, the host or the database is left readable', async (t) => {
+  const mask = maskFor('postgres://postgres:postgres@postgres/commandbus')
+
+  t.equal(mask('waiting for postgres'), 'waiting for postgres')
+  t.notMatch(mask('postgres://postgres:postgres@postgres/commandbus'), 'postgres:postgres')
+})
+
+test('a short password is masked as a word, and spares the rest of a line', async (t) => {
+  for (const password of ['bus!', 'pw', 'a.b', 'a-b/', '5', '22', 'p"w']) {
+    const mask = maskFor(`postgres://user:${encodeURIComponent(password)}@db/commandbus`)
+    const line = JSON.stringify({
+      level: 'info',
+      time: '2026-11-22T22:22:22.522Z',
+      pw: 1,
+      durationMs: 5,
+      pid: 22,
+      msg: 'spawned a.bc',
+    })
+
+    t.equal(mask(line), line, password)
+    const told = JSON.parse(mask(JSON.stringify({ told: `it is ${password}, or (${password})` })))
+    t.equal(told.told, 'it is [hidden], or ([hidden])')
+  }
+})

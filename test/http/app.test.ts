@@ -1,0 +1,149 @@
+import { EventEmitter, once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'tap'
+import { ServiceError } from '../../src/errors/service-error.ts'
+import { createTestApp } from '../support/app.ts'
+import { becomes } from '../support/becomes.ts'
+
+const PROBLEM = { type: String, title: String, detail: String }
+
+test('an unknown path is a problem of its own kind', async (t) => {
+  const response = await createTestApp(t).inject('/nowhere?token=hush')
+
+  t.equal(response.statusCode, 404)
+  t.match(response.headers['content-type'], /^application\/problem\+json/)
+  t.match(response.json(), { ...PROBLEM, status: 404, code: 'route_not_found' })
+  t.notMatch(response.body, 'hush')
+})
+
+test('a method that a path does not take is answered with those that it takes', async (t) => {
+  const app = createTestApp(t)
+
+  for (const url of ['/livez', '/readyz', '/health', '/status']) {
+    const response = await app.inject({ method: 'DELETE', url })
+    t.match(response.json(), { ...PROBLEM, status: 405, code: 'method_not_allowed' })
+    t.equal(response.headers.allow, 'GET, HEAD')
+  }
+})
+
+test('a body that cannot be read is refused by kind', async (t) => {
+  const app = createTestApp(t)
+  app.post('/echo', async (request) => request.body)
+  const post = (payload: string, type: string) =>
+    app.inject({ method: 'POST', url: '/echo', payload, headers: { 'content-type': type } })
+
+  t.match((await post('{"a":', 'application/json')).json(), { status: 400, code: 'body_not_json' })
+  t.match((await post('', 'application/json')).json(), { status: 400, code: 'body_not_json' })
+  t.match((await post('<a/>', 'text/xml')).json(), { status: 415, code: 'unsupported_media_type' })
+  const large = JSON.stringify('x'.repeat(70_000))
+  t.match((await post(large, 'application/json')).json(), { status: 413, code: 'body_too_large' })
+  t.match((await post('{"a":1}', 'application/json')).json(), { a: 1 })
+})
+
+test('a body does not matter where there is no route for it', async (t) => {
+  const app = createTestApp(t)
+  const headers = { 'content-type': 'application/json' }
+  const post = (url: string) => app.inject({ method: 'POST', url, payload: '{"a":', headers })
+
+  t.match((await post('/nowhere')).json(), { status: 404, code: 'route_not_found' })
+  t.match((await post('/livez')).json(), { status: 405, code: 'method_not_allowed' })
+})
+
+test('a path that cannot be decoded is refused', async (t) => {
+  const response = await createTestApp(t).inject('/%zz')
+
+  t.match(response.json(), { ...PROBLEM, status: 400, code: 'bad_request' })
+})
+
+test('what is no HTTP is answered with a problem, too', async (t) => {
+  const app = createTestApp(t)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as { port: number }
+
+  const answer = await new Promise<string>((resolve) => {
+    let text = ''
+    const socket = connect(port, '127.0.0.1', () => socket.write('HELO\r\n\r\n'))
+    socket.on('data', (data) => {
+      text += data
+    })
+    socket.on('close', () => resolve(text))
+  })
+
+  t.match(answer, /^HTTP\/1\.1 400 .*application\/problem\+json/s)
+  t.match(JSON.parse(answer.split('\r\n\r\n')[1] ?? ''), { status: 400, code: 'bad_request' })
+})
+
+test('a foreseen error shows its code and members, an unforeseen one nothing', async (t) => {
+  const app = createTestApp(t)
+  app.get('/foreseen', async () => {
+    const extensions = { sizes: [1, 2], status: 200, code: 'hijacked' }
+    throw new ServiceError('schema_changed', 'too much', { extensions })
+  })
+  app.get('/unforeseen', async () => {
+    throw new Error('the inner life')
+  })
+
+  t.match((await app.inject('/foreseen')).json(), {
+    title: 'Conflict',
+    status: 409,
+    code: 'schema_changed',
+    detail: 'too much',
+    sizes: [1, 2],
+  })
+  const unforeseen = await app.inject('/unforeseen')
+  t.match(unforeseen.json(), { status: 500, code: 'internal_error' })
+  t.notMatch(unforeseen.body, 'inner life')
+})
+
+test('secrets are taken out of texts, and keys keep their names', async (t) => {
+  const app = createTestApp(t, { mask: (text) => text.replaceAll('secret', '…') })
+  app.get('/deep', async () => ({ secret: ['a secret', { n: 1, none: null }] }))
+
+  const response = await app.inject('/deep')
+
+  t.strictSame(response.json(), { secret: ['a …', { n: 1, none: null }] })
+})
+
+test('a request in flight is finished when the app closes, a new one not taken', async (t) => {
+  const app = createTestApp(t)
+  const slow = new EventEmitter()
+  app.get('/slow', async () => {
+    slow.emit('entered')
+    await once(slow, 'go on')
+    return 'done'
+  })
+  const address = await app.listen({ port: 0, host: '127.0.0.1' })
+  const entered = once(slow, 'entered')
+  const inFlight = fetch(`${address}/slow`)
+  await entered
+
+  const closed = app.close()
+  await t.rejects(fetch(`${address}/livez`))
+  slow.emit('go on')
+
+  t.equal(await (await inFlight).text(), 'done')
+  await closed
+})
+
+for (const [what, sent] of [
+  ['nothing', ''],
+  ['a part of its headers', 'GET /livez HTTP/1.1\r\nHost: a\r\n'],
+  ['a part of its body', 'POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc'],
+] as const) {
+  test(`a connection that has sent ${what} does not keep the app from closing`, async (t) => {
+    const app = createTestApp(t)
+    app.post('/echo', async (request) => request.body)
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = app.server.address() as { port: number }
+    const connected = once(app.server, 'connection')
+    const socket = connect(port, '127.0.0.1', () => socket.write(sent)).on('error', () => {})
+    t.teardown(() => socket.destroy())
+    const [peer] = await connected
+    await becomes(t, async () => peer.bytesRead, sent.length)
+
+    const startedAt = performance.now()
+    await app.close()
+
+    t.ok(performance.now() - startedAt < 3000)
+  })
+}

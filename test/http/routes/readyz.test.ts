@@ -1,0 +1,35 @@
+import { test } from 'tap'
+import { createReadiness, type NotReadyReason } from '../../../src/readiness.ts'
+import { createTestApp } from '../../support/app.ts'
+
+const REASONS: NotReadyReason[] = [
+  'waiting_for_database',
+  'waiting_for_lock',
+  'migrating',
+  'migration_failed',
+  'history_refused',
+  'database_unavailable',
+  'rebuilding',
+  'stopping',
+]
+
+for (const url of ['/readyz', '/health']) {
+  test(`GET ${url} says ready, or why not`, async (t) => {
+    const readiness = createReadiness()
+    const app = createTestApp(t, { readiness })
+
+    readiness.set({ ready: true, detail: 'for people only' })
+    const ready = await app.inject(url)
+    t.equal(ready.statusCode, 200)
+    t.strictSame(ready.json(), { status: 'ready' })
+    t.equal((await app.inject({ method: 'HEAD', url })).statusCode, 200)
+
+    for (const reason of REASONS) {
+      readiness.set({ ready: false, reason, detail: `it is ${reason}` })
+      const response = await app.inject(url)
+      t.equal(response.statusCode, 503)
+      t.strictSame(response.json(), { status: 'not_ready', reason, detail: `it is ${reason}` })
+    }
+    t.equal((await app.inject({ method: 'HEAD', url })).statusCode, 503)
+  })
+}

@@ -1,0 +1,207 @@
+import { fastify } from 'fastify'
+import { type Test, test } from 'tap'
+import { refuseNotDisposable } from '../../../src/baseline/disposable.ts'
+import { ServiceError } from '../../../src/errors/service-error.ts'
+import { createApp } from '../../../src/http/app.ts'
+import { createReadiness, type ReadinessState } from '../../../src/readiness.ts'
+import { assertReadyForReset, type ResetOptions } from '../../../src/reset/resetter.ts'
+
+const TOKEN = 'a-token-long-enough'
+const PRODUCTION = { name: 'production', host: 'db', port: 5432 }
+const READY: ReadinessState = { ready: true }
+const MIGRATING: ReadinessState = { ready: false, reason: 'migrating', detail: '1 of 2' }
+const FAILED: ReadinessState = { ready: false, reason: 'migration_failed', detail: 'a failure' }
+
+interface World {
+  readonly isEnabled?: boolean
+  readonly hasAgreed?: boolean
+  readonly state?: ReadinessState
+}
+
+/** The service's HTTP side over a database that has agreed, or has not. */
+function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READY }: World) {
+  const readiness = createReadiness()
+  readiness.set(state)
+  const resets: ResetOptions[] = []
+  const app = createApp({
+    log: fastify({ logger: false }).log,
+    readiness,
+    mask: (text) => text,
+    readStatus: () => Promise.reject(new Error('not asked for')),
+    reset: isEnabled
+      ? {
+          token: TOKEN,
+          assertReady: (mode) => assertReadyForReset(readiness, mode),
+          reset: async (options) => {
+            if (!hasAgreed) throw refuseNotDisposable(PRODUCTION)
+            const { assertWanted: _, ...asked } = options
+            resets.push(asked)
+            return {
+              mode: options.mode,
+              durationMs: 1,
+              tables: { emptied: [], restored: [] },
+              sequences: [],
+              queues: { emptied: [], dropped: [] },
+            }
+          },
+        }
+      : undefined,
+  })
+  t.teardown(() => app.close())
+  const post = async (
+    authorization?: string,
+    payload?: string,
+    type: string | null = 'application/json',
+  ) => {
+    const headers = {
+      ...(authorization !== undefined && { authorization }),
+      ...(payload !== undefined && type !== null && { 'content-type': type }),
+    }
+    const response = await app.inject({
+      method: 'POST',
+      url: '/reset',
+      headers,
+      ...(payload !== undefined && { payload }),
+    })
+    return {
+      status: response.statusCode,
+      body: response.json(),
+      type: response.headers['content-type'],
+      challenge: response.headers['www-authenticate'],
+    }
+  }
+  return { post, resets, readiness }
+}
+
+test('switch, token, body, readiness and consent are asked in this order', async (t) => {
+  const tokens = { none: undefined, wrong: 'Bearer wrong', right: `Bearer ${TOKEN}` }
+  for (const isEnabled of [false, true]) {
+    for (const [token, authorization] of Object.entries(tokens)) {
+      for (const body of ['{}', '[]']) {
+        for (const state of [READY, MIGRATING]) {
+          for (const hasAgreed of [false, true]) {
+            const { post, resets } = createWorld(t, { isEnabled, hasAgreed, state })
+
+            const { status, body: answer } = await post(authorization, body)
+
+            const expected = expect({ isEnabled, token, body, state, hasAgreed })
+            const cell = JSON.stringify({ isEnabled, token, body, state, hasAgreed })
+            t.same([status, answer.code], expected, cell)
+            t.equal(resets.length, status === 200 ? 1 : 0, cell)
+          }
+        }
+      }
+    }
+  }
+})
+
+function expect(cell: World & { token: string; body: string }): [number, string | undefined] {
+  if (!cell.isEnabled) return [404, 'route_not_found']
+  if (cell.token === 'none') return [401, 'token_missing']
+  if (cell.token === 'wrong') return [403, 'token_wrong']
+  if (cell.body !== '{}') return [400, 'body_wrong']
+  if (cell.state?.ready !== true) return [503, 'not_ready']
+  if (!cell.hasAgreed) return [403, 'database_not_disposable']
+  return [200, undefined]
+}
+
+test('a token is taken from a bearer header only, and whole', async (t) => {
+  const { post, resets } = createWorld(t, {})
+
+  for (const header of ['', 'Bearer', 'Bearer ', `Basic ${TOKEN}`, TOKEN]) {
+    t.match(await post(header), { status: 401, challenge: 'Bearer' }, header)
+  }
+  for (const header of [`Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(0, -1)}`, 'Bearer \u00e9']) {
+    t.equal((await post(header)).status, 403, header)
+  }
+  t.equal(resets.length, 0)
+  t.equal((await post(`bearer ${TOKEN}`)).status, 200)
+})
+
+test('a body of any wrong kind is refused, and resets nothing', async (t) => {
+  const { post, resets } = createWorld(t, {})
+  const wrong = [
+    'null',
+    '1',
+    '"data"',
+    'true',
+    '[]',
+    '{',
+    'data',
+    ' ',
+    '{"mode": "all"}',
+    '{"mode": null}',
+    '{"mode": 1}',
+    '{"mode": ["data"]}',
+    '{"lockTimeoutMs": "2000"}',
+    '{"lockTimeoutMs": -1}',
+    '{"lockTimeoutMs": 1.5}',
+    '{"lockTimeoutMs": 1e99}',
+    '{"lockTimeoutMs": null}',
+    '{"terminateBlockers": 1}',
+    '{"terminateBlockers": "true"}',
+    '{"terminateBlockers": null}',
+    '{"unknown": 1}',
+    '{"__proto__": {"mode": "data"}}',
+    `{"mode": "data"${' '.repeat(70_000)}}`,
+  ]
+
+  for (const body of wrong) {
+    const { status, body: answer, type } = await post(`Bearer ${TOKEN}`, body)
+    t.same([status, answer.code], [400, 'body_wrong'], body.slice(0, 40))
+    t.match(type, /problem\+json/)
+  }
+  t.equal(
+    (await post(`Bearer ${TOKEN}`, 'mode=data', 'application/x-www-form-urlencoded')).status,
+    400,
+  )
+  t.equal(resets.length, 0)
+})
+
+test('the body is optional, and so is each of its members', async (t) => {
+  const { post, resets } = createWorld(t, {})
+
+  await post(`Bearer ${TOKEN}`)
+  await post(`Bearer ${TOKEN}`, '')
+  await post(`Bearer ${TOKEN}`, '{}', 'text/plain')
+  await post(`Bearer ${TOKEN}`, '{}', null)
+  await post(
+    `Bearer ${TOKEN}`,
+    '{"mode": "rebuild", "lockTimeoutMs": 0, "terminateBlockers": true}',
+  )
+
+  const byDefault = { mode: 'data', lockTimeoutMs: 2000, terminateBlockers: false }
+  t.same(resets, [
+    byDefault,
+    byDefault,
+    byDefault,
+    byDefault,
+    { mode: 'rebuild', lockTimeoutMs: 0, terminateBlockers: true },
+  ])
+})
+
+test('a rebuild gets a database out of a failed migration, a reset of the data does not', async (t) => {
+  const { post } = createWorld(t, { state: FAILED })
+
+  t.match(await post(`Bearer ${TOKEN}`), { status: 503, body: { reason: 'migration_failed' } })
+  t.equal((await post(`Bearer ${TOKEN}`, '{"mode": "rebuild"}')).status, 200)
+})
+
+test('what a reset that broke off has left is not ready, but for the reset that mends it', async (t) => {
+  const { post, readiness } = createWorld(t, {})
+
+  readiness.setResetProblem('sequences are behind')
+
+  t.match(readiness.current, { ready: false, reason: 'database_unavailable' })
+  t.equal((await post(`Bearer ${TOKEN}`)).status, 200)
+})
+
+test('no refusal of a reset holds a token', async (t) => {
+  const { post } = createWorld(t, { hasAgreed: false })
+
+  for (const header of [undefined, 'Bearer guess-of-somebody', `Bearer ${TOKEN}`]) {
+    const text = JSON.stringify((await post(header)).body)
+    t.notMatch(text, new RegExp(`${TOKEN}|guess-of-somebody`))
+  }
+  t.ok(refuseNotDisposable(PRODUCTION) instanceof ServiceError)
+})

@@ -1,0 +1,130 @@
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import type { Database } from '../../../src/database/database.ts'
+import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
+import { createReadiness } from '../../../src/readiness.ts'
+import { createStatusReader, type StatusSources } from '../../../src/status.ts'
+import { createTestApp } from '../../support/app.ts'
+import { createMigrationsFolder } from '../../support/migrations-folder.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
+
+function describeSources({ url, name, pool }: TestDatabase, migrationsDir: string): StatusSources {
+  const readiness = createReadiness()
+  readiness.set({ ready: true })
+  const database = { kind: 'given', host: 'db', port: 5432, url, name, pool } as Database
+  return {
+    startedAt: new Date(),
+    migrationsDir,
+    readiness,
+    database: () => database,
+    serverVersion: () => '18.4',
+    reset: () => ({
+      enabled: false,
+      allowedHere: false,
+      count: 0,
+      lastAt: null,
+      lastDurationMs: null,
+    }),
+  }
+}
+
+test('GET /status shows what is in a migrated database, and nothing that is not its own', async (t) => {
+  const database = await createTestDatabase(t, { from: 'migrated' })
+  await database.pool.query('create schema provisioning; create table provisioning.mark ()')
+  const readStatus = createStatusReader(describeSources(database, 'migrations'))
+
+  const response = await createTestApp(t, { readStatus }).inject('/status')
+
+  t.equal(response.statusCode, 200)
+  const { schemas, migrations, database: facts } = response.json()
+  t.strictSame(Object.keys(schemas), ['commandbus', 'e2e'])
+  for (const table of ['audit', 'batch', 'command', 'payload_archive']) {
+    t.ok(schemas.commandbus.tables.includes(table), table)
+  }
+  t.ok(schemas.commandbus.functions.includes('sp_finish_command'))
+  t.strictSame(schemas.e2e.tables, ['config', 'test_command'])
+  t.match(facts, { kind: 'given', pgmq: { installedAs: String } })
+  t.match(migrations, {
+    applied: [
+      { filename: '000001-commandbus.sql', name: 'commandbus', appliedAt: String, hash: /^sha1:/ },
+      { filename: '000002-e2e.sql', name: 'e2e' },
+    ],
+    pending: [],
+    current: { empty: Boolean },
+  })
+  t.notMatch(response.body, database.url)
+})
+
+test('what somebody puts into public is shown, and what is pending', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await database.pool.query('create table public.notes (); create schema "Odd name"')
+  const folder = createMigrationsFolder(t, ['select 1;'])
+
+  const status = await createStatusReader(describeSources(database, folder))()
+
+  t.strictSame(status.schemas, {
+    'Odd name': { tables: [], functions: [] },
+    public: { tables: ['notes'], functions: [] },
+  })
+  t.equal(status.database?.pgmq, null)
+  t.match(status.migrations, { applied: [], pending: [{ filename: '000001-step-1.sql' }] })
+})
+
+test('a file that is refused leaves the names of the others, and what is pending', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, ['select 1;', 'select 2;', 'select 3;'])
+  const hashes = readCommittedMigrations(folder).map(({ hash }) => hash)
+  await database.pool.query(
+    `create schema graphile_migrate;
+     create table graphile_migrate.migrations as
+       select * from (values ('000001.sql', '${hashes[0]}', null, now()),
+                             ('000002.sql', '${hashes[1]}', '${hashes[0]}', now()))
+              as migrations (filename, hash, previous_hash, date)`,
+  )
+  writeFileSync(join(folder, 'committed', 'notes.txt'), '')
+  appendFileSync(join(folder, 'committed', '000002-step-2.sql'), 'select 4;')
+
+  const { migrations } = await createStatusReader(describeSources(database, folder))()
+
+  t.match(migrations.applied, [
+    { filename: '000001-step-1.sql', name: 'step-1' },
+    { filename: '000002-step-2.sql', name: 'step-2', hash: hashes[1] },
+  ])
+  t.match(migrations.pending, [{ filename: '000003-step-3.sql' }])
+  t.equal(migrations.pending.length, 1)
+})
+
+test('without a database the status has what was known last, and does not wait', async (t) => {
+  const database = await createTestDatabase(t, { from: 'migrated' })
+  const sources = describeSources(database, 'migrations')
+  let isGone = false
+  const gone = { ...sources.database(), pool: { query: () => new Promise(() => {}) } }
+  const readStatus = createStatusReader({
+    ...sources,
+    database: () => (isGone ? (gone as unknown as Database) : sources.database()),
+  })
+  const before = await readStatus()
+
+  isGone = true
+  const startedAt = performance.now()
+  const after = await readStatus()
+
+  t.ok(performance.now() - startedAt < 4000)
+  t.ok(after.migrations.applied.length > 0)
+  t.strictSame(after.migrations, before.migrations)
+  t.strictSame(after.schemas, before.schemas)
+})
+
+test('before the database is opened the status says so', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const sources = describeSources(database, 'migrations')
+
+  const status = await createStatusReader({
+    ...sources,
+    readiness: createReadiness(),
+    database: () => undefined,
+  })()
+
+  t.match(status, { state: 'waiting_for_database', database: null, schemas: {} })
+})

@@ -1,0 +1,161 @@
+import pino from 'pino'
+import { type Test, test } from 'tap'
+import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
+import { type RunnerOptions, runTool, ToolLockBusy } from '../../../src/migrations/tool/runner.ts'
+import { createMigrationsFolder } from '../../support/migrations-folder.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
+
+function describeRun(
+  t: Test,
+  { url, pool }: TestDatabase,
+  bodies: readonly string[],
+): RunnerOptions {
+  const migrationsDir = createMigrationsFolder(t, bodies)
+  return {
+    url,
+    pool,
+    migrationsDir,
+    settings: { placeholders: {}, pgSettings: {} },
+    pending: readCommittedMigrations(migrationsDir),
+    log: pino({ level: 'silent' }),
+    signal: new AbortController().signal,
+    nodeVariables: {},
+    onProgress: () => {},
+  }
+}
+
+test('progress is told with each migration that begins', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const progress: string[] = []
+
+  await runTool({
+    ...describeRun(t, database, ['select 1;', 'select 2;']),
+    onProgress: (detail) => progress.push(detail),
+  })
+
+  t.strictSame(progress, ['000001-step-1.sql, 1 of 2', '000002-step-2.sql, 2 of 2'])
+})
+
+test("the tool's lock, taken at the last moment, is told from a failure", async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const holder = await database.pool.connect()
+  await holder.query('select pg_advisory_lock(4727445306447283)')
+
+  const error = await runTool(describeRun(t, database, ['select 1;'])).catch((cause) => cause)
+
+  t.type(error, ToolLockBusy)
+  holder.release(true)
+})
+
+test('pgSettings and placeholders reach the migrations', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+
+  await runTool({
+    ...describeRun(t, database, [
+      `create table seen as select ':NAME' as name, current_setting('search_path') as path;`,
+    ]),
+    settings: {
+      placeholders: { ':NAME': 'value' },
+      pgSettings: { search_path: 'public, pg_temp' },
+    },
+  })
+
+  const { rows } = await database.pool.query('select * from seen')
+  t.strictSame(rows, [{ name: 'value', path: 'public, pg_temp' }])
+})
+
+test('a stop before the tool has begun leaves nothing', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const reason = new Error('stopping')
+
+  await t.rejects(
+    runTool({ ...describeRun(t, database, ['select 1;']), signal: AbortSignal.abort(reason) }),
+    reason,
+  )
+
+  const { rows } = await database.pool.query(`select to_regnamespace('graphile_migrate') as found`)
+  t.strictSame(rows, [{ found: null }])
+})
+
+for (const [what, body, expected] of [
+  [
+    'a position behind placeholders and wide characters',
+    `select ':NAME', '😀😀';\nselect ':NAME', missing;`,
+    { line: 6, text: `select ':NAME', missing;`, sqlstate: '42703' },
+  ],
+  [
+    'an error inside a block, with its context',
+    `select 1;\ndo $$\nbegin\n  perform 1 / 0;\nend $$;`,
+    { line: 6, text: 'do $$', sqlstate: '22012', context: /inline_code_block line 3/ },
+  ],
+  [
+    'a hint',
+    `do $$ begin raise exception 'no' using hint = 'do so', detail = 'since', errcode = 'MGXYZ'; end $$`,
+    { hint: 'do so', postgresDetail: 'since', sqlstate: 'MGXYZ', postgresMessage: 'no' },
+  ],
+  [
+    'a deferred constraint, which fails at the end',
+    `create table t (id int primary key deferrable initially deferred);
+     insert into t values (1), (1);`,
+    { line: undefined, sqlstate: '23505' },
+  ],
+] as const) {
+  test(`a failure shows ${what}`, async (t) => {
+    const database = await createTestDatabase(t, { from: 'empty' })
+    const settings = { placeholders: { ':NAME': 'a much longer 😀 value' }, pgSettings: {} }
+
+    await t.rejects(runTool({ ...describeRun(t, database, [body]), settings }), {
+      code: 'migration_failed',
+      exitCode: 4,
+      extensions: { migration: '000001-step-1.sql', ...expected },
+    })
+  })
+}
+
+test('outside a transaction, the error says that something may be left', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await database.pool.query('create table t (id int); insert into t values (1), (1)')
+  const body = '--! no-transaction\ncreate unique index concurrently t_key on t (id);'
+
+  await t.rejects(runTool(describeRun(t, database, [body])), {
+    code: 'migration_failed',
+    message: /no-transaction/,
+    extensions: { sqlstate: '23505' },
+  })
+})
+
+test('after a commit of its own, the error says that something may be left', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const body = 'create table left_behind ();\ncommit;\nselect 1 / 0;'
+
+  await t.rejects(runTool(describeRun(t, database, [body])), {
+    message: /left behind/,
+    extensions: { sqlstate: '22012', line: 7 },
+  })
+})
+
+test('a session that PostgreSQL ended shows what it said', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const body = 'select pg_terminate_backend(pg_backend_pid());'
+
+  await t.rejects(runTool(describeRun(t, database, [body])), {
+    code: 'migration_failed',
+    extensions: { migration: '000001-step-1.sql', sqlstate: '57P01', postgresMessage: String },
+  })
+})
+
+test('what a migration says is told from what the tool makes PostgreSQL say', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await runTool(describeRun(t, database, ['select 1;']))
+  const lines: { migration?: string; notice?: string }[] = []
+  const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) })
+  const bodies = ['select 1;', `do $$ begin raise notice 'said'; end $$; commit;`]
+
+  const run = describeRun(t, database, bodies)
+  await runTool({ ...run, pending: run.pending.slice(1), log })
+
+  t.strictSame(
+    lines.flatMap(({ notice }) => notice ?? []),
+    ['said'],
+  )
+})
