@@ -82,7 +82,13 @@ async function run(): Promise<void> {
   } catch (error) {
     stayOrThrow(error)
   }
-  await monitorDatabase({ url: database.url, readiness, verify: verifyMigrated, log, signal })
+  await monitorDatabase({
+    url: database.url,
+    onChange: (problem) => readiness.setDatabaseProblem(problem),
+    verify: verifyMigrated,
+    log,
+    signal,
+  })
 }
 
 async function listen({ host, port }: Config): Promise<void> {

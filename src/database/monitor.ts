@@ -2,30 +2,30 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import type { Log } from '../logger.ts'
 import { openClient } from '../postgres/client.ts'
-import type { Readiness } from '../readiness.ts'
+import { describeError } from '../postgres/errors.ts'
 
-/** Together below the two seconds within which a lost database has to show. */
+/** Together less than the two seconds within which a lost database has to show. */
 const INTERVAL_MS = 500
 const TIMEOUT_MS = 1000
 
 export interface MonitorOptions {
-  /** Of the database; with the password. */
+  /** Includes the password. */
   readonly url: string
-  readonly readiness: Pick<Readiness, 'setDatabaseProblem'>
-  /** Says what is wrong with what answers, if it is another database than the one that was lost. */
+  /** Receives what is wrong with the database, or undefined once nothing is. */
+  readonly onChange: (problem: string | undefined) => void
+  /** Runs on every new connection: describes the problem if this is not the expected database. */
   readonly verify: (client: Client) => Promise<string | undefined>
   readonly log: Log
   readonly signal: AbortSignal
 }
 
 /**
- * Asks the database twice a second over a connection of its own, and tells the readiness what it
- * finds, until the signal ends it. One attempt at a time: a server that is coming back is not
- * stormed.
+ * Checks the database twice a second over its own connection until the signal aborts. Only one
+ * check runs at a time, so a server that is recovering is not flooded with connections.
  */
 export async function monitorDatabase({
   url,
-  readiness,
+  onChange,
   verify,
   log,
   signal,
@@ -34,21 +34,22 @@ export async function monitorDatabase({
   let isVerified = false
   let problem: string | undefined
   const report = (found: string | undefined) => {
-    if (found !== undefined && problem === undefined) log.warn({ reason: found }, 'database lost')
-    if (found === undefined && problem !== undefined) log.info('database back')
+    if (found === problem) return
+    if (problem === undefined) log.warn({ reason: found }, 'database lost')
+    if (found === undefined) log.info('database back')
     problem = found
-    readiness.setDatabaseProblem(found)
+    onChange(found)
   }
 
   while (!signal.aborted) {
     try {
-      client ??= await connect(url, (error) => report(error.message))
+      client ??= await connect(url, (error) => report(describeError(error)))
       if (isVerified) await client.query('select 1')
-      const mistaken: string | undefined = isVerified ? undefined : await verify(client)
-      isVerified = mistaken === undefined
-      report(mistaken)
+      const mismatch: string | undefined = isVerified ? undefined : await verify(client)
+      isVerified = mismatch === undefined
+      report(mismatch)
     } catch (error) {
-      report(describe(error))
+      report(describeError(error))
       void client?.end().catch(() => {})
       client = undefined
       isVerified = false
@@ -58,14 +59,9 @@ export async function monitorDatabase({
   await client?.end().catch(() => {})
 }
 
-/** A connection that breaks while it is idle says so at once, before the next question. */
+/** Calls `onLost` as soon as an idle connection breaks, without waiting for the next check. */
 async function connect(url: string, onLost: (error: Error) => void): Promise<Client> {
   const client = await openClient(url, 'monitor', { timeoutMs: TIMEOUT_MS })
   client.on('error', onLost)
   return client
-}
-
-function describe(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(describe).join(', ')
-  return error instanceof Error && error.message ? error.message : String(error)
 }
