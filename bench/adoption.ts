@@ -44,7 +44,11 @@ try {
   const report = describe(steps, before, after)
   console.log(report)
   if (values.write) {
-    replaceSection(new URL('../docs/benchmarks.md', import.meta.url), 'bench:adoption', report)
+    replaceSection(
+      new URL('../docs/internals/benchmarks.md', import.meta.url),
+      'bench:adoption',
+      report,
+    )
   }
 } finally {
   await client.end()

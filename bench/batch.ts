@@ -41,7 +41,11 @@ try {
   const report = describe(await runRounds(variants), variants)
   console.log(`\n${report}`)
   if (values.write) {
-    replaceSection(new URL('../docs/benchmarks.md', import.meta.url), 'bench:batch', report)
+    replaceSection(
+      new URL('../docs/internals/benchmarks.md', import.meta.url),
+      'bench:batch',
+      report,
+    )
   }
 } finally {
   await server.close()

@@ -43,7 +43,7 @@ try {
   console.log(report)
   if (values.write) {
     const part = process.env.DATABASE_URL === undefined ? 'bench:reset' : 'bench:reset-given'
-    replaceSection(new URL('../docs/benchmarks.md', import.meta.url), part, report)
+    replaceSection(new URL('../docs/internals/benchmarks.md', import.meta.url), part, report)
   }
 } finally {
   for (const client of clients) await client.end()

@@ -42,9 +42,9 @@ test('every link inside the documentation leads somewhere', async (t) => {
 })
 
 test('every decision stands in the list of decisions', async (t) => {
-  const list = readProjectFile('docs/decisions/README.md')
-  for (const page of listProjectFiles('docs/decisions', '.md')) {
-    const name = relative('docs/decisions', page)
+  const list = readProjectFile('docs/internals/decisions/README.md')
+  for (const page of listProjectFiles('docs/internals/decisions', '.md')) {
+    const name = relative('docs/internals/decisions', page)
     if (name !== 'README.md') t.ok(list.includes(`](${name})`), name)
   }
 })

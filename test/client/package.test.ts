@@ -15,7 +15,7 @@ t.test('the packed package works where it is installed', async (t) => {
   install(folder)
 
   t.test('with types, running what the documentation shows', async (t) => {
-    const document = readFileSync(join(projectDir, 'docs', 'typescript-client.md'), 'utf8')
+    const document = readFileSync(join(projectDir, 'docs', 'use', 'typescript-client.md'), 'utf8')
     const [example] = /(?<=```ts\n).*?(?=```)/s.exec(document) ?? []
     writeFileSync(join(folder, 'example.ts'), example ?? '')
     const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc')

@@ -8,7 +8,7 @@ import { installPythonPackage } from '../support/python.ts'
 import { startService } from '../support/service.ts'
 import { findsMessagesByPosition, openClientSession } from './reliable-cmd.ts'
 
-// The last release that needs nothing beyond this schema; docs/clients.md says what came after.
+// The last release that needs nothing beyond this schema; docs/use/clients.md says what came after.
 const library = await installPythonPackage('reliable-cmd', '0.1.9', { dependencies: true })
 const missing = 'missing' in library && library.missing
 if (missing) process.stderr.write(`\n*** the Python client is not tested: ${missing} ***\n\n`)

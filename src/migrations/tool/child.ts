@@ -1,6 +1,6 @@
 // Run as a process of its own (see runner.ts): the only file that imports graphile-migrate. Its
 // `migrate` function is used rather than its command line, which prints an error as text and leaves
-// out the context that PostgreSQL gave; docs/decisions says what that costs.
+// out the context that PostgreSQL gave; docs/internals/decisions says what that costs.
 import { Logger, migrate } from 'graphile-migrate'
 import pg from 'pg'
 import type { ToolSettings } from './gmrc.ts'

@@ -5,7 +5,7 @@ import { createLegacySchema, fillLegacyTables, legacyId } from '../../support/le
 import { runMigrations } from '../../support/migrations.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 
-test('the way back that docs/deployment.md gives ends where it began, and can be gone again', async (t) => {
+test('the way back that docs/operate/adoption.md gives ends where it began, and can be gone again', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await fillLegacyTables(pool)
@@ -14,7 +14,8 @@ test('the way back that docs/deployment.md gives ends where it began, and can be
   await runMigrations(url)
   await pool.query('create schema graphile_migrate; select commandbus.install_legacy_names()')
   const [, rollback = ''] =
-    readFileSync('docs/deployment.md', 'utf8').match(/<!-- rollback.*?```sql\n(.*?)```/s) ?? []
+    readFileSync('docs/operate/adoption.md', 'utf8').match(/<!-- rollback.*?```sql\n(.*?)```/s) ??
+    []
 
   await pool.query(rollback)
 
