@@ -118,12 +118,12 @@ async function reach({ url }: Database): Promise<string> {
 }
 
 async function migrate(database: Database, hooks: ProvisionHooks): Promise<void> {
-  const { applied, pending, optionalSchema } = await provision({
+  const { applied, appliedNow, optionalSchema } = await provision({
     config,
     database,
-    readiness,
     log,
     signal,
+    onProgress: (progress) => readiness.set({ ready: false, ...progress }),
     hooks,
   })
   migratedCount = applied.length
@@ -131,7 +131,7 @@ async function migrate(database: Database, hooks: ProvisionHooks): Promise<void>
   if (ignored !== undefined) log.warn(ignored)
   readiness.set({ ready: true, ...(ignored !== undefined && { detail: ignored }) })
   const startMs = Date.now() - startedAt.getTime()
-  log.info({ migrations: applied.length, appliedNow: pending.length, startMs }, 'ready')
+  log.info({ migrations: applied.length, appliedNow: appliedNow.length, startMs }, 'ready')
 }
 
 /** A server that was replaced behind its address is not the one that was migrated. */
@@ -154,14 +154,14 @@ function prepareReset(database: Database): ProvisionHooks {
     database,
     readiness,
     log,
-    migrate: async (hooks, during) => {
+    migrate: async (hooks, onProgress) => {
       const optionalSchema = config.optionalSchema ?? (await recallOptionalSchema(database))
       return provision({
         config: { ...config, optionalSchema },
         database,
-        readiness: during,
         log,
         signal,
+        onProgress,
         hooks,
       })
     },

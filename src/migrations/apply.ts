@@ -5,35 +5,39 @@ import { ServiceError } from '../errors/service-error.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { comparePending, readAppliedMigrations } from './history.ts'
 import type { OptionalSchemaChoice } from './optional-schema.ts'
-import type { MigrationPlan, ProvisionOptions } from './provision.ts'
+import type { MigrationStatus, ProvisionOptions } from './provision.ts'
 import type { HeldLock } from './service-lock.ts'
 import { loadGmrc, type ToolSettings } from './tool/gmrc.ts'
 import { runTool, ToolLockBusy } from './tool/runner.ts'
 
-export interface MigrateOptions extends ProvisionOptions {
+export interface ApplyOptions extends ProvisionOptions {
   readonly client: Client
   readonly lock: HeldLock
-  readonly plan: MigrationPlan
+  readonly status: MigrationStatus
   readonly optionalSchema: OptionalSchemaChoice
 }
 
 /** Applies what is pending by way of the tool, and makes sure that it has been applied. */
-export async function migrateAll(options: MigrateOptions): Promise<void> {
-  const { client, config, database, lock, log, plan, readiness, signal } = options
+export async function applyPending(options: ApplyOptions): Promise<void> {
+  const { client, config, database, lock, log, onProgress, signal, status } = options
   const settings = await gatherSettings(options)
-  const onProgress = (detail: string) =>
-    readiness.set({ ready: false, reason: 'migrating', detail: `applying ${detail}` })
+  const onMigration = (detail: string) =>
+    onProgress({ reason: 'migrating', detail: `applying ${detail}` })
   const readPending = async () =>
-    comparePending(plan.committed, await readAppliedMigrations(client))
+    comparePending(status.committed, await readAppliedMigrations(client))
 
-  let pending = plan.pending
-  readiness.set({ ready: false, reason: 'migrating', detail: `${pending.length} pending` })
+  let pending = status.pending
+  onProgress({ reason: 'migrating', detail: `${pending.length} pending` })
   const { url, pool } = database
   const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
   while (pending.length > 0) {
     try {
       const run = { url, migrationsDir, settings, pending, pool, log, signal, nodeVariables }
-      await retryConnecting(() => runTool({ ...run, onProgress }), { waitMs, log, signal })
+      await retryConnecting(() => runTool({ ...run, onProgress: onMigration }), {
+        waitMs,
+        log,
+        signal,
+      })
     } catch (error) {
       if (!(error instanceof ToolLockBusy)) throw error
       await lock.waitForTool()
@@ -51,7 +55,7 @@ async function gatherSettings({
   config,
   database,
   optionalSchema,
-}: MigrateOptions): Promise<ToolSettings> {
+}: ApplyOptions): Promise<ToolSettings> {
   const gmrc = await loadGmrc(config.migrationsDir)
   const databaseOwner = gmrc.databaseOwner ?? parse(database.url).user ?? database.name
   return {

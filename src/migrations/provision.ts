@@ -1,15 +1,20 @@
 import type { Client } from 'pg'
-import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
+import type { Log } from '../logger.ts'
 import { openClient } from '../postgres/client.ts'
 import { retryConnecting } from '../postgres/retry.ts'
-import type { Readiness } from '../readiness.ts'
 import { type CommittedMigration, readCommittedMigrations } from './files/committed.ts'
 import { type AppliedMigration, comparePending, readAppliedMigrations } from './history.ts'
 import { chooseOptionalSchema, type OptionalSchemaChoice } from './optional-schema.ts'
 import { withMigrationLock } from './service-lock.ts'
+
+/** What provisioning is doing now, in the words of `/readyz`. */
+export interface ProvisionProgress {
+  readonly reason: 'waiting_for_database' | 'waiting_for_lock' | 'migrating'
+  readonly detail: string
+}
 
 export interface ProvisionOptions {
   readonly config: Pick<
@@ -17,56 +22,60 @@ export interface ProvisionOptions {
     'migrationsDir' | 'databaseWaitMs' | 'migrationLockMs' | 'optionalSchema' | 'nodeVariables'
   >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
-  readonly readiness: Readiness
-  readonly log: Logger
+  readonly log: Log
   /** Ends every wait, and rolls a migration in flight back. */
   readonly signal: AbortSignal
+  readonly onProgress: (progress: ProvisionProgress) => void
   readonly hooks?: ProvisionHooks
 }
 
-/** All run while the migration lock is held, on the session that holds it. */
+/** Each hook runs on the session that holds the migration lock. */
 export interface ProvisionHooks {
-  /** Before the history is looked at. */
-  locked?(client: Client): Promise<void>
-  /** After the history was found in order; also when nothing is pending. */
-  beforeMigrating?(client: Client, plan: MigrationPlan): Promise<void>
-  /** After every pending migration was applied; also when there was none. */
+  /** Runs before the history is read. */
+  afterLocking?(client: Client): Promise<void>
+  /** Runs once the history is known to match the files, even if nothing is pending. */
+  beforeMigrating?(client: Client, status: MigrationStatus): Promise<void>
+  /** Runs once no migration is pending, even if none was applied. */
   afterMigrating?(client: Client, result: ProvisionResult): Promise<void>
 }
 
-export interface MigrationPlan {
+/** The committed files compared with the history in the database. */
+export interface MigrationStatus {
   readonly committed: readonly CommittedMigration[]
   readonly applied: readonly AppliedMigration[]
   readonly pending: readonly CommittedMigration[]
 }
 
-/** `pending` are the migrations that were applied by this call. */
-export interface ProvisionResult extends MigrationPlan {
+export interface ProvisionResult {
+  /** Every migration in the history. */
+  readonly applied: readonly AppliedMigration[]
+  /** Those that this call applied. */
+  readonly appliedNow: readonly CommittedMigration[]
   readonly optionalSchema: OptionalSchemaChoice
 }
 
 /** Brings the database to the last committed migration: lock, compare, migrate. */
 export async function provision(options: ProvisionOptions): Promise<ProvisionResult> {
-  const { config, readiness, log, signal, hooks } = options
+  const { config, log, signal, onProgress, hooks } = options
   const client = await openLockClient(options)
   const onWaiting = (detail: string) => {
-    readiness.set({ ready: false, reason: 'waiting_for_lock', detail })
+    onProgress({ reason: 'waiting_for_lock', detail })
     log.info({ detail }, 'waiting for the migration lock')
   }
   const lockOptions = { timeoutMs: config.migrationLockMs, signal, onWaiting }
   try {
     return await withMigrationLock(client, lockOptions, async (lock) => {
       await lock.waitForTool()
-      await hooks?.locked?.(client)
-      const plan = await compare(client, config.migrationsDir)
-      const optionalSchema = await chooseOptionalSchema(client, plan, config.optionalSchema)
-      await hooks?.beforeMigrating?.(client, plan)
-      if (plan.pending.length > 0) {
-        const migrate = await import('./apply.ts')
-        await migrate.migrateAll({ ...options, client, lock, optionalSchema, plan })
+      await hooks?.afterLocking?.(client)
+      const status = await compare(client, config.migrationsDir)
+      const optionalSchema = await chooseOptionalSchema(client, status, config.optionalSchema)
+      await hooks?.beforeMigrating?.(client, status)
+      if (status.pending.length > 0) {
+        const { applyPending } = await import('./apply.ts')
+        await applyPending({ ...options, client, lock, optionalSchema, status })
       }
       const applied = await readAppliedMigrations(client)
-      const result = { ...plan, applied, optionalSchema }
+      const result = { applied, appliedNow: status.pending, optionalSchema }
       await hooks?.afterMigrating?.(client, result)
       return result
     })
@@ -103,7 +112,7 @@ async function openPatientClient(url: string): Promise<Client> {
   }
 }
 
-async function compare(client: Client, migrationsDir: string): Promise<MigrationPlan> {
+async function compare(client: Client, migrationsDir: string): Promise<MigrationStatus> {
   const committed = readCommittedMigrations(migrationsDir)
   const applied = await readAppliedMigrations(client)
   return { committed, applied, pending: comparePending(committed, applied) }

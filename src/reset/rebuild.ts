@@ -32,7 +32,7 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
   const { sessions, database, patience, migrate, onDropping, onDropped } = options
   let terminated: readonly Blocker[] = []
   await migrate({
-    async locked(client) {
+    async afterLocking(client) {
       if (!(await isDisposable(client))) throw refuseNotDisposable(database)
       // An older version may have left it, whose service could not start.
       await ensureStore(client)

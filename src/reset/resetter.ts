@@ -1,7 +1,7 @@
 import type { DatabaseIdentity } from '../baseline/disposable.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
-import type { ProvisionHooks } from '../migrations/provision.ts'
+import type { ProvisionHooks, ProvisionProgress } from '../migrations/provision.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Blocker } from './blockers.ts'
 import { resetData } from './data.ts'
@@ -43,7 +43,10 @@ export interface ResetterDeps {
   readonly readiness: Readiness
   readonly log: Log
   /** Runs all migrations, with these hooks; for `rebuild`. */
-  readonly migrate: (hooks: ProvisionHooks, readiness: Readiness) => Promise<unknown>
+  readonly migrate: (
+    hooks: ProvisionHooks,
+    onProgress: (progress: ProvisionProgress) => void,
+  ) => Promise<unknown>
 }
 
 const QUERY_CANCELED = '57014'
@@ -131,17 +134,21 @@ export function createResetter(deps: ResetterDeps): Resetter {
     const before = readiness.currentForReset
     let isDropping = false
     let isDropped = false
-    // Whatever may yet be refused leaves the service as ready as it is.
-    const during = withReason(readiness, 'rebuilding', () => isDropping)
+    const setRebuilding = (detail: string) =>
+      readiness.set({ ready: false, reason: 'rebuilding', detail })
+    // Until something is dropped the rebuild may still be rejected, so the service stays as it is.
+    const onProgress = ({ detail }: ProvisionProgress) => {
+      if (isDropping) setRebuilding(detail)
+    }
     try {
       const terminated = await rebuild({
         sessions,
         database,
         patience,
-        migrate: (hooks) => deps.migrate(hooks, during),
+        migrate: (hooks) => deps.migrate(hooks, onProgress),
         onDropping: () => {
           isDropping = true
-          during.set({ ready: false, reason: 'rebuilding', detail: 'everything is dropped' })
+          setRebuilding('everything is dropped')
         },
         onDropped: () => {
           isDropped = true
@@ -201,27 +208,6 @@ export function assertReadyForReset(
     `the service is not ready (${state.reason}): ${state.detail}${remedy}`,
     { extensions: { reason: state.reason } },
   )
-}
-
-/** The migrations tell how far they are; whoever asks is told that it is a rebuild, once it is one. */
-function withReason(
-  readiness: Readiness,
-  reason: 'rebuilding',
-  hasBegun: () => boolean,
-): Readiness {
-  return {
-    get current() {
-      return readiness.current
-    },
-    get currentForReset() {
-      return readiness.currentForReset
-    },
-    setDatabaseProblem: readiness.setDatabaseProblem,
-    setResetProblem: readiness.setResetProblem,
-    set(state) {
-      if (hasBegun()) readiness.set(state.ready ? state : { ...state, reason })
-    },
-  }
 }
 
 function refuseLost(cause: unknown): ServiceError {

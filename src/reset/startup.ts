@@ -25,8 +25,8 @@ export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions
       const isEmpty = await markIfEmpty(client, applied.length === 0, log)
       isBaselineKnown = isEmpty || (pending.length > 0 && (await isAtBaseline(sessions, log)))
     },
-    async afterMigrating(client, { pending }) {
-      if (pending.length > 0) {
+    async afterMigrating(client, { appliedNow }) {
+      if (appliedNow.length > 0) {
         sessions.forgetPlan()
         if (!isBaselineKnown) await forgetBaseline(client)
         const hasBaseline = isBaselineKnown && (await captureBaseline(client))
@@ -42,7 +42,7 @@ export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions
 
 /** What a start does with reset switched off. */
 export function createResetOffHooks(log: Log): ProvisionHooks {
-  return { locked: (client) => removeMark(client, log) }
+  return { afterLocking: (client) => removeMark(client, log) }
 }
 
 async function isAtBaseline(sessions: ResetSessions, log: Log): Promise<boolean> {

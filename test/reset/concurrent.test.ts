@@ -159,7 +159,7 @@ async function drop(world: ResetWorld, lockTimeoutMs: number): Promise<unknown> 
       sessions: world.sessions,
       database: world.database,
       patience: { lockTimeoutMs, terminateBlockers: false },
-      migrate: async (hooks) => hooks.locked?.(client),
+      migrate: async (hooks) => hooks.afterLocking?.(client),
       onDropping() {},
       onDropped() {},
     })

@@ -295,7 +295,7 @@ async function dropEverything(world: ResetWorld): Promise<void> {
       sessions: world.sessions,
       database: world.database,
       patience: { lockTimeoutMs: 2000, terminateBlockers: false },
-      migrate: async (hooks) => hooks.locked?.(client),
+      migrate: async (hooks) => hooks.afterLocking?.(client),
       onDropping() {},
       onDropped() {},
     })

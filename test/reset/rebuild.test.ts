@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { test } from 'tap'
 import { provision } from '../../src/migrations/provision.ts'
-import { createReadiness } from '../../src/readiness.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { startResetting } from './running.ts'
@@ -43,10 +42,10 @@ test('time limits of the role do not end what the lock session does', async (t) 
         nodeVariables: {},
       },
       database: { url, name, pool },
-      readiness: createReadiness(),
       log: pino({ level: 'silent' }),
       signal: new AbortController().signal,
-      hooks: { locked: async (client) => void (await client.query(query)) },
+      onProgress: () => {},
+      hooks: { afterLocking: async (client) => void (await client.query(query)) },
     })
   await run('select 1')
   await pool.query(`alter database ${name} set statement_timeout = '200ms'`)

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
-import type { Logger } from 'pino'
 import { ServiceError } from '../../errors/service-error.ts'
+import type { Log } from '../../logger.ts'
 import { isRefusedForNow } from '../../postgres/retry.ts'
 import { SERVICE } from '../../version.ts'
 import type { CommittedMigration } from '../files/committed.ts'
@@ -21,7 +21,7 @@ export interface RunnerOptions {
   readonly pending: readonly CommittedMigration[]
   /** A connection other than the tool's, over which its backend is canceled. */
   readonly pool: Pick<Pool, 'query'>
-  readonly log: Logger
+  readonly log: Log
   readonly signal: AbortSignal
   readonly nodeVariables: Readonly<Record<string, string>>
   readonly onProgress: (detail: string) => void
@@ -159,11 +159,7 @@ function toError(
 }
 
 /** Cancels the statement of a tool that is gone, and waits until its session has ended. */
-async function endBackend(
-  pool: Pick<Pool, 'query'>,
-  application: string,
-  log: Logger,
-): Promise<void> {
+async function endBackend(pool: Pick<Pool, 'query'>, application: string, log: Log): Promise<void> {
   const terminateAt = performance.now() + 1000
   try {
     while (true) {
