@@ -1,44 +1,180 @@
+// The rules of the house, checked from the sources themselves. Each rule is a function of the sources,
+// so that a test can plant a violation and see it reported.
 import { test } from 'tap'
 import { listProjectFiles, readProjectFile } from './support/files.ts'
+import { findCircles, listImports } from './support/imports.ts'
 
-const sources = listProjectFiles('src', '.ts').map((path) => ({
-  path,
-  text: readProjectFile(path),
-}))
+type Sources = ReadonlyMap<string, string>
+/** Violations, each as a sentence; none where the rule holds. */
+type Rule = (sources: Sources) => string[]
+
+const read = (folders: readonly string[], endings: readonly string[]): Sources =>
+  new Map(
+    folders
+      .flatMap((folder) => endings.flatMap((ending) => listProjectFiles(folder, ending)))
+      .map((path) => [path, readProjectFile(path)]),
+  )
+
+const src = read(['src'], ['.ts'])
+
+/** What each room may import, besides itself. The picture is in docs/internals/architecture.md. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  bin: ['service', 'http', 'config', 'logger', 'signals', 'errors'],
+  service: [
+    ...['http', 'status', 'reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
+    ...['errors', 'config', 'readiness', 'logger', 'version', 'signals'],
+  ],
+  http: ['status', 'reset', 'config', 'readiness', 'logger', 'version', 'errors'],
+  status: [
+    ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
+    ...['readiness', 'version', 'errors'],
+  ],
+  reset: ['migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
+  migrations: ['catalog', 'database', 'postgres', 'errors'],
+  baseline: ['catalog', 'database', 'postgres', 'errors'],
+  catalog: ['postgres', 'errors'],
+  database: ['postgres', 'errors'],
+  postgres: ['errors'],
+  errors: [],
+  config: ['errors', 'postgres'],
+  readiness: [],
+  logger: ['errors', 'config'],
+  version: [],
+  signals: ['errors'],
+}
+
+/** Their types may be named by every room below the service: arguments have types. */
+const TYPES_FOR_ALL = ['config', 'logger', 'readiness']
+
+const roomOf = (path: string): string => path.split('/')[1]?.replace(/\.ts$/, '') ?? ''
+
+const arrows: Rule = (sources) =>
+  listImports(sources)
+    .filter(({ from, to, isTypeOnly }) => {
+      const [room, target] = [roomOf(from), roomOf(to)]
+      const isTypeForAll = isTypeOnly && TYPES_FOR_ALL.includes(target)
+      return room !== target && !isTypeForAll && !ARROWS[room]?.includes(target)
+    })
+    .map(({ from, to }) => `${from} must not import ${to}`)
+
+const circles: Rule = (sources) =>
+  findCircles(listImports(sources)).map((files) => `circle: ${files.join(', ')}`)
+
+/** The files that belong to no room. */
+const LOOSE = ['service', 'readiness', 'status', 'signals', 'logger', 'version']
+
+const looseFiles: Rule = (sources) =>
+  [...sources.keys()].filter(
+    (path) => path.split('/').length === 2 && !LOOSE.includes(roomOf(path)),
+  )
+
+const only =
+  (pattern: RegExp, allowed: readonly string[]): Rule =>
+  (sources) =>
+    [...sources]
+      .filter(([path, text]) => pattern.test(text) && !allowed.some((one) => path.startsWith(one)))
+      .map(([path]) => path)
 
 /** The content's own schemas, functions and tables, as the migrations name them. */
-const CONTENT =
-  /\bcommandbus\.|\be2e|\bsp_[a-z]|\bcommand_bus|\bpayload_archive\b|\btest_command\b|\bTROUBLESHOOTING|__commands\b/i
+const contentNames = only(
+  /\bcommandbus\.|\be2e|\bsp_[a-z]|\bcommand_bus|\bpayload_archive\b|\btest_command\b|\bTROUBLESHOOTING|__commands\b/i,
+  ['src/config/config.ts'],
+)
+const environment = only(/process\.env\b/, ['src/config/'])
+const toolImport = only(/(?:from|import\() ?'graphile-migrate/, ['src/migrations/tool/child.ts'])
+const sqlInHttp: Rule = (sources) =>
+  [...sources]
+    .filter(([path]) => path.startsWith('src/http/'))
+    .filter(([, text]) => /\.query\(|`\s*select\b/i.test(text))
+    .map(([path]) => path)
+const leftOpen = only(/\b(TODO|FIXME|XXX)\b/, [])
 
-const matching = (pattern: RegExp, folder = 'src/'): string[] =>
-  sources
-    .filter(({ path, text }) => path.startsWith(folder) && pattern.test(text))
-    .map(({ path }) => path)
+/** SQLSTATEs of PostgreSQL and of the reset function: one list. */
+const sqlstates = only(
+  /'(?:(?:0A|08|22|23|25|28|2B|3D|3F|40|42|53|55|57)[0-9A-Z]{3}|KB[A-Z]{3})'/,
+  ['src/postgres/'],
+)
 
-test('the service knows no name of the command bus, but for one setting', async (t) => {
-  t.ok(sources.length > 20)
-  t.strictSame(matching(CONTENT), ['src/config/config.ts'])
-})
+/** The old voice, and names that the glossary replaced. */
+const OLD_WORDS =
+  /\b(?:anew|heed(?:s|ed)?|whoever|somebody|mend(?:s|ed|ing)?|be it|patience|broken? off|gives? way|was not had|staying so|none of its business|(?:is|be|gets?) shot|closer look)\b/i
 
-test('only the settings read the environment', async (t) => {
-  t.strictSame(matching(/process\.env\b/), ['src/config/config.ts'])
-})
+const oldWords: Rule = (sources) =>
+  [...sources].flatMap(([path, text]) =>
+    text
+      .split('\n')
+      .map((line, index) => ({ line, place: `${path}:${index + 1}` }))
+      .filter(({ line }) => OLD_WORDS.test(line))
+      .map(({ line, place }) => `${place}: ${OLD_WORDS.exec(line)?.[0]}`),
+  )
 
-test('graphile-migrate has one importer', async (t) => {
-  t.strictSame(matching(/(?:from|import\() ?'graphile-migrate/), ['src/migrations/tool/child.ts'])
-})
+const prose = new Map(
+  [
+    ...read(
+      ['src', 'client', 'dev', 'bench', 'scripts', 'test', 'migrations', 'embedded', 'examples'],
+      ['.ts', '.mjs', '.sql', '.py', '.md'],
+    ),
+    ...read(['docs', 'deploy'], ['.md', '.yaml']),
+    ...['README.md', 'CONTRIBUTING.md'].map((path) => [path, readProjectFile(path)] as const),
+  ].filter(([path]) => path !== 'test/house-rules.test.ts'),
+)
 
-test('the domain knows no HTTP', async (t) => {
-  const http = /from '(?:fastify|.*\/routes\/.*|.*\/app\.ts)'/
-  for (const folder of ['src/database/', 'src/migrations/', 'src/reset/']) {
-    t.strictSame(matching(http, folder), [])
-  }
-})
+/** Each rule, what it is checked on, and a violation that it must report. */
+const RULES: readonly (readonly [string, Rule, Sources, string, string])[] = [
+  [
+    'rooms import only the rooms below them',
+    arrows,
+    src,
+    'src/postgres/planted.ts',
+    "import { provision } from '../migrations/provision.ts'\n",
+  ],
+  [
+    'below the service, only the type of the settings is imported',
+    arrows,
+    src,
+    'src/reset/planted.ts',
+    "import { loadConfig } from '../config/config.ts'\n",
+  ],
+  [
+    'no files import each other in a circle',
+    circles,
+    src,
+    'src/errors/codes.ts',
+    `${src.get('src/errors/codes.ts')}\nimport type { ServiceError } from './service-error.ts'\n`,
+  ],
+  ['no file stands loose beside the rooms', looseFiles, src, 'src/planted.ts', ''],
+  [
+    'the service knows no name of the command bus, but for one setting',
+    contentNames,
+    src,
+    'src/status.ts',
+    "'select * from commandbus.batch'",
+  ],
+  ['only the settings read the environment', environment, src, 'src/status.ts', 'process.env.PORT'],
+  [
+    'graphile-migrate has one importer',
+    toolImport,
+    src,
+    'src/migrations/apply.ts',
+    "import 'x' from 'graphile-migrate'",
+  ],
+  ['HTTP holds no SQL', sqlInHttp, src, 'src/http/routes/status.ts', "pool.query('select 1')"],
+  ['SQLSTATEs stand in one place', sqlstates, src, 'src/reset/data.ts', "code === '42P01'"],
+  ['nothing is left open', leftOpen, src, 'src/status.ts', ['// TO', 'DO: later'].join('')],
+  [
+    'the old voice does not come back',
+    oldWords,
+    prose,
+    'docs/planted.md',
+    'The file is written anew.\n',
+  ],
+]
 
-test('routes hold no SQL', async (t) => {
-  t.strictSame(matching(/\.query\(|\bselect\b.+\bfrom\b/i, 'src/http/routes/'), [])
-})
-
-test('nothing is left open', async (t) => {
-  t.strictSame(matching(/\b(TODO|FIXME|XXX)\b/), [])
-})
+for (const [name, rule, sources, path, text] of RULES) {
+  test(name, async (t) => {
+    t.ok(sources.size > 20, 'sources were found')
+    t.strictSame(rule(sources), [])
+    const planted = rule(new Map([...sources, [path, text]]))
+    t.equal(planted.length, 1, 'a planted violation is reported')
+  })
+}
