@@ -25,6 +25,21 @@ test('a lost database shows over ready only, and heals', async (t) => {
   t.strictSame(readiness.current, { ready: true })
 })
 
+test('a lost database is reported before an interrupted reset', async (t) => {
+  const readiness = createReadiness()
+  readiness.set({ ready: true })
+  readiness.setResetProblem('interrupted')
+  t.match(readiness.current, { reason: 'database_unavailable', detail: 'interrupted' })
+  t.strictSame(readiness.currentForReset, { ready: true }, 'a reset is what repairs it')
+
+  readiness.setDatabaseProblem('refused')
+  t.match(readiness.current, { reason: 'database_unavailable', detail: 'refused' })
+  t.match(readiness.currentForReset, { reason: 'database_unavailable', detail: 'refused' })
+
+  readiness.setDatabaseProblem(undefined)
+  t.match(readiness.current, { reason: 'database_unavailable', detail: 'interrupted' })
+})
+
 test('stopping is the last state', async (t) => {
   const readiness = createReadiness()
   readiness.set({ ready: false, reason: 'stopping', detail: '' })

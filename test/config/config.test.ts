@@ -95,6 +95,12 @@ test('every setting is read', async (t) => {
   t.ok(Object.isFrozen(config))
 })
 
+test('the highest port is a port', async (t) => {
+  const config = loadConfig({ PORT: '65535', EMBEDDED_PORT: '65535' })
+
+  t.match(config, { port: 65_535, embeddedPort: 65_535 })
+})
+
 test('an empty value counts as not set', async (t) => {
   const config = loadConfig({ PORT: '', DATABASE_URL: '', DATABASE_URL_FILE: '', E2E_SCHEMA: '' })
 

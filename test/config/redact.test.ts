@@ -16,6 +16,17 @@ test('connection strings, passwords in both forms and the token are masked', asy
   }
 })
 
+test('a secret that is part of another one is masked without leaving the rest', async (t) => {
+  const mask = createMask(
+    loadConfig({
+      DATABASE_URL: 'postgres://bus:the-token-of-16-characters-and-more@db/bus',
+      RESET_TOKEN: 'the-token-of-16-characters',
+    }),
+  )
+
+  t.equal(mask('it is the-token-of-16-characters-and-more.'), 'it is [hidden].')
+})
+
 test('a password given as a parameter is masked', async (t) => {
   const mask = maskFor('postgres://bus@db/bus?password=hunter2hunter2')
 

@@ -2,6 +2,7 @@ import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { becomes } from '../support/becomes.ts'
 import {
   createFolder,
   createMigrationsFolder,
@@ -212,4 +213,26 @@ test('with ON_MIGRATION_FAILURE=stay the service stays up and says why', async (
   t.match((await refusing.get('/status')).body, { state: 'history_refused', detail: /000001/ })
   t.equal((await failing.get('/livez')).status, 200)
   t.match(await Promise.all([failing.stop(), refusing.stop()]), [{ code: 0 }, { code: 0 }])
+})
+
+test('with ON_MIGRATION_FAILURE=stay a lock that is not acquired in time is one reason more', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const holder = await pool.connect()
+  t.teardown(async () => holder.release(true))
+  // graphile-migrate's own.
+  await holder.query('select pg_advisory_lock(4727445306447283)')
+
+  const service = startService(t, {
+    DATABASE_URL: url,
+    ON_MIGRATION_FAILURE: 'stay',
+    MIGRATION_LOCK_SECONDS: '0',
+    MIGRATIONS_DIR: createMigrationsFolder(t, BODIES),
+  })
+  await becomes(t, async () => service.log().some(({ level }) => level === 'error'), true)
+
+  t.match(await service.get('/readyz'), {
+    status: 503,
+    body: { reason: 'waiting_for_lock', detail: /MIGRATION_LOCK_SECONDS/ },
+  })
+  t.match(await service.stop(), { code: 0 })
 })

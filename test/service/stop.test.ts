@@ -118,6 +118,33 @@ for (const target of ['npm alone', 'its process group'] as const) {
   })
 }
 
+test('a stop while the history is read is a stop under ON_MIGRATION_FAILURE=stay, too', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'migrated' })
+  const holder = await holdLock(t, url, 'begin; lock table graphile_migrate.migrations')
+  const service = startService(t, {
+    DATABASE_URL: url,
+    ON_MIGRATION_FAILURE: 'stay',
+    // Another history: refused as soon as it can be read.
+    MIGRATIONS_DIR: createMigrationsFolder(t, ['select 1;']),
+  })
+  await waitFor('blocked read of the history', async () => {
+    const { rows } = await pool.query(
+      `select from pg_stat_activity
+        where application_name = 'commandbus-db lock' and wait_event_type = 'Lock'
+          and datname = current_database()`,
+    )
+    return rows.length > 0
+  })
+
+  service.child.kill('SIGTERM')
+  await service.waitForLog('stopping')
+  await holder.query('rollback')
+
+  t.match(await service.ended, { code: 0 })
+  t.match(service.output(), 'history_refused', 'the failure is logged')
+  t.notMatch(service.output(), 'staying', 'but a service that stops does not stay up')
+})
+
 test('a stop while waiting for the database ends with 0', async (t) => {
   const service = startService(t, { DATABASE_URL: 'postgres://u@127.0.0.1:1/d' })
   await service.waitForReason('waiting_for_database')

@@ -14,6 +14,19 @@ const REASONS: NotReadyReason[] = [
 ]
 
 for (const url of ['/readyz', '/health']) {
+  test(`no cache keeps an answer of GET ${url}`, async (t) => {
+    const readiness = createReadiness()
+    const app = createTestApp(t, { readiness })
+
+    const notReady = await app.inject(url)
+    readiness.set({ ready: true })
+    const ready = await app.inject(url)
+
+    t.same([notReady.statusCode, ready.statusCode], [503, 200])
+    t.equal(notReady.headers['cache-control'], 'no-store')
+    t.equal(ready.headers['cache-control'], 'no-store')
+  })
+
   test(`GET ${url} says ready, or why not`, async (t) => {
     const readiness = createReadiness()
     const app = createTestApp(t, { readiness })

@@ -1,16 +1,32 @@
+import { EventEmitter, once } from 'node:events'
+import { request } from 'node:http'
 import { fastify } from 'fastify'
 import { type Test, test } from 'tap'
 import { refuseNotDisposable } from '../../../src/baseline/disposable.ts'
 import { ServiceError } from '../../../src/errors/service-error.ts'
 import { createApp } from '../../../src/http/app.ts'
 import { createReadiness, type ReadinessState } from '../../../src/readiness.ts'
-import { assertReadyForReset, type ResetOptions } from '../../../src/reset/resetter.ts'
+import {
+  assertReadyForReset,
+  type ResetOptions,
+  type ResetReport,
+} from '../../../src/reset/resetter.ts'
+import { createTestApp } from '../../support/app.ts'
+import { becomes } from '../../support/becomes.ts'
 
 const TOKEN = 'a-token-long-enough'
 const PRODUCTION = { name: 'production', host: 'db', port: 5432 }
 const READY: ReadinessState = { ready: true }
 const MIGRATING: ReadinessState = { ready: false, reason: 'migrating', detail: '1 of 2' }
 const FAILED: ReadinessState = { ready: false, reason: 'migration_failed', detail: 'a failure' }
+
+const REPORT: ResetReport = {
+  mode: 'data',
+  durationMs: 1,
+  tables: { emptied: [], restored: [] },
+  sequences: [],
+  queues: { emptied: [], dropped: [] },
+}
 
 interface World {
   readonly isEnabled?: boolean
@@ -36,13 +52,7 @@ function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READ
             if (!hasAgreed) throw refuseNotDisposable(PRODUCTION)
             const { assertWanted: _, ...asked } = options
             resets.push(asked)
-            return {
-              mode: options.mode,
-              durationMs: 1,
-              tables: { emptied: [], restored: [] },
-              sequences: [],
-              queues: { emptied: [], dropped: [] },
-            }
+            return { ...REPORT, mode: options.mode }
           },
         }
       : undefined,
@@ -204,4 +214,48 @@ test('no refusal of a reset holds a token', async (t) => {
     t.notMatch(text, new RegExp(`${TOKEN}|guess-of-somebody`))
   }
   t.ok(refuseNotDisposable(PRODUCTION) instanceof ServiceError)
+})
+
+test('a reset whose client disconnects is no longer wanted; one that is answered was', async (t) => {
+  const asked: (() => void)[] = []
+  const answer = new EventEmitter()
+  const app = createTestApp(t, {
+    reset: {
+      token: TOKEN,
+      assertReady: () => {},
+      reset: async ({ assertWanted = () => {} }) => {
+        asked.push(assertWanted)
+        await once(answer, 'now')
+        return REPORT
+      },
+    },
+  })
+  const url = `${await app.listen({ port: 0, host: '127.0.0.1' })}/reset`
+  const isWanted = (index: number) => {
+    try {
+      asked[index]?.()
+      return true
+    } catch (error) {
+      return (error as ServiceError).code
+    }
+  }
+  const send = () =>
+    request(url, { method: 'POST', headers: { authorization: `Bearer ${TOKEN}` } })
+      .on('error', () => {})
+      .end()
+
+  const gone = send()
+  await becomes(t, async () => asked.length, 1)
+  t.equal(isWanted(0), true, 'while the client waits')
+  gone.destroy()
+  await becomes(t, async () => isWanted(0), 'client_gone')
+
+  const patient = send()
+  await becomes(t, async () => asked.length, 2)
+  const answered = once(patient, 'response')
+  answer.emit('now')
+  const [response] = await answered
+  t.equal(response.statusCode, 200)
+  await once(response.resume(), 'close')
+  t.equal(isWanted(1), true, 'after its answer')
 })

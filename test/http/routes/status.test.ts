@@ -128,3 +128,23 @@ test('before the database is opened the status says so', async (t) => {
 
   t.match(status, { state: 'waiting_for_database', database: null, schemas: {} })
 })
+
+for (const reason of ['waiting_for_database', 'database_unavailable'] as const) {
+  test(`the status does not query a database that is not reached (${reason})`, async (t) => {
+    const database = await createTestDatabase(t, { from: 'empty' })
+    const sources = describeSources(database, 'migrations')
+    const readiness = createReadiness()
+    const queries: unknown[] = []
+    const pool = { query: async (query: unknown) => void queries.push(query) }
+
+    readiness.set({ ready: false, reason, detail: 'no answer yet' })
+    const status = await createStatusReader({
+      ...sources,
+      readiness,
+      database: () => ({ ...sources.database(), pool }) as unknown as Database,
+    })()
+
+    t.match(status, { state: reason, database: { kind: 'given' } })
+    t.same(queries, [])
+  })
+}
