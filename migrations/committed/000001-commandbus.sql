@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:1f743f6a382e523af47559845462806564e79ce3
+--! Hash: sha1:0e3af04890560fe66fdb3247c00bc64dcb36a418
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -251,7 +251,10 @@ begin
   end loop;
 
   if to_regclass('commandbus.batch') is not null then
-    alter table commandbus.batch add column counter_rows smallint not null default 0;
+    alter table commandbus.batch
+      add column failed_count int not null default 0,
+      add column batch_type text not null default 'COMMAND',
+      add column counter_rows smallint not null default 0;
   end if;
 
   alter table commandbus.command
@@ -398,47 +401,59 @@ create table if not exists commandbus.batch (
   created_at                timestamptz  not null default now(),
   started_at                timestamptz,
   completed_at              timestamptz,
+  failed_count              int          not null default 0,
+  batch_type                text         not null default 'COMMAND',
   counter_rows              smallint     not null default 0,
 
   primary key (domain, batch_id),
   constraint batch_status_is_known
     check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_FAILURES')),
+  constraint batch_type_is_known
+    check (batch_type in ('COMMAND', 'PROCESS')),
   constraint batch_counts_are_not_negative
-    check (completed_count >= 0 and canceled_count >= 0 and in_troubleshooting_count >= 0),
+    check (completed_count >= 0 and canceled_count >= 0 and failed_count >= 0
+           and in_troubleshooting_count >= 0),
   constraint batch_counts_do_not_exceed_total
-    check (completed_count + canceled_count + in_troubleshooting_count <= total_count)
+    check (completed_count + canceled_count + failed_count + in_troubleshooting_count
+           <= total_count)
 );
 
--- Each finish of a small batch updates its row; free room keeps those updates on the page (HOT).
+-- Each finish in a small batch updates the batch's row; free space keeps these updates on the same
+-- page (HOT).
 alter table commandbus.batch set (fillfactor = 50);
 
--- Lists of the batches in one state.
+-- Lists batches by status.
 create index if not exists batch_domain_status_idx
   on commandbus.batch (domain, status);
--- Lists of the newest batches.
+-- Lists the newest batches.
 create index if not exists batch_domain_created_at_idx
   on commandbus.batch (domain, created_at desc);
 
 comment on table commandbus.batch is
-  'A number of commands that are followed as one, with a callback when the last of them is done.';
-comment on column commandbus.batch.domain is 'The domain whose commands these are.';
-comment on column commandbus.batch.batch_id is 'The client''s id, unique in the domain.';
-comment on column commandbus.batch.name is 'For people.';
-comment on column commandbus.batch.custom_data is 'The client''s own; never read here.';
+  'A group of commands or processes that is tracked as a whole; the client runs a callback when it completes.';
+comment on column commandbus.batch.domain is 'The domain of its commands or processes.';
+comment on column commandbus.batch.batch_id is 'Chosen by the client; unique within the domain.';
+comment on column commandbus.batch.name is 'A name for people to read.';
+comment on column commandbus.batch.custom_data is 'Belongs to the client; no function reads it.';
 comment on column commandbus.batch.status is
-  'PENDING, IN_PROGRESS, then COMPLETED, or COMPLETED_WITH_FAILURES where any was canceled.';
+  'PENDING, IN_PROGRESS, then COMPLETED, or COMPLETED_WITH_FAILURES if any was canceled or failed.';
 comment on column commandbus.batch.total_count is
-  'How many commands the client announced; final from the insert.';
+  'The number of commands or processes that the client announced; final from the insert.';
 comment on column commandbus.batch.completed_count is
-  'Commands that completed. Lags while counter rows count: view commandbus.batch_progress is exact.';
-comment on column commandbus.batch.canceled_count is 'Commands that were canceled.';
+  'How many completed. While a large batch runs, this lags; view commandbus.batch_progress is exact.';
+comment on column commandbus.batch.canceled_count is
+  'How many were canceled; in a PROCESS batch also those that failed.';
 comment on column commandbus.batch.in_troubleshooting_count is
-  'Commands that wait for an operator in the troubleshooting queue.';
-comment on column commandbus.batch.created_at is 'When the client made the batch.';
-comment on column commandbus.batch.started_at is 'When the first of its commands was received.';
-comment on column commandbus.batch.completed_at is 'When the last of its commands was counted.';
+  'How many wait for an operator in the troubleshooting queue.';
+comment on column commandbus.batch.created_at is 'When the client created the batch.';
+comment on column commandbus.batch.started_at is 'When the batch became IN_PROGRESS.';
+comment on column commandbus.batch.completed_at is 'When the batch completed.';
+comment on column commandbus.batch.failed_count is
+  'How many commands a business rule rejected; always 0 in a PROCESS batch.';
+comment on column commandbus.batch.batch_type is
+  'COMMAND: functions count its commands as they finish. PROCESS: sp_refresh_batch_stats() counts its processes.';
 comment on column commandbus.batch.counter_rows is
-  'How many rows of commandbus.batch_counter count for it; 0: it counts in its own row.';
+  'The number of its rows in commandbus.batch_counter; 0 if the batch counts in its own row.';
 
 create table if not exists commandbus.batch_counter (
   domain      text      not null,
@@ -449,25 +464,25 @@ create table if not exists commandbus.batch_counter (
   unreported  int       not null default 0,
 
   primary key (domain, batch_id, counter_no),
-  -- That unreported <= completed <= quota is held by the statements that count: checks would cost
-  -- each finish of a large batch a quarter of what counting it costs.
+  -- The counting statements keep unreported <= completed <= quota. Check constraints would make
+  -- counting a finish in a large batch a quarter slower.
   constraint counter_belongs_to_a_batch
     foreign key (domain, batch_id) references commandbus.batch on delete cascade
 )
--- Only ever updated in place (HOT).
+-- Every update stays on its page (HOT).
 with (fillfactor = 50);
 
 comment on table commandbus.batch_counter is
-  'Counts the completed commands of one large batch in several rows, so that its workers do not wait for one another.';
+  'Counts the completed commands of a large batch in 16 rows, so that workers do not wait for each other.';
 comment on column commandbus.batch_counter.domain is 'The batch''s domain.';
-comment on column commandbus.batch_counter.batch_id is 'The batch that this row counts for.';
+comment on column commandbus.batch_counter.batch_id is 'The batch.';
 comment on column commandbus.batch_counter.counter_no is
-  'Which commands it counts: those for which commandbus.counter_no(command_id) is this.';
+  'This row counts the commands for which commandbus.counter_no(command_id) returns this number.';
 comment on column commandbus.batch_counter.quota is
-  'How many commands it has to count; the others are counted by the batch''s own row.';
-comment on column commandbus.batch_counter.completed is 'How many of them it has counted.';
+  'How many commands this row counts; the batch''s own row counts the rest.';
+comment on column commandbus.batch_counter.completed is 'How many of them it has counted so far.';
 comment on column commandbus.batch_counter.unreported is
-  'How many of those the batch''s own row does not hold yet.';
+  'How many of those it has yet to add to the batch''s own row.';
 
 create table if not exists commandbus.command (
   domain            text         not null,
@@ -493,54 +508,60 @@ create table if not exists commandbus.command (
   constraint command_status_is_known
     check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED',
                       'IN_TROUBLESHOOTING_QUEUE')),
-  constraint command_is_counted_as_an_end_or_in_troubleshooting
-    check (counted_as in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE', 'AS_STATUS')),
+  constraint command_is_counted_as_final_or_in_troubleshooting
+    check (counted_as in ('COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE',
+                          'AS_STATUS')),
   -- Clients delete commands before batches; a batch that still has commands stays.
   constraint command_belongs_to_a_batch_that_exists
     foreign key (domain, batch_id) references commandbus.batch on delete no action
 );
 
--- Not above, so that a table that was adopted has it as well.
+-- Added here rather than above, so that an adopted table gets it too.
 alter table commandbus.command
   add column finished_as text;
 
--- Lists and counts of the commands in one state, by type.
+-- Lists and counts commands by status and type.
 create index if not exists command_status_command_type_idx
   on commandbus.command (status, command_type);
--- The newest commands in one state.
+-- Lists the newest commands in a status.
 create index if not exists command_status_created_at_idx
   on commandbus.command (status, created_at desc);
--- What changed since a time, and what has not changed for long.
+-- Finds recent changes, and commands that have not changed for long.
 create index if not exists command_updated_at_idx
   on commandbus.command (updated_at);
--- A batch's commands: lists, the set-up of counter rows, the settling of operators' moves.
+-- Finds a batch's commands: to list them, to create its counter rows, to settle operators' changes.
 create index if not exists command_domain_batch_id_idx
   on commandbus.command (domain, batch_id) where batch_id is not null;
+-- Finds the processes whose commands wait for an operator.
+create index if not exists command_correlation_id_idx
+  on commandbus.command (correlation_id) where status = 'IN_TROUBLESHOOTING_QUEUE';
 
 comment on table commandbus.command is
-  'The state of each command; its payload travels in the queue''s message.';
+  'The state of each command; the payload travels in the queue''s message.';
 comment on column commandbus.command.domain is 'The domain that the command is sent to.';
 comment on column commandbus.command.queue_name is 'The queue that carries it.';
-comment on column commandbus.command.msg_id is 'Its message in that queue; null where there is none.';
-comment on column commandbus.command.command_id is 'The client''s id, unique in the domain.';
-comment on column commandbus.command.command_type is 'Which handler it is for.';
+comment on column commandbus.command.msg_id is 'Its message in that queue; null if there is none.';
+comment on column commandbus.command.command_id is 'Chosen by the client; unique within the domain.';
+comment on column commandbus.command.command_type is 'Selects the handler.';
 comment on column commandbus.command.status is
-  'PENDING, IN_PROGRESS, FAILED, IN_TROUBLESHOOTING_QUEUE; COMPLETED and CANCELED are final.';
+  'PENDING, IN_PROGRESS, IN_TROUBLESHOOTING_QUEUE; or final: COMPLETED, CANCELED, FAILED.';
 comment on column commandbus.command.attempts is 'How often it has been received.';
-comment on column commandbus.command.max_attempts is 'After how many it goes to troubleshooting.';
-comment on column commandbus.command.lease_expires_at is 'The client''s own; never read here.';
+comment on column commandbus.command.max_attempts is
+  'After this many attempts it moves to the troubleshooting queue.';
+comment on column commandbus.command.lease_expires_at is 'Belongs to the client; no function reads it.';
 comment on column commandbus.command.last_error_type is 'Class of the last error.';
 comment on column commandbus.command.last_error_code is 'Code of the last error.';
-comment on column commandbus.command.last_error_msg is 'Text of the last error.';
+comment on column commandbus.command.last_error_msg is 'Message of the last error.';
 comment on column commandbus.command.created_at is 'When it was sent.';
 comment on column commandbus.command.updated_at is 'When its state last changed.';
-comment on column commandbus.command.reply_queue is 'Where the reply goes; empty: none is wanted.';
-comment on column commandbus.command.correlation_id is 'Ties request and reply together.';
-comment on column commandbus.command.batch_id is 'The batch that it belongs to, if any.';
+comment on column commandbus.command.reply_queue is 'The queue for the reply; empty if none is wanted.';
+comment on column commandbus.command.correlation_id is
+  'Links request and reply; for a process''s command, the process_id.';
+comment on column commandbus.command.batch_id is 'Its batch, if it belongs to one.';
 comment on column commandbus.command.counted_as is
-  'What the batch''s counters hold for this command: null for nothing; AS_STATUS, from adoption only, for what its status says.';
+  'The status under which the batch''s counters include this command; null if they do not. AS_STATUS, on adopted rows only: as what its status says.';
 comment on column commandbus.command.finished_as is
-  'The status, of those that count nothing, that a finish has set since the command was last received: the same once more is a repetition.';
+  'PENDING or IN_PROGRESS, if a finish set that since the last receive: a finish with the same status is then a duplicate.';
 
 create table if not exists commandbus.audit (
   audit_id      bigserial    primary key,
@@ -551,18 +572,18 @@ create table if not exists commandbus.audit (
   details_json  jsonb
 );
 
--- The trail of one command.
+-- Finds the history of one command.
 create index if not exists audit_command_id_ts_idx
   on commandbus.audit (command_id, ts);
 
 comment on table commandbus.audit is
-  'What happened to each command and batch; only ever added to, except by tests.';
+  'What happened to each command and batch. Append-only, except in tests.';
 comment on column commandbus.audit.audit_id is 'Counts up.';
 comment on column commandbus.audit.domain is 'The domain of the command or batch.';
-comment on column commandbus.audit.command_id is 'The command; for events of a batch the batch''s id.';
-comment on column commandbus.audit.event_type is 'SENT, RECEIVED, … ; clients add their own.';
+comment on column commandbus.audit.command_id is 'The command; for batch events, the batch''s id.';
+comment on column commandbus.audit.event_type is 'SENT, RECEIVED, and so on; clients add their own.';
 comment on column commandbus.audit.ts is 'When the transaction began.';
-comment on column commandbus.audit.details_json is 'Facts that depend on the event.';
+comment on column commandbus.audit.details_json is 'Details, depending on the event type.';
 
 create table if not exists commandbus.payload_archive (
   domain        text         not null,
@@ -574,11 +595,99 @@ create table if not exists commandbus.payload_archive (
 );
 
 comment on table commandbus.payload_archive is
-  'Payloads that outlive their messages.';
+  'Payloads that are kept after their messages are gone.';
 comment on column commandbus.payload_archive.domain is 'The command''s domain.';
 comment on column commandbus.payload_archive.command_id is 'The command.';
 comment on column commandbus.payload_archive.payload_json is 'The message as it was sent.';
-comment on column commandbus.payload_archive.archived_at is 'When it was put here.';
+comment on column commandbus.payload_archive.archived_at is 'When it was archived.';
+
+create table if not exists commandbus.process (
+  domain          text         not null,
+  process_id      uuid         not null,
+  process_type    text         not null,
+  status          text         not null default 'PENDING',
+  current_step    text,
+  state           jsonb        not null default '{}',
+  error_code      text,
+  error_message   text,
+  created_at      timestamptz  not null default now(),
+  updated_at      timestamptz  not null default now(),
+  completed_at    timestamptz,
+  -- No foreign key: clients insert a batch and its processes in separate transactions.
+  batch_id        uuid,
+
+  primary key (domain, process_id)
+);
+
+-- Lists processes by type.
+create index if not exists process_domain_process_type_idx
+  on commandbus.process (domain, process_type);
+-- Lists processes by status.
+create index if not exists process_domain_status_idx
+  on commandbus.process (domain, status);
+-- Lists the newest processes.
+create index if not exists process_created_at_idx
+  on commandbus.process (created_at);
+-- Finds a batch's processes.
+create index if not exists process_batch_id_idx
+  on commandbus.process (batch_id);
+-- Counts a batch's processes by status.
+create index if not exists process_batch_id_status_idx
+  on commandbus.process (batch_id, status);
+
+comment on table commandbus.process is
+  'State of the client''s process manager: one row for each process. Only the client writes it.';
+comment on column commandbus.process.domain is 'The domain of the process.';
+comment on column commandbus.process.process_id is 'Chosen by the client; the correlation_id of its commands.';
+comment on column commandbus.process.process_type is 'Selects the client''s process definition.';
+comment on column commandbus.process.status is
+  'The client''s word: PENDING, WAITING, COMPLETED, COMPENSATING, COMPENSATED, CANCELED or another.';
+comment on column commandbus.process.current_step is 'The step whose reply the process waits for.';
+comment on column commandbus.process.state is 'The client''s data.';
+comment on column commandbus.process.error_code is 'Code of the error that ended it.';
+comment on column commandbus.process.error_message is 'Message of that error.';
+comment on column commandbus.process.created_at is 'When the client created it.';
+comment on column commandbus.process.updated_at is 'When the client last changed it.';
+comment on column commandbus.process.completed_at is 'When it ended.';
+comment on column commandbus.process.batch_id is 'Its batch of type PROCESS, if it belongs to one.';
+
+create table if not exists commandbus.process_audit (
+  id             bigserial    primary key,
+  domain         text         not null,
+  process_id     uuid         not null,
+  step_name      text         not null,
+  command_id     uuid         not null,
+  command_type   text         not null,
+  command_data   jsonb,
+  sent_at        timestamptz  not null,
+  reply_outcome  text,
+  reply_data     jsonb,
+  received_at    timestamptz,
+
+  constraint process_audit_belongs_to_a_process
+    foreign key (domain, process_id) references commandbus.process on delete no action
+);
+
+-- Finds the steps of one process.
+create index if not exists process_audit_domain_process_id_idx
+  on commandbus.process_audit (domain, process_id);
+-- Finds the step that sent a command.
+create index if not exists process_audit_command_id_idx
+  on commandbus.process_audit (command_id);
+
+comment on table commandbus.process_audit is
+  'The commands that each process sent, and the replies. Only the client writes it.';
+comment on column commandbus.process_audit.id is 'Counts up.';
+comment on column commandbus.process_audit.domain is 'The domain of the process.';
+comment on column commandbus.process_audit.process_id is 'The process.';
+comment on column commandbus.process_audit.step_name is 'The step of the process.';
+comment on column commandbus.process_audit.command_id is 'The command that the step sent.';
+comment on column commandbus.process_audit.command_type is 'The command''s type.';
+comment on column commandbus.process_audit.command_data is 'The command''s payload.';
+comment on column commandbus.process_audit.sent_at is 'When the command was sent.';
+comment on column commandbus.process_audit.reply_outcome is 'SUCCESS, FAILED or CANCELED; null until the reply arrives.';
+comment on column commandbus.process_audit.reply_data is 'The reply''s content.';
+comment on column commandbus.process_audit.received_at is 'When the reply arrived.';
 
 create table if not exists commandbus.adoption_report (
   finding_id  bigserial    primary key,
@@ -588,11 +697,11 @@ create table if not exists commandbus.adoption_report (
 );
 
 comment on table commandbus.adoption_report is
-  'What adoption found in a database from before this project, and did about it; empty in a new one.';
+  'What adoption found in an existing command bus and changed; empty in a new database.';
 comment on column commandbus.adoption_report.finding_id is 'Counts up.';
-comment on column commandbus.adoption_report.found_at is 'When it was adopted.';
-comment on column commandbus.adoption_report.finding is 'What was found, and what was done about it.';
-comment on column commandbus.adoption_report.details is 'The rows and the figures, before and after.';
+comment on column commandbus.adoption_report.found_at is 'When the database was adopted.';
+comment on column commandbus.adoption_report.finding is 'What was found, and what was changed.';
+comment on column commandbus.adoption_report.details is 'The rows concerned, with values before and after.';
 
 -- Adoption, second half: what the rows that came along hold, and the rules for them.
 --! Included commandbus/adoption/counters.sql
@@ -778,17 +887,22 @@ begin
       add constraint batch_status_is_known
         check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_FAILURES')),
       add constraint batch_counts_are_not_negative
-        check (completed_count >= 0 and canceled_count >= 0 and in_troubleshooting_count >= 0),
+        check (completed_count >= 0 and canceled_count >= 0 and failed_count >= 0
+               and in_troubleshooting_count >= 0),
+      add constraint batch_type_is_known
+        check (batch_type in ('COMMAND', 'PROCESS')),
       add constraint batch_counts_do_not_exceed_total
-        check (completed_count + canceled_count + in_troubleshooting_count <= total_count);
+        check (completed_count + canceled_count + failed_count + in_troubleshooting_count
+               <= total_count);
   end if;
 
   alter table commandbus.command
     add constraint command_status_is_known
       check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED',
                         'IN_TROUBLESHOOTING_QUEUE')),
-    add constraint command_is_counted_as_an_end_or_in_troubleshooting
-      check (counted_as in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE', 'AS_STATUS'));
+    add constraint command_is_counted_as_final_or_in_troubleshooting
+      check (counted_as in ('COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE',
+                            'AS_STATUS'));
 
   begin
     alter table commandbus.command

@@ -1,9 +1,9 @@
---! Previous: sha1:1f743f6a382e523af47559845462806564e79ce3
---! Hash: sha1:413976be5ff38152d20f727a3cfc66ad84893b1f
+--! Previous: sha1:0e3af04890560fe66fdb3247c00bc64dcb36a418
+--! Hash: sha1:601173cdfaa11bbb481d080cfa5f023185f597f2
 --! Message: e2e
 
--- Tables and queues for end-to-end tests; a deployment leaves them out with E2E_SCHEMA=off.
--- That is decided here and only here: later migrations ask whether the schema e2e is there.
+-- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.
+-- Only this migration reads the setting. Later ones check whether the schema e2e exists.
 set local search_path = pg_catalog, pg_temp;
 
 --! Included e2e/adoption/move_tables.sql
@@ -116,7 +116,6 @@ $$;
 
 do $$
 declare
-  v_domain text;
   v_queue text;
 begin
   if ':E2E_SCHEMA' not in ('on', 'off') then
@@ -129,7 +128,7 @@ begin
   end if;
 
   create schema if not exists e2e;
-  comment on schema e2e is 'For end-to-end tests: commands whose behaviour a test prescribes.';
+  comment on schema e2e is 'For end-to-end tests: commands that behave as the test says.';
 
   create table if not exists e2e.test_command (
     id            serial       primary key,
@@ -142,18 +141,18 @@ begin
     result        jsonb
   );
 
-  -- The newest test commands.
+  -- Lists the newest test commands.
   create index if not exists test_command_created_at_idx on e2e.test_command (created_at);
 
   comment on table e2e.test_command is 'A command whose handler does what the test says.';
   comment on column e2e.test_command.id is 'Counts up.';
   comment on column e2e.test_command.command_id is 'The command on the bus.';
-  comment on column e2e.test_command.payload is 'What was sent with it.';
-  comment on column e2e.test_command.behavior is 'What the handler is to do: succeed, fail, take its time.';
-  comment on column e2e.test_command.created_at is 'When the test made it.';
-  comment on column e2e.test_command.processed_at is 'When the handler was done with it.';
+  comment on column e2e.test_command.payload is 'The command''s payload.';
+  comment on column e2e.test_command.behavior is 'What the handler does: succeed, fail, or take some time.';
+  comment on column e2e.test_command.created_at is 'When the test created it.';
+  comment on column e2e.test_command.processed_at is 'When the handler finished.';
   comment on column e2e.test_command.attempts is 'How often the handler was called.';
-  comment on column e2e.test_command.result is 'What the handler answered.';
+  comment on column e2e.test_command.result is 'What the handler returned.';
 
   create table if not exists e2e.config (
     key         text         primary key,
@@ -164,20 +163,51 @@ begin
   comment on table e2e.config is 'Settings of the test application.';
   comment on column e2e.config.key is 'The part of the application.';
   comment on column e2e.config.value is 'Its settings.';
-  comment on column e2e.config.updated_at is 'When they were last set.';
+  comment on column e2e.config.updated_at is 'When they last changed.';
 
   insert into e2e.config (key, value)
   values ('worker', '{"visibility_timeout": 30, "concurrency": 4, "poll_interval": 1.0, "batch_size": 10}'),
-         ('retry', '{"max_attempts": 3, "backoff_schedule": [10, 60, 300]}')
+         ('retry', '{"max_attempts": 3, "backoff_schedule": [10, 60, 300]}'),
+         ('runtime', '{"mode": "sync"}')
       on conflict (key) do nothing;
 
-  -- A queue that is there already keeps its messages.
-  foreach v_domain in array array['test', 'payments', 'reports', 'e2e'] loop
-    foreach v_queue in array array[v_domain || '__commands', v_domain || '__replies'] loop
-      if not exists (select from pgmq.meta where meta.queue_name = v_queue) then
-        perform pgmq.create(v_queue);
-      end if;
-    end loop;
+  create table if not exists e2e.batch_summary (
+    id              serial       primary key,
+    batch_id        uuid         not null unique,
+    domain          text         not null default 'e2e',
+    total_expected  int          not null default 0,
+    success_count   int          not null default 0,
+    failed_count    int          not null default 0,
+    canceled_count  int          not null default 0,
+    created_at      timestamptz  not null default now(),
+    completed_at    timestamptz
+  );
+
+  -- Lists the newest summaries.
+  create index if not exists batch_summary_created_at_idx on e2e.batch_summary (created_at);
+
+  comment on table e2e.batch_summary is 'What the test application counted from the replies to a batch.';
+  comment on column e2e.batch_summary.id is 'Counts up.';
+  comment on column e2e.batch_summary.batch_id is 'The batch on the bus.';
+  comment on column e2e.batch_summary.domain is 'The batch''s domain.';
+  comment on column e2e.batch_summary.total_expected is 'How many replies the application expects.';
+  comment on column e2e.batch_summary.success_count is 'How many replies reported success.';
+  comment on column e2e.batch_summary.failed_count is 'How many reported failure.';
+  comment on column e2e.batch_summary.canceled_count is 'How many reported a cancellation.';
+  comment on column e2e.batch_summary.created_at is 'When the application created it.';
+  comment on column e2e.batch_summary.completed_at is 'When the last reply was counted.';
+
+  -- An existing queue keeps its messages.
+  foreach v_queue in array array[
+    'test__commands', 'test__replies',
+    'payments__commands', 'payments__replies',
+    'reports__commands', 'reports__replies',
+    'e2e__commands', 'e2e__replies',
+    'reporting__commands', 'reporting__replies', 'reporting__process_replies'
+  ] loop
+    if not exists (select from pgmq.meta where meta.queue_name = v_queue) then
+      perform pgmq.create(v_queue);
+    end if;
   end loop;
 end;
 $$;

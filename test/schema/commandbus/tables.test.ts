@@ -17,6 +17,8 @@ const columns = {
     created_at timestamptz no now()
     started_at timestamptz yes -
     completed_at timestamptz yes -
+    failed_count integer no 0
+    batch_type text no 'COMMAND'::text
     counter_rows smallint no 0`,
   command: `
     domain text no -
@@ -50,6 +52,31 @@ const columns = {
     command_id uuid no -
     payload_json jsonb no -
     archived_at timestamptz no now()`,
+  process: `
+    domain text no -
+    process_id uuid no -
+    process_type text no -
+    status text no 'PENDING'::text
+    current_step text yes -
+    state jsonb no '{}'::jsonb
+    error_code text yes -
+    error_message text yes -
+    created_at timestamptz no now()
+    updated_at timestamptz no now()
+    completed_at timestamptz yes -
+    batch_id uuid yes -`,
+  process_audit: `
+    id bigint no nextval('commandbus.process_audit_id_seq'::regclass)
+    domain text no -
+    process_id uuid no -
+    step_name text no -
+    command_id uuid no -
+    command_type text no -
+    command_data jsonb yes -
+    sent_at timestamptz no -
+    reply_outcome text yes -
+    reply_data jsonb yes -
+    received_at timestamptz yes -`,
 }
 
 const indexes = [
@@ -59,12 +86,22 @@ const indexes = [
   'batch (domain, created_at DESC)',
   'batch (domain, status)',
   'batch_counter (domain, batch_id, counter_no) primary',
+  "command (correlation_id) WHERE (status = 'IN_TROUBLESHOOTING_QUEUE'::text)",
   'command (domain, batch_id) WHERE (batch_id IS NOT NULL)',
   'command (domain, command_id) unique',
   'command (status, command_type)',
   'command (status, created_at DESC)',
   'command (updated_at)',
   'payload_archive (domain, command_id) primary',
+  'process (batch_id)',
+  'process (batch_id, status)',
+  'process (created_at)',
+  'process (domain, process_id) primary',
+  'process (domain, process_type)',
+  'process (domain, status)',
+  'process_audit (command_id)',
+  'process_audit (domain, process_id)',
+  'process_audit (id) primary',
 ]
 
 test('the tables of commandbus', async (t) => {
@@ -133,11 +170,22 @@ test('the tables of commandbus', async (t) => {
     t.equal(await sqlstateOf(bus.batch({ total: 1, status: 'DONE' })), '23514')
   })
 
+  t.test('a batch type that does not exist is refused', async (t) => {
+    const insert = `insert into commandbus.batch (domain, batch_id, batch_type)
+                    values ('payments', gen_random_uuid(), 'SAGA')`
+    t.equal(await sqlstateOf(pool.query(insert)), '23514')
+  })
+
   t.test('counters are never negative, and never exceed the total', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1 })
 
-    for (const column of ['completed_count', 'canceled_count', 'in_troubleshooting_count']) {
+    for (const column of [
+      'completed_count',
+      'canceled_count',
+      'failed_count',
+      'in_troubleshooting_count',
+    ]) {
       for (const value of [-1, 2]) {
         const update = `update commandbus.batch set ${column} = ${value} where batch_id = $1`
         t.equal(await sqlstateOf(pool.query(update, [batchId])), '23514')
