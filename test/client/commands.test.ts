@@ -136,6 +136,50 @@ t.test('the typed door', async (t) => {
     t.match(retried, { attempts: 0, msgId: '5', lastErrorCode: null })
   })
 
+  t.test('keeps the message id where an operator sends no message', async (t) => {
+    const { commands } = await createBatch(1)
+    const [command] = commands as [bus.NewCommand]
+    await bus.receiveCommand(pool, command)
+    await pool.query('update commandbus.command set msg_id = 12 where command_id = $1', [
+      command.commandId,
+    ])
+    await bus.finishCommand(pool, {
+      ...command,
+      status: 'IN_TROUBLESHOOTING_QUEUE',
+      eventType: 'MOVED_TO_TSQ',
+    })
+
+    t.equal(await bus.leaveTroubleshooting(pool, { ...command, status: 'CANCELED' }), true)
+    t.match(await bus.getCommand(pool, command), { status: 'CANCELED', msgId: '12' })
+  })
+
+  t.test('lists commands of the same moment by id', async (t) => {
+    const { batch, commands } = await createBatch(20)
+
+    const listed = await bus.listCommands(pool, { domain, batchId: batch.batchId })
+    t.same(
+      listed.map(({ commandId }) => commandId),
+      commands.map(({ commandId }) => commandId).sort(),
+    )
+  })
+
+  t.test('lists audit events of the same moment in the order of writing', async (t) => {
+    const commandId = randomUUID()
+    // The later event is stored first: only the ids tell the order.
+    await pool.query(
+      `insert into commandbus.audit (audit_id, domain, command_id, event_type)
+       overriding system value
+       values (9000002, $1, $2, 'SECOND'), (9000001, $1, $2, 'FIRST')`,
+      [domain, commandId],
+    )
+
+    const events = await bus.listAuditEvents(pool, { domain, commandId })
+    t.same(
+      events.map((event) => event.eventType),
+      ['FIRST', 'SECOND'],
+    )
+  })
+
   t.test('starts a batch once and moves its counters by hand', async (t) => {
     const { batch } = await createBatch(1)
 

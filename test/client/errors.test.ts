@@ -48,6 +48,33 @@ t.test('errors have names', async (t) => {
     await t.rejects(bus.getCommand(empty, command), { code: '42P01', name: 'error' })
   })
 
+  t.test('a deadlock victim may try again', async (t) => {
+    const sessions = [await pool.connect(), await pool.connect()] as const
+    try {
+      for (const [index, session] of sessions.entries()) {
+        await session.query('begin')
+        await session.query('select pg_advisory_xact_lock($1)', [index])
+      }
+      const crossed = sessions.map((session, index) =>
+        bus.getCommand(
+          {
+            query: () => session.query('select pg_advisory_xact_lock($1)', [1 - index]),
+          },
+          command,
+        ),
+      )
+      const victim = (await Promise.allSettled(crossed)).find(({ status }) => status === 'rejected')
+      const error = (victim as PromiseRejectedResult | undefined)?.reason
+      t.match(error, { name: 'RetryableError', code: '40P01' })
+      t.ok(bus.isRetryable(error))
+    } finally {
+      for (const session of sessions) {
+        await session.query('rollback')
+        session.release()
+      }
+    }
+  })
+
   t.test('a late operator, and a transaction that another was before', async (t) => {
     const first = await pool.connect()
     const second = await pool.connect()

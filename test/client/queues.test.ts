@@ -28,6 +28,18 @@ t.test('queues', async (t) => {
     t.equal(await bus.findArchivedMessage(pool, queue, randomUUID()), null)
   })
 
+  t.test('of two archived messages of a command, the newest is found', async (t) => {
+    const queue = bus.commandQueue('retries')
+    const commandId = randomUUID()
+    await bus.createQueue(pool, queue)
+    for (const attempt of [1, 2]) {
+      const msgId = await bus.send(pool, queue, { command_id: commandId, attempt })
+      await bus.archiveMessage(pool, queue, msgId)
+    }
+
+    t.match(await bus.findArchivedMessage(pool, queue, commandId), { attempt: 2 })
+  })
+
   t.test('many messages are sent at once, and deleted one by one', async (t) => {
     const queue = bus.replyQueue('orders')
     await bus.createQueue(pool, queue)
