@@ -1,7 +1,7 @@
 // Compiles src/, client/ and dev/ into dist/. The new build is put into place by a rename, so that a
 // service that is being started meanwhile sees either the old build or the new one.
 import { execFileSync } from 'node:child_process'
-import { existsSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -17,6 +17,9 @@ try {
     cwd: root,
     stdio: 'inherit',
   })
+  // Read at run time, from beside the module that uses it.
+  const sql = join('src', 'baseline', 'store.sql')
+  copyFileSync(join(root, sql), join(fresh, sql))
   if (existsSync(dist)) renameSync(dist, old)
   renameSync(fresh, dist)
 } finally {

@@ -3,7 +3,7 @@
 //   node scripts/bundle.mjs FOLDER
 //
 // Flat, because the service finds its migration worker beside itself.
-import { writeFileSync } from 'node:fs'
+import { copyFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -36,6 +36,9 @@ await build({
   },
   logLevel: 'warning',
 })
+
+// Read at run time, from beside the module that uses it.
+copyFileSync(join(root, 'src', 'baseline', 'store.sql'), join(outdir, 'store.sql'))
 
 // Says that the files are ES modules.
 writeFileSync(join(outdir, 'package.json'), '{ "type": "module" }\n')

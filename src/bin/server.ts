@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { baselineHasSchema } from '../baseline/capture.ts'
+import { baselineHasSchema } from '../baseline/store.ts'
 import { type Config, loadConfig, OPTIONAL_SCHEMA } from '../config/config.ts'
 import { createMask } from '../config/redact.ts'
 import { type Database, openDatabase } from '../database/database.ts'

@@ -1,12 +1,33 @@
+import type { Queryable } from '../postgres/client.ts'
+import { RELATION_CTE } from './scope.ts'
+
+/** One or more foreign keys from one table to another, partitions counted as their root. */
 export interface ForeignKey {
   readonly child: string
   readonly parent: string
   readonly isDeferrable: boolean
 }
 
+/** Lists the foreign keys between the user's tables. */
+export async function listForeignKeys(client: Queryable): Promise<ForeignKey[]> {
+  const { rows } = await client.query<ForeignKey>(
+    `with ${RELATION_CTE}
+     select child.name as child, parent.name as parent, bool_or(condeferrable) as "isDeferrable"
+       from pg_constraint
+       join relation as child
+         on child.oid = coalesce(pg_partition_root(conrelid), conrelid)
+       join relation as parent
+         on parent.oid = coalesce(pg_partition_root(confrelid), confrelid)
+      where contype = 'f'
+      group by 1, 2
+      order by 1, 2`,
+  )
+  return rows
+}
+
 /**
- * Orders tables so that each group, one table or those of a circle, comes after those it refers to
- * (Tarjan's strongly connected components, which come out in just this order).
+ * Orders tables so that each group comes after the groups it refers to. A group is one table, or the
+ * tables of a circle of foreign keys (Tarjan's strongly connected components, found in this order).
  */
 export function groupTables<T extends { readonly name: string }>(
   tables: readonly T[],
@@ -48,7 +69,7 @@ export function groupTables<T extends { readonly name: string }>(
   return groups
 }
 
-/** The table and all that refer to it, directly or by way of others. */
+/** The table and all tables that refer to it, directly or through others. */
 export function withReferrers(table: string, foreignKeys: readonly ForeignKey[]): string[] {
   const found = new Set([table])
   for (const name of found) {

@@ -1,6 +1,7 @@
-import type { Pool } from 'pg'
+import type { Queryable } from '../postgres/client.ts'
+import { isExtensionMember, isUserSchema } from './scope.ts'
 
-/** How PGMQ came into the database; its version is known where it is an extension. */
+/** How PGMQ was installed; its version is known only where it is an extension. */
 export interface PgmqFacts {
   readonly version: string | null
   readonly installedAs: 'extension' | 'sql'
@@ -17,10 +18,10 @@ export interface DatabaseFacts {
   readonly schemas: Readonly<Record<string, SchemaFacts>>
 }
 
-/** Reads what is in the database, for people; the system's, extensions' and tools' things left out. */
-export async function inspectDatabase(pool: Pick<Pool, 'query'>): Promise<DatabaseFacts> {
-  const { rows } = await pool.query<SchemaFacts & { schema: string }>(SCHEMAS)
-  const { rows: installed } = await pool.query<PgmqFacts>(PGMQ)
+/** Summarises what the database holds for /status; without what PostgreSQL, extensions and tools own. */
+export async function inspectDatabase(client: Queryable): Promise<DatabaseFacts> {
+  const { rows } = await client.query<SchemaFacts & { schema: string }>(SCHEMAS)
+  const { rows: installed } = await client.query<PgmqFacts>(PGMQ)
   const schemas = rows.map(({ schema, tables, functions }) => [schema, { tables, functions }])
   return { pgmq: installed[0] ?? null, schemas: Object.fromEntries(schemas) }
 }
@@ -35,36 +36,27 @@ select null, 'sql'
  order by "installedAs"
  limit 1`
 
-// An empty public schema is PostgreSQL's own; with something in it, it is somebody's.
+// An empty public schema is PostgreSQL's default; one that holds something is the user's.
 const SCHEMAS = `
-with names as (
-  select n.oid, n.nspname as schema,
-         array(select c.relname::text
-                 from pg_catalog.pg_class c
-                where c.relnamespace = n.oid
-                  and c.relkind in ('r', 'p', 'f')
-                  and not exists (
-                    select from pg_catalog.pg_depend d
-                     where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                       and d.objid = c.oid and d.deptype = 'e')
+with user_schema as (
+  select nspname as schema,
+         array(select relname::text
+                 from pg_catalog.pg_class
+                where relnamespace = pg_namespace.oid
+                  and relkind in ('r', 'p', 'f')
+                  and not ${isExtensionMember('pg_class', 'pg_class.oid')}
                 order by 1) as tables,
-         array(select distinct p.proname::text
-                 from pg_catalog.pg_proc p
-                where p.pronamespace = n.oid
-                  and not exists (
-                    select from pg_catalog.pg_depend d
-                     where d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-                       and d.objid = p.oid and d.deptype = 'e')
+         array(select distinct proname::text
+                 from pg_catalog.pg_proc
+                where pronamespace = pg_namespace.oid
+                  and not ${isExtensionMember('pg_proc', 'pg_proc.oid')}
                 order by 1) as functions
-    from pg_catalog.pg_namespace n
-   where n.nspname !~ '^pg_'
-     and n.nspname not in ('information_schema', 'graphile_migrate', 'provisioning', 'pgmq')
-     and not exists (
-       select from pg_catalog.pg_depend d
-        where d.classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
-          and d.objid = n.oid and d.deptype = 'e')
+    from pg_catalog.pg_namespace
+   where ${isUserSchema('nspname')}
+     and nspname <> 'pgmq'
+     and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}
 )
 select schema, tables, functions
-  from names
+  from user_schema
  where schema <> 'public' or tables <> '{}' or functions <> '{}'
  order by schema`

@@ -1,5 +1,5 @@
-import { type DatabaseIdentity, refuseNotDisposable } from '../baseline/disposable.ts'
-import type { SchemaDifference } from '../catalog/objects.ts'
+import { type DatabaseIdentity, notDisposableError } from '../baseline/disposable.ts'
+import type { SchemaDifference } from '../catalog/diff.ts'
 import { RESET_STATE } from '../postgres/sqlstate.ts'
 import type { Blocker } from './blockers.ts'
 import { refuseForbidden, refuseNoBaseline, refuseRows, refuseSchemaChanged } from './errors.ts'
@@ -41,7 +41,7 @@ async function tryReset(
     return await session.attempt(first, patienceMs)
   } catch (error) {
     const { code, detail, message } = error as DatabaseError
-    if (code === RESET_STATE.notDisposable) throw refuseNotDisposable(database)
+    if (code === RESET_STATE.notDisposable) throw notDisposableError(database)
     if (code?.startsWith(INTEGRITY_CLASS) || code === NOT_IN_STATE) throw refuseRows(message)
     const mayBeStale = code?.startsWith('42') || ANEW_STATES.has(code)
     if (!mayBeStale) throw error

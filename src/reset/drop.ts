@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { hasPgmq } from '../catalog/tables.ts'
+import { hasPgmq } from '../catalog/queues.ts'
 import { refuseForbidden } from './errors.ts'
 
 interface Drop {

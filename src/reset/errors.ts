@@ -1,4 +1,4 @@
-import type { SchemaDifference } from '../catalog/objects.ts'
+import type { SchemaDifference } from '../catalog/diff.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Blocker } from './blockers.ts'
 

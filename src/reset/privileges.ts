@@ -1,4 +1,4 @@
-import { RELATIONS_SQL } from '../catalog/objects.ts'
+import { RELATION_CTE } from '../catalog/scope.ts'
 import type { Queryable } from '../postgres/client.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { Queryable } from '../postgres/client.ts'
  */
 export async function listForbidden(client: Queryable): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
-    `with ${RELATIONS_SQL}
+    `with ${RELATION_CTE}
      select name
        from relation
       where relkind in ('r', 'p', 'm', 'S')

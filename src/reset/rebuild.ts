@@ -1,12 +1,12 @@
 import type { Client } from 'pg'
-import { captureBaseline, forgetBaseline } from '../baseline/capture.ts'
+import { captureBaseline } from '../baseline/capture.ts'
 import {
   type DatabaseIdentity,
   IS_DISPOSABLE_SQL,
   isDisposable,
-  refuseNotDisposable,
+  notDisposableError,
 } from '../baseline/disposable.ts'
-import { ensureStore } from '../baseline/store.ts'
+import { ensureStore, forgetBaseline } from '../baseline/store.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
 import { RESET_STATE } from '../postgres/sqlstate.ts'
 import type { Blocker } from './blockers.ts'
@@ -33,9 +33,9 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
   let terminated: readonly Blocker[] = []
   await migrate({
     async afterLocking(client) {
-      if (!(await isDisposable(client))) throw refuseNotDisposable(database)
-      // An older version may have left it, whose service could not start.
+      // The store may be an older version's, if the start failed before it was upgraded.
       await ensureStore(client)
+      if (!(await isDisposable(client))) throw notDisposableError(database)
       const findScope = async () => ({ client, oids: await listOids(client) })
       const dropped = await withPatience(patience, findScope, ({ patienceMs }) =>
         dropEverything(client, database, patienceMs, onDropping),
@@ -68,7 +68,7 @@ async function dropEverything(
     const { rows } = await client.query<{ disposable: boolean }>(
       `select ${IS_DISPOSABLE_SQL} as disposable`,
     )
-    if (!rows[0]?.disposable) throw refuseNotDisposable(database)
+    if (!rows[0]?.disposable) throw notDisposableError(database)
     await forgetBaseline(client)
     await dropObjects(client)
     await dropQueues(client)

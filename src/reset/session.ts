@@ -1,7 +1,8 @@
 import type { Client } from 'pg'
-import { findBaseline } from '../baseline/capture.ts'
-import { type DatabaseIdentity, isDisposable, refuseNotDisposable } from '../baseline/disposable.ts'
-import { loadModel, type Model, queueTablesOf } from '../catalog/tables.ts'
+import { type DatabaseIdentity, isDisposable, notDisposableError } from '../baseline/disposable.ts'
+import { type BaselineSchema, loadBaselineSchema } from '../baseline/schema.ts'
+import { findBaseline } from '../baseline/store.ts'
+import { queueTablesOf } from '../catalog/queues.ts'
 import { applySettings, SESSION_SETTINGS } from '../postgres/session-settings.ts'
 import { refuseForbidden, refuseNoBaseline, refuseTemporary } from './errors.ts'
 import { type Outcome, planReset } from './function/generate.ts'
@@ -24,7 +25,7 @@ export interface ResetSessionOptions {
 export interface ResetSession {
   /** The connection and the function on it, made where they are missing. */
   readonly client: Client
-  readonly model: Model
+  readonly model: BaselineSchema
   /** One attempt, in one round trip. */
   attempt(first: string | undefined, patienceMs: number): Promise<Changes>
   /** True where a reset would find nothing to do. */
@@ -41,7 +42,7 @@ interface Connection {
 export function createResetSessions({ connect, database }: ResetSessionOptions) {
   let connection: Promise<Connection> | undefined
   let session: Promise<ResetSession> | undefined
-  let lastModel: Model | undefined
+  let lastModel: BaselineSchema | undefined
 
   async function openConnection(): Promise<Connection> {
     const opened = await connect()
@@ -106,7 +107,7 @@ async function planSession(
   { client, searchPath }: Connection,
   database: DatabaseIdentity,
 ): Promise<ResetSession> {
-  if (!(await isDisposable(client))) throw refuseNotDisposable(database)
+  if (!(await isDisposable(client))) throw notDisposableError(database)
   const baseline = await findBaseline(client)
   if (baseline === undefined) throw refuseNoBaseline()
   const { rows: rights } = await client.query<{ temporary: boolean }>(
@@ -116,7 +117,7 @@ async function planSession(
   const forbidden = await listForbidden(client)
   if (forbidden.length > 0) throw refuseForbidden(forbidden)
 
-  const model = await loadModel(client)
+  const model = await loadBaselineSchema(client)
   const { rows } = await client.query<{ giveWayMs: number }>(
     `select greatest(1, setting::int * 0.4)::int as "giveWayMs"
        from pg_settings where name = 'deadlock_timeout'`,
@@ -153,7 +154,7 @@ async function planSession(
 }
 
 /** In the words of whoever asked: names for numbers, a queue for its two tables. */
-function describeChanges(model: Model, outcome: Outcome): Changes {
+function describeChanges(model: BaselineSchema, outcome: Outcome): Changes {
   const queueOf = new Map(
     (model.queues ?? []).flatMap((queue) => queueTablesOf(queue).map((table) => [table, queue])),
   )

@@ -1,6 +1,6 @@
-import { captureBaseline, forgetBaseline } from '../baseline/capture.ts'
-import { markIfEmpty, removeMark } from '../baseline/disposable.ts'
-import { ensureStore } from '../baseline/store.ts'
+import { captureBaseline } from '../baseline/capture.ts'
+import { markDisposableIfEmpty, unmarkDisposable } from '../baseline/disposable.ts'
+import { ensureStore, forgetBaseline } from '../baseline/store.ts'
 import type { Log } from '../logger.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
 import type { Readiness } from '../readiness.ts'
@@ -22,7 +22,7 @@ export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions
   return {
     async beforeMigrating(client, { applied, pending }) {
       await ensureStore(client)
-      const isEmpty = await markIfEmpty(client, applied.length === 0, log)
+      const isEmpty = await markDisposableIfEmpty(client, applied.length === 0, log)
       isBaselineKnown = isEmpty || (pending.length > 0 && (await isAtBaseline(sessions, log)))
     },
     async afterMigrating(client, { appliedNow }) {
@@ -42,7 +42,7 @@ export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions
 
 /** What a start does with reset switched off. */
 export function createResetOffHooks(log: Log): ProvisionHooks {
-  return { afterLocking: (client) => removeMark(client, log) }
+  return { afterLocking: (client) => unmarkDisposable(client, log) }
 }
 
 async function isAtBaseline(sessions: ResetSessions, log: Log): Promise<boolean> {

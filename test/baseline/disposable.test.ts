@@ -1,7 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { type Test, test } from 'tap'
-import { isDisposable, markIfEmpty, removeMark } from '../../src/baseline/disposable.ts'
+import {
+  isDisposable,
+  markDisposableIfEmpty,
+  unmarkDisposable,
+} from '../../src/baseline/disposable.ts'
 import { ensureStore } from '../../src/baseline/store.ts'
 import { createResetWorld } from '../reset/world.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -15,7 +19,7 @@ test('a database that held nothing is marked, one that holds anything is not', a
     const db = await createTestDatabase(t, { from: 'empty' })
     if (prepare !== '') await db.pool.query(prepare)
     await ensureStore(db.pool)
-    await markIfEmpty(db.pool, true, log)
+    await markDisposableIfEmpty(db.pool, true, log)
     return isDisposable(db.pool)
   }
 
@@ -48,7 +52,7 @@ test('a database with a history is not marked, empty or not', async (t) => {
   const db = await createTestDatabase(t, { from: 'empty' })
   await ensureStore(db.pool)
 
-  await markIfEmpty(db.pool, false, log)
+  await markDisposableIfEmpty(db.pool, false, log)
 
   t.equal(await isDisposable(db.pool), false)
 })
@@ -56,10 +60,10 @@ test('a database with a history is not marked, empty or not', async (t) => {
 test('the mark of an empty database goes when something else was put there before a migration', async (t) => {
   const db = await createTestDatabase(t, { from: 'empty' })
   await ensureStore(db.pool)
-  await markIfEmpty(db.pool, true, log)
+  await markDisposableIfEmpty(db.pool, true, log)
   await db.pool.query('create table public.restored_from_a_dump ()')
 
-  await markIfEmpty(db.pool, true, log)
+  await markDisposableIfEmpty(db.pool, true, log)
 
   t.equal(await isDisposable(db.pool), false)
 })
@@ -88,8 +92,8 @@ test('reset switched off takes the mark away and says so, once', async (t) => {
     },
   }
 
-  await removeMark(pool, counting)
-  await removeMark(pool, counting)
+  await unmarkDisposable(pool, counting)
+  await unmarkDisposable(pool, counting)
 
   t.equal(await isDisposable(pool), false)
   t.equal(words, 1)
@@ -105,10 +109,12 @@ test('a role that may not remove a mark is told so, and goes on', async (t) => {
   await client.query(`set role ${role}`)
   const words: string[] = []
 
-  await removeMark(client, { ...log, warn: (text: unknown) => void words.push(String(text)) })
+  await unmarkDisposable(client, { ...log, warn: (text: unknown) => void words.push(String(text)) })
 
   t.equal(await isDisposable(client), false)
-  t.match(words, [/may be left/])
+  t.match(words, [
+    'RESET_ENABLED is false, but another role may have marked the database disposable',
+  ])
 })
 
 test('a mark counts only on the server, database, name and timeline that it names', async (t) => {

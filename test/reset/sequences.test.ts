@@ -1,6 +1,6 @@
 import { test } from 'tap'
-import { findBaseline } from '../../src/baseline/capture.ts'
-import { loadModel } from '../../src/catalog/tables.ts'
+import { loadBaselineSchema } from '../../src/baseline/schema.ts'
+import { findBaseline } from '../../src/baseline/store.ts'
 import { type Outcome, planReset } from '../../src/reset/function/generate.ts'
 import { createResetWorld } from './world.ts'
 
@@ -35,7 +35,7 @@ for (const hasSequenceData of [true, false]) {
   test(`a sequence that was used is put back, read by ${hasSequenceData ? 'function' : 'query'}`, async (t) => {
     const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
     const { client } = await world.sessions.open()
-    const model = await loadModel(client)
+    const model = await loadBaselineSchema(client)
     if (hasSequenceData && !model.hasSequenceData) {
       t.pass('read by function', { skip: 'NOT TESTED: PostgreSQL has no such function before 18' })
       return

@@ -1,5 +1,6 @@
-import { rowsSignSql } from '../../catalog/objects.ts'
-import type { MaterializedView, Model } from '../../catalog/tables.ts'
+import type { BaselineSchema } from '../../baseline/schema.ts'
+import { rowsFingerprintSql } from '../../catalog/fingerprint.ts'
+import type { MaterializedView } from '../../catalog/tables.ts'
 import { literal } from '../../postgres/quote.ts'
 import { raiseLocked } from './blocked.ts'
 
@@ -10,7 +11,7 @@ export function planMaterializedView(
 ) {
   const { name, oid, isPopulated } = view
   const flag = `v_stale[${number}]`
-  const sign = isPopulated ? `(${rowsSignSql(name)})` : 'null'
+  const sign = isPopulated ? `(${rowsFingerprintSql(name)})` : 'null'
   return {
     // Apart, since one that is not populated cannot even be asked for its rows.
     look: `
@@ -30,7 +31,7 @@ export function planMaterializedView(
       ${raiseLocked(literal(name), 'all')}
     end;
     v_signs_anew := true;
-    update provisioning.baseline_relation set rows_sign = ${sign} where name = ${literal(name)};
+    update provisioning.baseline_relation set rows_fingerprint = ${sign} where name = ${literal(name)};
   end if;`,
   }
 }
@@ -47,7 +48,7 @@ export interface SequencesPlan {
  * `setval` is cheap and not transactional, so it is what a reset does last. Where sessions cache
  * values they go on with them after it, so there the sequence is restarted first.
  */
-export function planSequences({ sequences, hasSequenceData }: Model): SequencesPlan {
+export function planSequences({ sequences, hasSequenceData }: BaselineSchema): SequencesPlan {
   if (sequences.length === 0) return { look: '', restart: '', set: '' }
   const oids = `'{${sequences.map(({ oid }) => oid).join(',')}}'::oid[]`
   const values = `'{${sequences.map(({ lastValue }) => lastValue).join(',')}}'::int8[]`

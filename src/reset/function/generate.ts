@@ -1,5 +1,6 @@
-import type { Baseline } from '../../baseline/capture.ts'
-import type { Model } from '../../catalog/tables.ts'
+import type { BaselineSchema } from '../../baseline/schema.ts'
+import type { Baseline } from '../../baseline/store.ts'
+
 import { literal } from '../../postgres/quote.ts'
 import { inCaseOfAny } from './chunks.ts'
 import { planMaterializedView, planSequences } from './derived.ts'
@@ -12,7 +13,7 @@ import { planTable, type TablePlan } from './table.ts'
 
 export interface PlanOptions {
   readonly baseline: Baseline
-  readonly model: Model
+  readonly model: BaselineSchema
   /** While rows are put back: a constraint or a generated column may call functions by bare names. */
   readonly searchPath: string
   /** How long to wait while holding locks: below deadlock_timeout, so that nobody is shot. */

@@ -1,5 +1,5 @@
-import { LAST_MIGRATION_SQL } from '../../baseline/capture.ts'
 import { IS_DISPOSABLE_SQL } from '../../baseline/disposable.ts'
+import { LAST_MIGRATION_SQL } from '../../baseline/store.ts'
 import type { MaterializedView } from '../../catalog/tables.ts'
 import { literal, textArray } from '../../postgres/quote.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'
@@ -44,8 +44,8 @@ export function planLocks(
   begin
     perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs})::text, true);
     lock table provisioning.disposable in share row exclusive mode;
-    select ${IS_DISPOSABLE_SQL}, catalog_sign, parts_sign, last_attempt, last_value,
-           array(select rows_sign
+    select ${IS_DISPOSABLE_SQL}, objects_fingerprint, parts_fingerprint, last_attempt, last_value,
+           array(select rows_fingerprint
                    from unnest(${textArray(signNames)}) with ordinality as kept (name, number)
                    left join provisioning.baseline_relation using (name)
                   order by number)

@@ -1,4 +1,4 @@
-import { LOST_QUEUES_SQL } from '../../catalog/tables.ts'
+import { QUEUE_TABLES_SQL } from '../../catalog/queues.ts'
 import { textArray } from '../../postgres/quote.ts'
 import { raiseLocked } from './blocked.ts'
 
@@ -24,7 +24,7 @@ export function planLostQueues(queues: readonly string[] | undefined): string {
   if (queues === undefined) return ''
   return `
     for v_queue in
-      select queue from (${LOST_QUEUES_SQL}) as lost (queue)
+      select queue from (${QUEUE_TABLES_SQL}) as lost (queue)
        where queue <> all (${keptNames(queues)}) order by 1
     loop
       v_dropped := v_dropped || v_queue;

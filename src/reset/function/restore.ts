@@ -1,5 +1,5 @@
+import type { BaselineSchema } from '../../baseline/schema.ts'
 import { withReferrers } from '../../catalog/foreign-keys.ts'
-import type { Model } from '../../catalog/tables.ts'
 import { literal, textArray } from '../../postgres/quote.ts'
 import type { PlanOf } from './chunks.ts'
 import type { TablePlan } from './table.ts'
@@ -8,7 +8,7 @@ import type { TablePlan } from './table.ts'
 export function planSpread(
   group: readonly TablePlan[],
   planOf: PlanOf,
-  { foreignKeys }: Model,
+  { foreignKeys }: BaselineSchema,
 ): string {
   const names = new Set(group.map((plan) => plan.table.name))
   const parents = foreignKeys
@@ -27,7 +27,7 @@ export function planSpread(
 export function planTruncate(
   plans: readonly TablePlan[],
   planOf: PlanOf,
-  { foreignKeys }: Model,
+  { foreignKeys }: BaselineSchema,
 ): string {
   const truncations = plans.map((plan) => {
     const referrers = withReferrers(plan.table.name, foreignKeys).map((name) => planOf.get(name))

@@ -1,25 +1,27 @@
-import { differencesSql, OBJECTS_SIGN_SQL, PARTS_SIGN_SQL } from '../../catalog/objects.ts'
-import type { Model } from '../../catalog/tables.ts'
+import type { BaselineSchema } from '../../baseline/schema.ts'
+import { STORED_OBJECTS_SQL } from '../../baseline/store.ts'
+import { differencesSql } from '../../catalog/diff.ts'
+import { OBJECTS_FINGERPRINT_SQL, PARTS_FINGERPRINT_SQL } from '../../catalog/fingerprint.ts'
 import { textArray } from '../../postgres/quote.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'
 import { inChunks } from './chunks.ts'
 import { planLostQueues } from './queues.ts'
 
 /** The signs tell whether to look closer: only then every definition is compared. */
-export function planSchemaCheck({ tables, sequences, queues, parts }: Model): string {
+export function planSchemaCheck({ tables, sequences, queues, parts }: BaselineSchema): string {
   const known = [...tables, ...sequences]
   return `
   v_running := (${RUNNING_SQL});
 ${planStamps(parts.relations)}
-  v_catalog_now := (${OBJECTS_SIGN_SQL});
+  v_catalog_now := (${OBJECTS_FINGERPRINT_SQL});
   if v_catalog_sign is distinct from v_catalog_now
      or (${parts.hasCompositeTypes} or v_stamps is distinct from p_known_stamps)
-        and v_parts_sign is distinct from (${PARTS_SIGN_SQL}) then
+        and v_parts_sign is distinct from (${PARTS_FINGERPRINT_SQL}) then
     -- Before the definitions are read: what changes in between shows the next time.
-    v_parts_now := (${PARTS_SIGN_SQL});
+    v_parts_now := (${PARTS_FINGERPRINT_SQL});
     v_are_signs_new := true;${planLostQueues(queues)}
     select jsonb_agg(difference) into v_differences
-      from (${differencesSql(queues !== undefined)}) as difference;
+      from (${differencesSql({ stored: STORED_OBJECTS_SQL, hasPgmq: queues !== undefined })}) as difference;
     if v_differences is not null then
       raise exception 'schema changed'
         using errcode = '${RESET_STATE.schemaChanged}', detail = v_differences::text;
@@ -58,9 +60,9 @@ const RUNNING_SQL = `select concat(pg_snapshot_xmax(snapshot), ' ',
  */
 export const KEEP_SIGNS = `  if v_signs_anew then
     update provisioning.baseline
-       set (catalog_sign, parts_sign) = (
-             select (${OBJECTS_SIGN_SQL}), (${PARTS_SIGN_SQL})
+       set (objects_fingerprint, parts_fingerprint) = (
+             select (${OBJECTS_FINGERPRINT_SQL}), (${PARTS_FINGERPRINT_SQL})
               where v_running = (${RUNNING_SQL}));
   elsif v_are_signs_new then
-    update provisioning.baseline set catalog_sign = v_catalog_now, parts_sign = v_parts_now;
+    update provisioning.baseline set objects_fingerprint = v_catalog_now, parts_fingerprint = v_parts_now;
   end if;`

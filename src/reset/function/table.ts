@@ -1,11 +1,12 @@
-import { rowsSignSql } from '../../catalog/objects.ts'
-import { sourceOf, type Table, type Trigger } from '../../catalog/tables.ts'
+import type { BaselineTable } from '../../baseline/schema.ts'
+import { rowsFingerprintSql } from '../../catalog/fingerprint.ts'
+import { sourceOf, type Trigger } from '../../catalog/tables.ts'
 import { literal } from '../../postgres/quote.ts'
 import { lockAtOnce } from './blocked.ts'
 
 /** What the reset does with one table, as parts of PL/pgSQL. */
 export interface TablePlan {
-  readonly table: Table
+  readonly table: BaselineTable
   /** Counted from 1. */
   readonly number: number
   readonly source: string
@@ -31,7 +32,7 @@ interface TablePlanOptions {
   readonly rowsSign: string
 }
 
-export function planTable(table: Table, options: TablePlanOptions): TablePlan {
+export function planTable(table: BaselineTable, options: TablePlanOptions): TablePlan {
   const { number } = options
   const flag = `v_dirty[${number}]`
   const source = sourceOf(table)
@@ -64,20 +65,20 @@ export function planTable(table: Table, options: TablePlanOptions): TablePlan {
         table.isRowSecurityActive ? [`alter table ${table.name} force row level security;`] : [],
       ),
     refill: table.hasRows ? planRefill(table) : undefined,
-    sign: `    update provisioning.baseline_relation set rows_sign = (${rowsSignSql(source)})
+    sign: `    update provisioning.baseline_relation set rows_fingerprint = (${rowsFingerprintSql(source)})
      where name = ${literal(table.name)};\n`,
   }
 }
 
-function planIsDirty(table: Table, { rowsSign }: TablePlanOptions): string {
+function planIsDirty(table: BaselineTable, { rowsSign }: TablePlanOptions): string {
   const source = sourceOf(table)
   return table.hasRows
-    ? `(${rowsSignSql(source)}) is distinct from ${rowsSign}`
+    ? `(${rowsFingerprintSql(source)}) is distinct from ${rowsSign}`
     : `exists (select from ${source})`
 }
 
 /** Forced row security is lifted for that, unless there is no page that could have a row. */
-function planUnforcedLook(table: Table, options: TablePlanOptions): string {
+function planUnforcedLook(table: BaselineTable, options: TablePlanOptions): string {
   const { number } = options
   const canHaveRows =
     table.hasRows || table.isPartitioned ? 'true' : `pg_relation_size(${table.oid}) > 0`
@@ -91,7 +92,7 @@ function planUnforcedLook(table: Table, options: TablePlanOptions): string {
 `
 }
 
-function compareRows(table: Table): string {
+function compareRows(table: BaselineTable): string {
   return `(select array_agg((whole_row.*)::text order by (whole_row.*)::text collate "C")
         from ${sourceOf(table)} as whole_row) is distinct from
       (select array_agg(content order by content collate "C")
@@ -99,7 +100,7 @@ function compareRows(table: Table): string {
 }
 
 /** `offset 0`: the text is read once a row, not once a column. */
-function planRefill(table: Table): string {
+function planRefill(table: BaselineTable): string {
   if (table.columns.length === 0) {
     return `insert into ${table.name}
     select from provisioning.baseline_row where name = ${literal(table.name)}`

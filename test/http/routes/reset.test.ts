@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { request } from 'node:http'
 import { fastify } from 'fastify'
 import { type Test, test } from 'tap'
-import { refuseNotDisposable } from '../../../src/baseline/disposable.ts'
+import { notDisposableError } from '../../../src/baseline/disposable.ts'
 import { ServiceError } from '../../../src/errors/service-error.ts'
 import { createApp } from '../../../src/http/app.ts'
 import { createReadiness, type ReadinessState } from '../../../src/readiness.ts'
@@ -49,7 +49,7 @@ function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READ
           token: TOKEN,
           assertReady: (mode) => assertReadyForReset(readiness, mode),
           reset: async (options) => {
-            if (!hasAgreed) throw refuseNotDisposable(PRODUCTION)
+            if (!hasAgreed) throw notDisposableError(PRODUCTION)
             const { assertWanted: _, ...asked } = options
             resets.push(asked)
             return { ...REPORT, mode: options.mode }
@@ -213,7 +213,7 @@ test('no refusal of a reset holds a token', async (t) => {
     const text = JSON.stringify((await post(header)).body)
     t.notMatch(text, new RegExp(`${TOKEN}|guess-of-somebody`))
   }
-  t.ok(refuseNotDisposable(PRODUCTION) instanceof ServiceError)
+  t.ok(notDisposableError(PRODUCTION) instanceof ServiceError)
 })
 
 test('a reset whose client disconnects is no longer wanted; one that is answered was', async (t) => {
