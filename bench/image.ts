@@ -32,7 +32,7 @@ try {
   compose('down', '--volumes', '--rmi', 'local')
 }
 if (values.write) {
-  replaceSection(new URL('../docs/operate/image.md', import.meta.url), 'bench:image', text)
+  replaceSection(new URL('../docs/internals/benchmarks.md', import.meta.url), 'bench:image', text)
 }
 console.log(text)
 

@@ -31,14 +31,45 @@ test('every script has its line in CONTRIBUTING.md', async (t) => {
   }
 })
 
+/** The targets of the links in a page, inline or by reference, that lead into this repository. */
+function linksOf(page: string): { path: string; anchor: string }[] {
+  const links = /\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$/gm
+  return [...readProjectFile(page).matchAll(links)]
+    .map(([, inline, reference]) => inline ?? reference ?? '')
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => {
+      const [path = '', anchor = ''] = target.split('#')
+      return { path: path === '' ? page : normalize(join(dirname(page), path)), anchor }
+    })
+}
+
+/** The anchors that GitHub gives to the headings of a page. */
+function anchorsOf(page: string): string[] {
+  return [...readProjectFile(page).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
+
 test('every link inside the documentation leads somewhere', async (t) => {
   for (const page of pages) {
-    for (const [, target = ''] of readProjectFile(page).matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^[a-z]+:|^#/.test(target)) continue
-      const path = normalize(join(dirname(page), target.replace(/#.*/, '')))
+    for (const { path, anchor } of linksOf(page)) {
       t.ok(existsSync(join(root, path)), `${page} links to ${path}`)
+      if (anchor !== '')
+        t.ok(anchorsOf(path).includes(anchor), `${page} links to ${path}#${anchor}`)
     }
   }
+})
+
+test('every page can be reached from the README', async (t) => {
+  const reached = new Set(['README.md'])
+  for (const page of reached) {
+    for (const { path } of linksOf(page)) if (path.endsWith('.md')) reached.add(path)
+  }
+  const unreached = pages.filter((page) => !reached.has(page) && page !== 'CHANGELOG.md')
+  t.strictSame(unreached, [])
 })
 
 test('every decision stands in the list of decisions', async (t) => {
@@ -49,10 +80,9 @@ test('every decision stands in the list of decisions', async (t) => {
   }
 })
 
-/** What stands between backquotes in the first column of the README's table below `heading`. */
-function firstColumn(heading: string): string[] {
-  const section =
-    readProjectFile('README.md').split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
+/** What stands between backquotes in the first column of the first table below `heading` in a page. */
+function firstColumn(page: string, heading: string): string[] {
+  const section = readProjectFile(page).split(`${heading}\n`)[1]?.split('\n#')[0] ?? ''
   return section
     .split('\n')
     .filter((line) => line.startsWith('| `'))
@@ -61,7 +91,7 @@ function firstColumn(heading: string): string[] {
     .sort()
 }
 
-test('the README lists the settings that are read, and no other', async (t) => {
+test('the page on settings lists those that are read, and no other', async (t) => {
   const asked = new Set<string>()
   const env = new Proxy({} as NodeJS.ProcessEnv, {
     get: (_target, name) => void asked.add(String(name)),
@@ -69,14 +99,15 @@ test('the README lists the settings that are read, and no other', async (t) => {
   loadConfig(env, { hasEmbeddedServer: () => true })
 
   const settings = [...asked].filter((name) => !name.endsWith('_FILE')).sort()
-  t.strictSame(firstColumn('Configuration'), settings)
+  t.strictSame(firstColumn('docs/operate/settings.md', '# Settings'), settings)
 
   const secrets = [...asked].filter((name) => name.endsWith('_FILE')).sort()
-  const marked = [...readProjectFile('README.md').matchAll(/`(\w+)` †/g)].map((match) => match[1])
+  const page = readProjectFile('docs/operate/settings.md')
+  const marked = [...page.matchAll(/`(\w+)` †/g)].map((match) => match[1])
   t.strictSame(marked.map((name) => `${name}_FILE`).sort(), secrets)
 })
 
-test('the README lists the endpoints that there are, and no other', async (t) => {
+test('the page on HTTP lists the endpoints that exist, and no other', async (t) => {
   const reset = { token: 'a-token-that-is-long-enough', reset: async () => t.fail('not called') }
   const app = createTestApp(t, { reset: reset as never })
   await app.ready()
@@ -88,5 +119,5 @@ test('the README lists the endpoints that there are, and no other', async (t) =>
     .flatMap((match) => (match?.[2] ?? '').split(', ').map((method) => `${method} ${match?.[1]}`))
     .filter((route) => !/^HEAD |undefined/.test(route))
     .sort()
-  t.strictSame(firstColumn('Endpoints'), routes)
+  t.strictSame(firstColumn('docs/use/http-api.md', '\n## Endpoints'), routes)
 })
