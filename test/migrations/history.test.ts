@@ -63,6 +63,24 @@ test('a database without a record has had no migration', async (t) => {
   t.strictSame(await readAppliedMigrations(pool), [])
 })
 
+test('the history is read in the order of its numbers, however it is stored', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'empty' })
+  await pool.query(`
+    create schema graphile_migrate;
+    create table graphile_migrate.migrations
+      (hash text, previous_hash text, filename text, date timestamptz);
+    insert into graphile_migrate.migrations
+    values ('d', 'c', '1000000.sql', now()), ('c', 'b', '999999.sql', now()),
+           ('a', null, '000001.sql', now()), ('b', 'a', '000002.sql', now())`)
+
+  const applied = await readAppliedMigrations(pool)
+
+  t.strictSame(
+    applied.map(({ hash }) => hash),
+    ['a', 'b', 'c', 'd'],
+  )
+})
+
 test('a migrated database fits the committed files', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 

@@ -2,6 +2,7 @@ import pino from 'pino'
 import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
 import { type RunnerOptions, runTool, ToolLockBusy } from '../../../src/migrations/tool/runner.ts'
+import { becomes } from '../../support/becomes.ts'
 import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
 
@@ -64,6 +65,36 @@ test('pgSettings and placeholders reach the migrations', async (t) => {
   t.strictSame(rows, [{ name: 'value', path: 'public, pg_temp' }])
 })
 
+test('a stop ends a migration that traps the cancel', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const stopping = new AbortController()
+  const reason = new Error('stopping')
+  const body = `do $$ begin
+    loop
+      begin
+        perform pg_sleep(3600);
+      exception when query_canceled then null;
+      end;
+    end loop;
+  end $$`
+
+  let outcome: unknown
+  runTool({ ...describeRun(t, database, [body]), signal: stopping.signal }).catch((error) => {
+    outcome = error
+  })
+  const countSleeping = async () => {
+    const { rowCount } = await database.pool.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
+    )
+    return rowCount
+  }
+  await becomes(t, countSleeping, 1)
+  stopping.abort(reason)
+
+  await becomes(t, async () => outcome === reason, true)
+  t.equal(await countSleeping(), 0)
+})
+
 test('a stop before the tool has begun leaves nothing', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const reason = new Error('stopping')
@@ -82,6 +113,16 @@ for (const [what, body, expected] of [
     'a position behind placeholders and wide characters',
     `select ':NAME', '😀😀';\nselect ':NAME', missing;`,
     { line: 6, text: `select ':NAME', missing;`, sqlstate: '42703' },
+  ],
+  [
+    'a position that wide characters before a placeholder shift',
+    `select '😀', ':NAME';\nmissing;`,
+    { line: 6, text: 'missing;', sqlstate: '42601' },
+  ],
+  [
+    'a position behind a longer word that begins like a placeholder',
+    `select ':NAMESAKE';\nmissing;`,
+    { line: 6, text: 'missing;', sqlstate: '42601' },
   ],
   [
     'an error inside a block, with its context',
