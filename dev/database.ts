@@ -18,8 +18,11 @@ export async function openDevelopmentDatabase(
 ): Promise<DevelopmentDatabase> {
   const database = await openDatabase(config, deps).catch((error) => findRunning(config, error))
   try {
-    const applicationName = 'commandbus-db development'
-    await waitForDatabase(database.url, { waitMs: config.databaseWaitMs, applicationName, ...deps })
+    await waitForDatabase(database.url, {
+      waitMs: config.databaseWaitMs,
+      purpose: 'development',
+      ...deps,
+    })
     return database
   } catch (error) {
     await database.close()

@@ -15,7 +15,7 @@ import {
 import type { Queryable } from '../postgres/client.ts'
 import { sqlstateOf } from '../postgres/errors.ts'
 import { literal } from '../postgres/quote.ts'
-import { withResetSettings } from '../postgres/session-settings.ts'
+import { withCanonicalSettings } from '../postgres/session-settings.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
 import { isDisposable } from './disposable.ts'
 import { forgetBaseline, LAST_MIGRATION_SQL, STORE_FORMAT } from './store.ts'
@@ -30,7 +30,7 @@ const CAPTURE_LOCK_TIMEOUT_MS = 5000
  */
 export async function captureBaseline(client: Queryable): Promise<boolean> {
   try {
-    return await withResetSettings(client, () => capture(client))
+    return await withCanonicalSettings(client, () => capture(client))
   } catch (error) {
     if (sqlstateOf(error) !== SQLSTATE.lockNotAvailable) throw error
     await forgetBaseline(client)

@@ -109,7 +109,7 @@ async function listen({ host, port }: Config): Promise<void> {
 async function reach({ url }: Database): Promise<string> {
   const facts = await waitForDatabase(url, {
     waitMs: config.databaseWaitMs,
-    applicationName: 'commandbus-db wait',
+    purpose: 'wait',
     log,
     signal,
     onWait: (detail) => readiness.set({ ready: false, reason: 'waiting_for_database', detail }),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool } from 'pg'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../logger.ts'
+import { applicationName } from '../postgres/application-name.ts'
 import { createConnectionConfig, createPool } from '../postgres/pool.ts'
 import { serverUrl } from './embedded/data-folder.ts'
 import { openEmbeddedServer } from './embedded/embedded-server.ts'
@@ -31,7 +32,6 @@ export interface OpenDatabaseDeps {
 }
 
 const POOL_END_MS = 500
-const APPLICATION_NAME = 'commandbus-db'
 
 /**
  * Opens the database that the settings name. A given one is only described: whether it answers is
@@ -44,7 +44,7 @@ export async function openDatabase(config: Config, deps: OpenDatabaseDeps): Prom
 }
 
 function openGiven(url: string, config: Config, { log }: OpenDatabaseDeps): Database {
-  const pool = createPool(url, { applicationName: APPLICATION_NAME, log })
+  const pool = createPool(url, { applicationName: applicationName(), log })
   return {
     kind: 'given',
     url,
@@ -67,7 +67,7 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
     signal,
   })
   const described = describeEmbedded(config)
-  const pool = createPool(described.url, { applicationName: APPLICATION_NAME, log })
+  const pool = createPool(described.url, { applicationName: applicationName(), log })
   return {
     ...described,
     pool,

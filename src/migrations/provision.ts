@@ -5,6 +5,7 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import { openClient } from '../postgres/client.ts'
 import { retryConnecting } from '../postgres/retry.ts'
+import { liftTimeLimits } from '../postgres/session-settings.ts'
 import { type CommittedMigration, readCommittedMigrations } from './files/committed.ts'
 import { type AppliedMigration, comparePending, readAppliedMigrations } from './history.ts'
 import { chooseOptionalSchema, type OptionalSchemaChoice } from './optional-schema.ts'
@@ -89,22 +90,17 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
 async function openLockClient({ config, database, ...rest }: ProvisionOptions): Promise<Client> {
   const connecting = { waitMs: config.databaseWaitMs, ...rest }
   try {
-    return await retryConnecting(() => openPatientClient(database.url), connecting)
+    return await retryConnecting(() => openUnlimitedClient(database.url), connecting)
   } catch (error) {
     throw toServiceError(error)
   }
 }
 
-/** Time limits of the role are meant for an application: a capture or a rebuild takes as long as it takes. */
-async function openPatientClient(url: string): Promise<Client> {
+/** Capturing a baseline and rebuilding take as long as they take. */
+async function openUnlimitedClient(url: string): Promise<Client> {
   const client = await openClient(url, 'lock')
   try {
-    // Not every PostgreSQL has all of them.
-    await client.query(
-      `select pg_catalog.set_config(name, '0', false) from pg_catalog.pg_settings
-        where name in ('statement_timeout', 'lock_timeout', 'transaction_timeout',
-                       'idle_in_transaction_session_timeout', 'idle_session_timeout')`,
-    )
+    await liftTimeLimits(client)
     return client
   } catch (error) {
     await client.end().catch(() => {})

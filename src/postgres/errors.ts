@@ -1,51 +1,88 @@
 import { SQLSTATE } from './sqlstate.ts'
 
-/** What an error of PostgreSQL's holds, of what the service reads. */
+/** The parts of an error from PostgreSQL or its driver that the service reads. */
 export interface DatabaseError {
-  /** SQLSTATE; or the system's error name (`ECONNRESET`); undefined where the driver gave up. */
+  /** A SQLSTATE, or a system error name such as `ECONNRESET`; the driver's own errors have none. */
   readonly code?: string
   readonly detail?: string
   readonly hint?: string
   readonly message: string
 }
 
+/** What Node.js reports when a connection cannot be made or breaks. */
+const NETWORK_ERRORS: ReadonlySet<string> = new Set([
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'EAI_FAIL',
+  'EAI_NODATA',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'ENETDOWN',
+  'ENETRESET',
+  'ENETUNREACH',
+  'ENOTCONN',
+  'ENOTFOUND',
+  'EPIPE',
+  'ETIMEDOUT',
+])
+
+/** How the driver's own errors about a lost or silent connection begin; they carry no code. */
+const DRIVER_CONNECTION_ERRORS: readonly string[] = [
+  'Connection terminated',
+  'Client has encountered a connection error',
+  'Client was closed',
+  'Query read timeout',
+  'timeout exceeded when trying to connect',
+  'timeout expired',
+]
+
 /** The SQLSTATE of an error from PostgreSQL; undefined for every other error. */
 export function sqlstateOf(error: unknown): string | undefined {
-  const code = (error as Partial<DatabaseError> | undefined)?.code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && !isSystemErrorName(code)
-    ? code
-    : undefined
+  const code = codeOf(error)
+  // `EPIPE` and `EPERM` look like a SQLSTATE; no SQLSTATE of PostgreSQL's begins with E.
+  return code !== undefined && /^[0-9A-DF-Z][0-9A-Z]{4}$/.test(code) ? code : undefined
 }
 
 /**
- * The session is gone, whatever ended it: the network, the server going down, or an administrator.
- * Class 53 (a full disk, too many connections) is not a lost connection: the session that reports
+ * The session is gone, whatever ended it: the network, the server going down, an administrator, or a
+ * time limit. Class 53 (a full disk, too many connections) does not count: the session that reports
  * it lives on.
  */
 export function isConnectionLost(error: unknown): boolean {
   const sqlstate = sqlstateOf(error)
-  if (sqlstate !== undefined) return /^(08|57P)/.test(sqlstate)
-  const { code, message = '' } = (error ?? {}) as Partial<DatabaseError>
-  if (typeof code === 'string') return isSystemErrorName(code)
-  // pg's own words for a connection that broke or that does not answer; they carry no code.
-  return /^(Connection terminated|timeout exceeded|timeout expired|Query read timeout|Client has encountered a connection error|Client was closed)/.test(
-    message,
-  )
+  if (sqlstate !== undefined) {
+    return (
+      isInClass(sqlstate, '08', '57P') ||
+      sqlstate === SQLSTATE.idleInTransactionSessionTimeout ||
+      sqlstate === SQLSTATE.transactionTimeout
+    )
+  }
+  const code = codeOf(error)
+  if (code !== undefined) return NETWORK_ERRORS.has(code)
+  return DRIVER_CONNECTION_ERRORS.some((beginning) => messageOf(error).startsWith(beginning))
 }
 
-/** The server accepts no connection at the moment: too many of them, starting or stopping. */
+/** The server accepts no connection at the moment: it has too many, is starting or is stopping. */
 export function isConnectionRefusedForNow(error: unknown): boolean {
-  const sqlstate = sqlstateOf(error) ?? ''
+  const sqlstate = sqlstateOf(error)
   return (
     sqlstate === SQLSTATE.tooManyConnections ||
     sqlstate === SQLSTATE.cannotConnectNow ||
-    sqlstate.startsWith('08')
+    isInClass(sqlstate, '08')
   )
 }
 
-/** The server has run out of something: disk, memory, connections (class 53). */
+/** The driver gave up the password exchange; mostly because the URL has no password. */
+export function isPasswordExchangeFailed(error: unknown): boolean {
+  return codeOf(error) === undefined && messageOf(error).startsWith('SASL')
+}
+
+/** The server has run out of disk, memory or connections (class 53). */
 export function isOutOfResources(error: unknown): boolean {
-  return sqlstateOf(error)?.startsWith('53') ?? false
+  return isInClass(sqlstateOf(error), '53')
 }
 
 /** A lock was not available in time, or the session was chosen as a deadlock victim. */
@@ -54,29 +91,39 @@ export function isBlocked(error: unknown): boolean {
   return sqlstate === SQLSTATE.lockNotAvailable || sqlstate === SQLSTATE.deadlockDetected
 }
 
+/** The role lacks a privilege. */
 export function isInsufficientPrivilege(error: unknown): boolean {
   return sqlstateOf(error) === SQLSTATE.insufficientPrivilege
 }
 
 /** A constraint rejects a row (class 23). */
 export function isConstraintViolation(error: unknown): boolean {
-  return sqlstateOf(error)?.startsWith('23') ?? false
+  return isInClass(sqlstateOf(error), '23')
 }
 
 /**
- * The message of any error, with its code where the message lacks it. Node.js wraps one refusal for
- * each address of a host name in an error without a message: those are joined.
+ * The message of any error, with its code where the message lacks it. For a host name with several
+ * addresses Node.js wraps one error per address in an error without a message: those are joined.
  */
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describeError).join(', ')
   if (!(error instanceof Error)) return String(error)
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
+  const code = codeOf(error)
+  if (error.message === '') return code ?? error.name
   return code === undefined || error.message.includes(code)
     ? error.message
     : `${error.message} (${code})`
 }
 
-/** `ECONNRESET`, `EPIPE`, `ENOTFOUND`: five capitals such as `EPIPE` are no SQLSTATE. */
-function isSystemErrorName(code: string): boolean {
-  return /^E[A-Z]{3,}$/.test(code) || /^EAI_[A-Z]+$/.test(code)
+function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' ? code : undefined
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : ''
+}
+
+function isInClass(sqlstate: string | undefined, ...beginnings: readonly string[]): boolean {
+  return sqlstate !== undefined && beginnings.some((beginning) => sqlstate.startsWith(beginning))
 }

@@ -1,23 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
+import { describeError, isConnectionRefusedForNow } from './errors.ts'
 
 export interface ConnectingOptions {
   /** How long to try before giving up. */
   readonly waitMs: number
   readonly log: Log
-  /** Ends the wait; the promise is rejected with the signal's reason. */
+  /** Ends the wait; the promise rejects with the signal's reason. */
   readonly signal: AbortSignal
 }
 
 const RETRY_MS = 200
 
-/** Too many connections, starting up or shutting down, a connection that failed: waiting mends it. */
-export function isRefusedForNow(error: unknown): boolean {
-  return /^(53300|57P03|08...)$/.test((error as { code?: string }).code ?? '')
-}
-
-/** Does what begins with a connection, and again while the server refuses that for now. */
+/** Runs `attempt`, which starts by connecting, again for as long as the server refuses for now. */
 export async function retryConnecting<T>(
   attempt: () => Promise<T>,
   { waitMs, log, signal }: ConnectingOptions,
@@ -27,13 +23,13 @@ export async function retryConnecting<T>(
     try {
       return await attempt()
     } catch (error) {
-      if (!isRefusedForNow(error)) throw error
-      const { message: reason } = error as Error
+      if (!isConnectionRefusedForNow(error)) throw error
+      const reason = describeError(error)
       if (Date.now() >= deadline) {
         throw new ServiceError(
           'database_not_reached',
-          `the database gave no connection within ${waitMs / 1000} s: ${reason}; give its user ` +
-            'more connections, or raise DATABASE_WAIT_SECONDS',
+          `the database accepted no connection within ${waitMs / 1000} s: ${reason}; allow its ` +
+            'user more connections, or raise DATABASE_WAIT_SECONDS',
           { cause: error },
         )
       }

@@ -1,10 +1,21 @@
 import type { Queryable } from './client.ts'
 
+type Settings = Readonly<Record<string, string>>
+
+/** Time limits of a role or a database are meant for applications, not for migrations and resets. */
+const NO_TIME_LIMITS: Settings = {
+  statement_timeout: '0',
+  lock_timeout: '0',
+  transaction_timeout: '0',
+  idle_session_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+}
+
 /**
- * What texts are written and read under, and names resolved: the rows of the baseline are text, and
- * have to mean the same whenever they are read. No limit of the role's applies to a reset.
+ * How values are written and read as text, and where names are looked up. The baseline stores rows
+ * as text, which must mean the same whenever it is read back.
  */
-const SETTINGS: Readonly<Record<string, string>> = {
+const CANONICAL_TEXT: Settings = {
   search_path: 'pg_catalog, pg_temp',
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
@@ -17,42 +28,41 @@ const SETTINGS: Readonly<Record<string, string>> = {
   xmloption: 'content',
   lc_monetary: 'C',
   client_min_messages: 'error',
-  jit: 'off',
-  statement_timeout: '0',
-  transaction_timeout: '0',
-  idle_session_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
 }
 
-/** Of a session that serves resets. */
-export const SESSION_SETTINGS: typeof SETTINGS = {
-  ...SETTINGS,
+const CANONICAL_TRANSACTION: Settings = { ...CANONICAL_TEXT, ...NO_TIME_LIMITS, jit: 'off' }
+
+const RESET_SESSION: Settings = {
+  ...CANONICAL_TRANSACTION,
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
-  // An index scan learns to pass over the dead rows that tests leave in the catalogue; this one does not.
+  // Only index scans learn to skip the dead rows that tests leave in the catalogue.
   enable_bitmapscan: 'off',
-  // Of whatever is not waited for on purpose, with a limit of its own.
+  // For locks that the reset does not wait for with a timeout of its own.
   lock_timeout: '1s',
 }
 
-/** Applies those settings that this PostgreSQL has; `isLocal`: to the transaction only. */
-export async function applySettings(
-  client: Queryable,
-  settings: typeof SETTINGS,
-  isLocal: boolean,
-): Promise<void> {
-  await client.query(
-    `select pg_catalog.set_config(key, value, $2)
-       from pg_catalog.jsonb_each_text($1) join pg_catalog.pg_settings on name = key`,
-    [settings, isLocal],
-  )
+/** Lifts every time limit that the role or the database imposes on this session. */
+export async function liftTimeLimits(client: Queryable): Promise<void> {
+  await apply(client, NO_TIME_LIMITS, { isLocal: false })
 }
 
-/** Runs `work` in a transaction at read committed, under the settings above. */
-export async function withResetSettings<T>(client: Queryable, work: () => Promise<T>): Promise<T> {
+/** Prepares a session that serves resets. */
+export async function applyResetSettings(client: Queryable): Promise<void> {
+  await apply(client, RESET_SESSION, { isLocal: false })
+}
+
+/**
+ * Runs `work` in a read-committed transaction in which text is canonical and no time limit applies.
+ * Commits its result; rolls back on any error.
+ */
+export async function withCanonicalSettings<T>(
+  client: Queryable,
+  work: () => Promise<T>,
+): Promise<T> {
   await client.query('begin isolation level read committed read write')
   try {
-    await applySettings(client, SETTINGS, true)
+    await apply(client, CANONICAL_TRANSACTION, { isLocal: true })
     const result = await work()
     await client.query('commit')
     return result
@@ -60,4 +70,17 @@ export async function withResetSettings<T>(client: Queryable, work: () => Promis
     await client.query('rollback').catch(() => {})
     throw error
   }
+}
+
+/** Skips settings that this version of PostgreSQL does not have. */
+async function apply(
+  client: Queryable,
+  settings: Settings,
+  { isLocal }: { isLocal: boolean },
+): Promise<void> {
+  await client.query(
+    `select pg_catalog.set_config(key, value, $2)
+       from pg_catalog.jsonb_each_text($1) join pg_catalog.pg_settings on name = key`,
+    [settings, isLocal],
+  )
 }

@@ -5,6 +5,8 @@
 export const SQLSTATE = {
   activeSqlTransaction: '25001',
   noActiveSqlTransaction: '25P01',
+  idleInTransactionSessionTimeout: '25P03',
+  transactionTimeout: '25P04',
   invalidPassword: '28P01',
   invalidAuthorization: '28000',
   invalidCatalogName: '3D000',

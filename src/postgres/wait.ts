@@ -5,53 +5,66 @@ import pg from 'pg'
 import type { ErrorCode } from '../errors/codes.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
+import { applicationName } from './application-name.ts'
+import { describeError, isPasswordExchangeFailed, sqlstateOf } from './errors.ts'
 import { createConnectionConfig } from './pool.ts'
+import { SQLSTATE } from './sqlstate.ts'
 
 export interface WaitOptions {
   /** How long to try before giving up. */
   readonly waitMs: number
-  readonly applicationName: string
+  /** What the session is for, as pg_stat_activity shows it. */
+  readonly purpose: string
   readonly log: Log
-  /** Ends the wait; the promise is rejected with the signal's reason. */
+  /** Ends the wait; the promise rejects with the signal's reason. */
   readonly signal: AbortSignal
-  /** Told with each log line what is being waited for. */
+  /** Receives what the wait is for, at the start and then with each log line. */
   readonly onWait?: (detail: string) => void
 }
 
-/** What a server says of itself once it can be used. */
+/** What a usable server reports about itself. */
 export interface ServerFacts {
-  /** As `show server_version` gives it: `18.4`. */
+  /** As `show server_version` prints it: `18.4`. */
   readonly serverVersion: string
 }
 
 const RETRY_MS = 200
 const LOG_EVERY_MS = 1000
-/** One attempt, also where less or more time is left. */
-const SHORTEST_TRY_MS = 1000
-const LONGEST_TRY_MS = 5000
+/** Limits of one attempt, whether less or more time is left. */
+const SHORTEST_ATTEMPT_MS = 1000
+const LONGEST_ATTEMPT_MS = 5000
 const OLDEST_VERSION = 15
 
-/** SQLSTATEs that waiting does not mend. Everything else may be a server that is starting. */
-const REFUSALS: Readonly<Record<string, { code: ErrorCode; remedy: string }>> = {
-  '28P01': { code: 'database_password_wrong', remedy: 'check user and password in DATABASE_URL' },
-  '28000': {
+/** Waiting does not help against these. Any other error may come from a server that is starting. */
+const LOGIN_ERRORS: Readonly<Record<string, { code: ErrorCode; remedy: string }>> = {
+  [SQLSTATE.invalidPassword]: {
+    code: 'database_password_wrong',
+    remedy: 'check user and password in DATABASE_URL',
+  },
+  [SQLSTATE.invalidAuthorization]: {
     code: 'database_login_refused',
     remedy: 'check the user in DATABASE_URL and pg_hba.conf',
   },
-  '3D000': { code: 'database_missing', remedy: 'create it, or check the name in DATABASE_URL' },
-  '42501': { code: 'database_connect_denied', remedy: 'grant connect on the database to the user' },
+  [SQLSTATE.invalidCatalogName]: {
+    code: 'database_missing',
+    remedy: 'create it, or check the name in DATABASE_URL',
+  },
+  [SQLSTATE.insufficientPrivilege]: {
+    code: 'database_connect_denied',
+    remedy: 'grant connect on the database to the user',
+  },
 }
 
 /**
- * Waits until the database takes connections and can be written to. A server that is not there yet
- * is tried again until `waitMs` have passed; one that refuses is an error at once.
+ * Waits until the database accepts connections and can be written to. Retries an unreachable server
+ * until `waitMs` have passed; a server that rejects the login or cannot be used is an error at once.
  */
 export async function waitForDatabase(url: string, options: WaitOptions): Promise<ServerFacts> {
-  const config = createConnectionConfig(url, options)
+  const config = createConnectionConfig(url, { applicationName: applicationName(options.purpose) })
   const where = `${config.host}:${config.port}, database ${config.database}`
   const deadline = Date.now() + options.waitMs
   let nextLog = 0
-  const tell = (reason: string) => {
+  const report = (reason: string) => {
     if (Date.now() < nextLog) return
     nextLog = Date.now() + LOG_EVERY_MS
     options.log.info({ reason }, `waiting for the database at ${where}`)
@@ -59,32 +72,33 @@ export async function waitForDatabase(url: string, options: WaitOptions): Promis
   }
   options.onWait?.(`waiting for the database at ${where}`)
   while (true) {
-    const slow = setInterval(tell, LOG_EVERY_MS, 'it has not answered yet')
+    const silence = setInterval(report, LOG_EVERY_MS, 'it has not answered yet')
     try {
-      const timeoutMs = Math.min(LONGEST_TRY_MS, Math.max(SHORTEST_TRY_MS, deadline - Date.now()))
-      return await askServer(config, where, { timeoutMs, signal: options.signal })
+      const leftMs = deadline - Date.now()
+      const timeoutMs = Math.min(LONGEST_ATTEMPT_MS, Math.max(SHORTEST_ATTEMPT_MS, leftMs))
+      return await readServerFacts(config, where, { timeoutMs, signal: options.signal })
     } catch (error) {
       options.signal.throwIfAborted()
       if (error instanceof ServiceError) throw error
-      const reason = describe(error)
+      const reason = describeError(error)
       if (Date.now() >= deadline) {
         throw new ServiceError(
           'database_not_reached',
-          `no PostgreSQL to be used at ${where} within ${options.waitMs / 1000} s: ${reason}; ` +
+          `no usable PostgreSQL at ${where} within ${options.waitMs / 1000} s: ${reason}; ` +
             'start it, or correct DATABASE_URL, or raise DATABASE_WAIT_SECONDS',
           { cause: error },
         )
       }
-      tell(reason)
+      report(reason)
     } finally {
-      clearInterval(slow)
+      clearInterval(silence)
     }
     await sleep(RETRY_MS, undefined, { signal: options.signal }).catch(() => {})
     options.signal.throwIfAborted()
   }
 }
 
-async function askServer(
+async function readServerFacts(
   config: pg.ClientConfig,
   where: string,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
@@ -104,54 +118,44 @@ async function askServer(
               current_setting('transaction_read_only')::boolean as "readOnly"`,
     )
     const [server] = rows
-    if (server === undefined) throw new Error('the server gave an empty answer')
-    refuseUnusable(server, where)
+    if (server === undefined) throw new Error('the server returned no row')
+    assertUsable(server, where)
     return { serverVersion: server.version }
   } catch (error) {
-    throw toRefusal(error, where)
+    throw loginError(error, where) ?? error
   } finally {
-    // Not awaited: a server that hangs would hold up the answer.
+    // Not awaited: a server that hangs would delay the result.
     void client.end().catch(() => {})
   }
 }
 
-function refuseUnusable(
+function assertUsable(
   server: { version: string; major: number; readOnly: boolean },
   where: string,
 ): void {
   if (server.major < OLDEST_VERSION) {
     throw new ServiceError(
       'database_too_old',
-      `PostgreSQL ${OLDEST_VERSION} or later is needed; ${where} runs ${server.version}`,
+      `PostgreSQL ${OLDEST_VERSION} or later is required; ${where} runs ${server.version}`,
     )
   }
   if (server.readOnly) {
     throw new ServiceError(
       'database_read_only',
-      `a database that can be written to is needed; ${where} is read-only: ` +
-        'a standby, or default_transaction_read_only is on; name the primary in DATABASE_URL',
+      `the database must be writable; ${where} is read-only: it is a standby, or ` +
+        'default_transaction_read_only is on; name the primary in DATABASE_URL',
     )
   }
 }
 
-function toRefusal(error: unknown, where: string): unknown {
-  if (!(error instanceof Error) || error instanceof ServiceError) return error
-  const sqlState = error instanceof pg.DatabaseError ? error.code : undefined
-  // pg itself gives up when the server wants a password and there is none.
-  const noPassword = sqlState === undefined && error.message.startsWith('SASL')
-  const refusal = REFUSALS[noPassword ? '28P01' : (sqlState ?? '')]
-  if (refusal === undefined) return error
-  return new ServiceError(refusal.code, `${where} refuses: ${describe(error)}; ${refusal.remedy}`, {
-    cause: error,
-  })
-}
-
-/** Node.js wraps one refusal for each address of a host name in an error without a message. */
-function describe(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(describe).join(', ')
-  if (!(error instanceof Error)) return String(error)
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined
-  return code === undefined || error.message.includes(code)
-    ? error.message
-    : `${error.message} (${code})`
+/** The error to report for a rejected login; undefined for every other error. */
+function loginError(error: unknown, where: string): ServiceError | undefined {
+  const sqlstate = isPasswordExchangeFailed(error) ? SQLSTATE.invalidPassword : sqlstateOf(error)
+  const known = LOGIN_ERRORS[sqlstate ?? '']
+  if (known === undefined) return undefined
+  return new ServiceError(
+    known.code,
+    `${where} rejects the login: ${describeError(error)}; ${known.remedy}`,
+    { cause: error },
+  )
 }

@@ -3,7 +3,7 @@ import { type DatabaseIdentity, isDisposable, notDisposableError } from '../base
 import { type BaselineSchema, loadBaselineSchema } from '../baseline/schema.ts'
 import { findBaseline } from '../baseline/store.ts'
 import { queueTablesOf } from '../catalog/queues.ts'
-import { applySettings, SESSION_SETTINGS } from '../postgres/session-settings.ts'
+import { applyResetSettings } from '../postgres/session-settings.ts'
 import { refuseForbidden, refuseNoBaseline, refuseTemporary } from './errors.ts'
 import { type Outcome, planReset } from './function/generate.ts'
 import type { LockScope } from './lock-retry.ts'
@@ -55,7 +55,7 @@ export function createResetSessions({ connect, database }: ResetSessionOptions) 
     const { rows } = await opened.query<{ path: string }>(
       `select pg_catalog.current_setting('search_path') as path`,
     )
-    await applySettings(opened, SESSION_SETTINGS, false)
+    await applyResetSettings(opened)
     return { client: opened, searchPath: rows[0]?.path ?? '' }
   }
 

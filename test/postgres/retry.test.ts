@@ -11,7 +11,7 @@ function refuse(code: string): Error {
   return Object.assign(new Error('not now'), { code })
 }
 
-test('what a server refuses for now is tried again', async (t) => {
+test('a connection that the server refuses for now is retried', async (t) => {
   const refusals = [refuse('53300'), refuse('57P03'), refuse('08006')]
 
   const outcome = await retryConnecting(async () => {
@@ -23,7 +23,7 @@ test('what a server refuses for now is tried again', async (t) => {
   t.equal(outcome, 'connected')
 })
 
-test('a server that refuses for too long is a database that was not reached', async (t) => {
+test('a server that refuses connections for too long is reported as not reached', async (t) => {
   const attempt = () => Promise.reject(refuse('53300'))
 
   await t.rejects(retryConnecting(attempt, { ...patient, waitMs: 0 }), {
@@ -32,7 +32,7 @@ test('a server that refuses for too long is a database that was not reached', as
   })
 })
 
-test('what waiting does not mend is not tried again', async (t) => {
+test('any other error is not retried', async (t) => {
   const refusal = refuse('42501')
   let tries = 0
 

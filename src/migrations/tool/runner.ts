@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url'
 import type { Pool } from 'pg'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
-import { isRefusedForNow } from '../../postgres/retry.ts'
-import { SERVICE } from '../../version.ts'
+import { applicationName } from '../../postgres/application-name.ts'
+import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/committed.ts'
 import type { ToolError, ToolJob, ToolMessage } from './child.ts'
 import { describeFailure } from './failure.ts'
@@ -43,7 +43,7 @@ type Outcome =
  * for: ending the tool alone would leave the statement running.
  */
 export async function runTool(options: RunnerOptions): Promise<void> {
-  const application = `${SERVICE.name} migration ${randomBytes(4).toString('hex')}`
+  const application = applicationName(`migration ${randomBytes(4).toString('hex')}`)
   const progress = createProgress(options)
   const child = fork(findToolFile(), [], {
     env: { ...options.nodeVariables },
@@ -64,7 +64,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     const migration = progress.current()
     const error = toError(outcome, migration, options)
     // Of a tool that was given no connection there is nothing to cancel.
-    if (!isRefusedForNow(error)) await endBackend(options.pool, application, options.log)
+    if (!isConnectionRefusedForNow(error)) await endBackend(options.pool, application, options.log)
     if (outcome.type === 'aborted' && migration !== undefined) {
       options.log.info({ migration: migration.filename }, 'migration canceled, for the stop')
     }
@@ -142,7 +142,7 @@ function toError(
   if (outcome.type === 'aborted') return signal.reason
   if (outcome.type === 'failed') {
     if (!migration && /exclusive lock/.test(outcome.error.message)) return new ToolLockBusy()
-    if (!migration && isRefusedForNow(outcome.error)) {
+    if (!migration && isConnectionRefusedForNow(outcome.error)) {
       return Object.assign(new Error(outcome.error.message), { code: outcome.error.code })
     }
     return describeFailure(migration, outcome.error, settings.placeholders)

@@ -75,7 +75,7 @@ test('while the service lives', async (t) => {
     for (const login of ['postgres:guess-the-word', 'postgres']) {
       const refused = await waitForDatabase(`postgres://${login}@127.0.0.1:${port}/postgres`, {
         waitMs: 30_000,
-        applicationName: 'wait test',
+        purpose: 'wait test',
         log: { debug() {}, info() {}, warn() {}, error() {} },
         signal: new AbortController().signal,
       }).catch((error) => error)
