@@ -1,8 +1,19 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { GenericContainer, Network, type StartedTestContainer, Wait } from 'testcontainers'
+import { projectDir } from '../support/server.ts'
 
 // The tests take down what they start; the helper that does so after a killed run is an image that
 // cannot be pulled everywhere.
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true'
+
+/** The compose file's image, or another by the same variable. */
+const image =
+  process.env.PGMQ_IMAGE ??
+  /\$\{PGMQ_IMAGE:-(.+)\}/.exec(
+    readFileSync(join(projectDir, 'docker-compose.yml'), 'utf8'),
+  )?.[1] ??
+  ''
 
 /** PostgreSQL with the real PGMQ, as the compose file runs it. */
 export interface DatabaseContainer {
@@ -22,7 +33,7 @@ export async function startDatabase(t: Test): Promise<DatabaseContainer> {
   const network = await new Network().start()
   t.teardown(() => network.stop())
   const settings = { fsync: 'off', max_connections: 200, max_prepared_transactions: 10 }
-  const container = await new GenericContainer('ghcr.io/pgmq/pg17-pgmq:v1.13.0')
+  const container = await new GenericContainer(image)
     .withNetwork(network)
     .withNetworkAliases('database')
     .withExposedPorts(5432)
