@@ -11,22 +11,19 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-/** What belongs to one error code, wherever the error is raised. */
+/** The properties of an error code; they hold wherever the error is raised. */
 export interface ErrorCodeEntry {
-  /** HTTP status, where the error is answered over HTTP. Without it: 500. */
+  /** Default: 500. */
   readonly status?: number
-  /** Exit code, where the error ends the process. Without it: 1. */
+  /** Exit code of a process that the error ends. Default: 1. */
   readonly exitCode?: ExitCode
-  /** One line for operators: docs/operate/error-codes.md is made from it. */
+  /** One line for operators: docs/operate/error-codes.md is generated from it. */
   readonly meaning: string
 }
 
-/**
- * Every error code, once. A code never changes its meaning; the message beside it may change its
- * wording.
- */
-export const ERROR_CODES = {
-  // Settings.
+type Entries = Readonly<Record<string, ErrorCodeEntry>>
+
+const settings = {
   wrong_settings: {
     exitCode: EXIT.settings,
     meaning:
@@ -44,8 +41,9 @@ export const ERROR_CODES = {
     meaning:
       'The folder `committed/` in `MIGRATIONS_DIR` disappeared after the settings were read.',
   },
+} as const satisfies Entries
 
-  // Database.
+const database = {
   database_not_reached: {
     status: 503,
     exitCode: EXIT.database,
@@ -115,8 +113,9 @@ export const ERROR_CODES = {
     exitCode: EXIT.database,
     meaning: 'The server did not start; the message ends with its last lines of output.',
   },
+} as const satisfies Entries
 
-  // Migrations.
+const migrations = {
   migration_failed: {
     exitCode: EXIT.migration,
     meaning:
@@ -140,8 +139,9 @@ export const ERROR_CODES = {
     meaning:
       "The migration tool reported success, but a migration is not in the database's history.",
   },
+} as const satisfies Entries
 
-  // History.
+const history = {
   history_refused: {
     status: 409,
     exitCode: EXIT.history,
@@ -154,8 +154,9 @@ export const ERROR_CODES = {
     exitCode: EXIT.history,
     meaning: 'The folder `committed/` is empty.',
   },
+} as const satisfies Entries
 
-  // Lock.
+const lock = {
   migration_lock_timeout: {
     status: 503,
     exitCode: EXIT.lock,
@@ -163,8 +164,9 @@ export const ERROR_CODES = {
       'Another instance, or graphile-migrate elsewhere, held its lock for longer than ' +
       '`MIGRATION_LOCK_SECONDS`. The message names the session.',
   },
+} as const satisfies Entries
 
-  // Any request.
+const anyRequest = {
   bad_request: {
     status: 400,
     meaning: 'The path, the headers or the form of the request cannot be read.',
@@ -180,8 +182,9 @@ export const ERROR_CODES = {
   unsupported_media_type: { status: 415, meaning: 'The body is not `application/json`.' },
   headers_too_large: { status: 431, meaning: 'The headers are larger than 16 KiB.' },
   internal_error: { status: 500, meaning: 'An unforeseen error; the log has the details.' },
+} as const satisfies Entries
 
-  // POST /reset.
+const reset = {
   token_missing: { status: 401, meaning: 'There is no `Authorization: Bearer …` header.' },
   token_wrong: { status: 403, meaning: 'The token is not `RESET_TOKEN`.' },
   body_wrong: { status: 400, meaning: 'The body has an unknown member or a value out of range.' },
@@ -216,8 +219,9 @@ export const ERROR_CODES = {
     status: 503,
     meaning: 'Another session canceled the reset in the database; it was rolled back.',
   },
+} as const satisfies Entries
 
-  // Development commands.
+const development = {
   commit_message_missing: {
     exitCode: EXIT.settings,
     meaning: '`npm run db:commit` was called without a message.',
@@ -235,7 +239,34 @@ export const ERROR_CODES = {
     exitCode: EXIT.migration,
     meaning: 'A file changed while the command ran, and was left as it is.',
   },
-} as const satisfies Record<string, ErrorCodeEntry>
+} as const satisfies Entries
+
+/**
+ * Every error code, once. A code never changes its meaning; the message beside it may change its
+ * wording.
+ */
+export const ERROR_CODES = {
+  ...settings,
+  ...database,
+  ...migrations,
+  ...history,
+  ...lock,
+  ...anyRequest,
+  ...reset,
+  ...development,
+}
+
+/** The same codes as the chapters of docs/operate/error-codes.md. */
+export const ERROR_CODE_CHAPTERS: Readonly<Record<string, Entries>> = {
+  Settings: settings,
+  Database: database,
+  Migrations: migrations,
+  History: history,
+  'Migration lock': lock,
+  'Any request': anyRequest,
+  '`POST /reset`': reset,
+  'Development commands': development,
+}
 
 export type ErrorCode = keyof typeof ERROR_CODES
 

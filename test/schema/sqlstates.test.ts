@@ -12,7 +12,7 @@ function textOf(folder: string, ending: string): string {
 }
 
 const documented = [
-  ...readFileSync(join(projectDir, 'docs/error-codes.md'), 'utf8').matchAll(
+  ...readFileSync(join(projectDir, 'docs/operate/error-codes.md'), 'utf8').matchAll(
     /^\| ([0-9A-Z]{5}) \| (\w*) *\| /gm,
   ),
 ].map((match) => ({ code: match[1] as string, condition: match[2] || (match[1] as string) }))

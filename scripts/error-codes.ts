@@ -1,0 +1,42 @@
+// Writes the tables of docs/operate/error-codes.md from the table of codes: npm run docs:error-codes.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { argv } from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { ERROR_CODE_CHAPTERS } from '../src/errors/codes.ts'
+
+/** The page that holds the tables, from the project's folder. */
+export const PAGE = 'docs/operate/error-codes.md'
+
+const SECTION = /(<!-- error-codes -->\n).*?(<!-- \/error-codes -->)/s
+
+/** Returns the page with its tables generated again. */
+export function updateTables(page: string): string {
+  if (!SECTION.test(page)) throw new Error(`${PAGE} has no <!-- error-codes --> section`)
+  const chapters = Object.entries(ERROR_CODE_CHAPTERS).map(([title, entries]) => {
+    const rows = Object.entries(entries).map(([code, { status, exitCode, meaning }]) => [
+      `\`${code}\``,
+      status === undefined ? '' : String(status),
+      exitCode === undefined ? '' : String(exitCode),
+      meaning,
+    ])
+    return `## ${title}\n\n${toTable(['Code', 'HTTP', 'Exit', 'Meaning'], rows)}\n`
+  })
+  return page.replace(SECTION, (_, begin, end) => `${begin}\n${chapters.join('\n')}\n${end}`)
+}
+
+/** Lays a Markdown table out as the formatter does. */
+function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) =>
+    Math.max(3, ...[head, ...rows].map((cells) => cells[column]?.length ?? 0)),
+  )
+  const rule = widths.map((width) => '-'.repeat(width))
+  return [head, rule, ...rows]
+    .map((cells) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)))
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n')
+}
+
+if (argv[1] === fileURLToPath(import.meta.url)) {
+  const file = new URL(`../${PAGE}`, import.meta.url)
+  writeFileSync(file, updateTables(readFileSync(file, 'utf8')))
+}
