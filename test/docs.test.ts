@@ -121,3 +121,23 @@ test('the page on HTTP lists the endpoints that exist, and no other', async (t) 
     .sort()
   t.strictSame(firstColumn('docs/use/http-api.md', '\n## Endpoints'), routes)
 })
+
+test('the page on the image lists the variables that the compose files read', async (t) => {
+  const page = readProjectFile('docs/operate/image.md')
+  for (const file of ['docker-compose.yml', 'docker-compose.e2e.yml']) {
+    for (const [, name = ''] of readProjectFile(file).matchAll(/\$\{(\w+)/g)) {
+      t.ok(page.includes(name), `${file}: ${name}`)
+    }
+  }
+})
+
+test('every log message that the documentation quotes is one that the service logs', async (t) => {
+  const source = listProjectFiles('src', '.ts').map(readProjectFile).join('\n')
+  const quoted = pages.flatMap((page) =>
+    [...readProjectFile(page).matchAll(/"msg": ?"([^"]+)"/g)].map((match) => match[1] ?? ''),
+  )
+  t.ok(quoted.length > 0)
+  for (const message of quoted.filter((text) => !text.startsWith('listening at '))) {
+    t.ok(source.includes(`'${message}'`), message)
+  }
+})
