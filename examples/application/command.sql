@@ -1,4 +1,4 @@
--- Sends, receives and completes one command, as a client of the command bus does; then takes it back.
+-- Sends, receives and completes one command, as a client of the command bus does; then rolls back.
 begin;
 
 select pgmq.create('example__commands');
