@@ -166,7 +166,7 @@ function prepareReset(database: Database): ProvisionHooks {
       })
     },
   })
-  return createResetHooks({ sessions, readiness, log })
+  return createResetHooks({ sessions, onInterrupted: readiness.setResetProblem, log })
 }
 
 /** What the migrations left counts, whatever has become of it since; what is there, if nobody knows. */

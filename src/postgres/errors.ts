@@ -101,6 +101,11 @@ export function isConstraintViolation(error: unknown): boolean {
   return isInClass(sqlstateOf(error), '23')
 }
 
+/** A statement names what does not exist or is not allowed (class 42); so does a generated one that is stale. */
+export function isSyntaxOrAccessError(error: unknown): boolean {
+  return sqlstateOf(error)?.startsWith('42') ?? false
+}
+
 /**
  * The message of any error, with its code where the message lacks it. For a host name with several
  * addresses Node.js wraps one error per address in an error without a message: those are joined.

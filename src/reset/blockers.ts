@@ -1,6 +1,9 @@
 import type { Queryable } from '../postgres/client.ts'
+import { isInsufficientPrivilege, sqlstateOf } from '../postgres/errors.ts'
+import { literal } from '../postgres/quote.ts'
+import { SQLSTATE } from '../postgres/sqlstate.ts'
 
-/** A transaction that is in the way. */
+/** A transaction that blocks the reset. */
 export interface Blocker {
   /** Null for a prepared transaction. */
   readonly pid: number | null
@@ -11,28 +14,28 @@ export interface Blocker {
   readonly ageMs: number | null
   /** Its first 200 characters; null where the role may not see it. */
   readonly query: string | null
-  /** The role that resets may not end it. */
+  /** The role that resets may not terminate it. */
   readonly mayNotEnd: boolean
 }
 
-export interface BlockersOptions {
-  /** Relations that are needed without writers; what the service itself keeps is, too. */
+export interface BlockerSearch {
+  /** The relations that the reset locks against writers; those of the store are added. */
   readonly oids: readonly number[]
-  /** The relation that was in the way at last. */
+  /** The relation whose lock the last attempt did not get. */
   readonly relation: string | undefined
-  /** `relation`, or whatever there is where none is named, is needed without readers. */
-  readonly needsAll: boolean
-  /** Transactions that are younger came while the reset gave way; they were not what it waited for. */
+  /** That lock excludes readers, too; where `relation` is undefined, it is one on any object. */
+  readonly excludesReaders: boolean
+  /** Leaves out younger transactions: they began after the last attempt, which cannot have waited for them. */
   readonly minAgeMs: number
 }
 
 /**
- * Lists the transactions that hold, or stand in line for, what the reset needs. Asked once the reset has
- * given way, so it covers everything that is in the way and not only what came first.
+ * Lists the transactions that hold, or wait for, a lock that the reset needs. The reset holds no lock
+ * itself at that time, so this finds every blocker and not only the first one.
  */
 export async function listBlockers(
   client: Queryable,
-  { oids, relation, needsAll, minAgeMs }: BlockersOptions,
+  { oids, relation, excludesReaders, minAgeMs }: BlockerSearch,
 ): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
     `with needed (oid) as (
@@ -40,16 +43,17 @@ export async function listBlockers(
         union all
        select unnest(array[to_regclass($2), to_regclass('provisioning.disposable'),
                            to_regclass('provisioning.baseline')]::oid[])),
-     holder as (
+     blocking as (
        select distinct pid, case when pid is null then virtualtransaction end as virtual
          from pg_locks
         where locktype in ('relation', 'object')
+          -- Oids are unique per database only: a template copy has the same ones.
           and database = (select oid from pg_database where datname = current_database())
           and pid is distinct from pg_backend_pid()
           and (relation in (select oid from needed) and mode <> 'AccessShareLock'
                or $3 and (relation = to_regclass($2)
                           or to_regclass($2) is null and coalesce(relation, objid) >= 16384)))
-     select holder.pid, gid, application_name as application, state,
+     select blocking.pid, gid, application_name as application, state,
             round(1000 * extract(epoch from
               clock_timestamp() - coalesce(xact_start, prepared.prepared)))::float8 as "ageMs",
             nullif(left(query, 200), '<insufficient privilege>') as query,
@@ -57,51 +61,47 @@ export async function listBlockers(
                          and (pg_has_role(other.oid, 'usage')
                               or gid is null and pg_has_role('pg_signal_backend', 'usage')),
                          false) as "mayNotEnd"
-       from holder
-       left join pg_stat_activity as activity on activity.pid = holder.pid
-       -- A prepared transaction has no pid; its lock on its own number says which one it is.
+       from blocking
+       left join pg_stat_activity as activity on activity.pid = blocking.pid
+       -- A prepared transaction has no pid: the lock on its own transaction id identifies it.
        left join pg_locks as own
          on own.pid is null and own.locktype = 'transactionid'
-        and own.virtualtransaction = holder.virtual
+        and own.virtualtransaction = blocking.virtual
        left join pg_prepared_xacts as prepared on prepared.transaction = own.transactionid
        left join pg_roles as other on other.rolname = coalesce(usename, prepared.owner)
        left join pg_roles as me on me.rolname = current_user
       where coalesce(xact_start, prepared.prepared, '-infinity')
             < clock_timestamp() - make_interval(secs => $4 / 1000.0)
       order by "ageMs" desc nulls last`,
-    [oids, relation ?? null, needsAll, minAgeMs],
+    [oids, relation ?? null, excludesReaders, minAgeMs],
   )
   return rows
 }
 
-/** Ends them; returns those that the role may not end. */
-export async function endBlockers(
+/** Terminates sessions and rolls prepared transactions back; returns those that the role may not end. */
+export async function terminateBlockers(
   client: Queryable,
   blockers: readonly Blocker[],
 ): Promise<Blocker[]> {
-  const refused: Blocker[] = []
+  const denied: Blocker[] = []
   for (const blocker of blockers) {
     try {
-      await end(client, blocker)
+      await terminate(client, blocker)
     } catch (error) {
-      const { code } = error as { code?: string }
-      // Gone by itself meanwhile: just as well.
-      if (code === UNDEFINED_OBJECT) continue
-      if (code !== INSUFFICIENT_PRIVILEGE) throw error
-      refused.push(blocker)
+      // A prepared transaction that another session has ended in the meantime.
+      if (sqlstateOf(error) === SQLSTATE.undefinedObject) continue
+      if (!isInsufficientPrivilege(error)) throw error
+      denied.push(blocker)
     }
   }
-  return refused
+  return denied
 }
 
-const INSUFFICIENT_PRIVILEGE = '42501'
-const UNDEFINED_OBJECT = '42704'
-
-async function end(client: Queryable, { pid, gid }: Blocker): Promise<void> {
+async function terminate(client: Queryable, { pid, gid }: Blocker): Promise<void> {
   if (pid !== null) {
-    // Waits until it is gone, or for five seconds.
+    // Waits until the session is gone, for five seconds at most.
     await client.query('select pg_terminate_backend($1, 5000)', [pid])
   } else if (gid !== null) {
-    await client.query(`rollback prepared '${gid.replaceAll("'", "''")}'`)
+    await client.query(`rollback prepared ${literal(gid)}`)
   }
 }

@@ -1,9 +1,21 @@
 import { type DatabaseIdentity, notDisposableError } from '../baseline/disposable.ts'
 import type { SchemaDifference } from '../catalog/diff.ts'
-import { RESET_STATE } from '../postgres/sqlstate.ts'
+import {
+  type DatabaseError,
+  isConstraintViolation,
+  isInsufficientPrivilege,
+  isSyntaxOrAccessError,
+  sqlstateOf,
+} from '../postgres/errors.ts'
+import { RESET_STATE, SQLSTATE } from '../postgres/sqlstate.ts'
 import type { Blocker } from './blockers.ts'
-import { refuseForbidden, refuseNoBaseline, refuseRows, refuseSchemaChanged } from './errors.ts'
-import { type Attempt, type DatabaseError, type Patience, withPatience } from './lock-retry.ts'
+import {
+  noBaselineError,
+  notOwnerError,
+  rowsNotRestorableError,
+  schemaChangedError,
+} from './errors.ts'
+import { type Attempt, type LockOptions, withLockRetry } from './lock-retry.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
 export interface DataReset {
@@ -11,57 +23,67 @@ export interface DataReset {
   readonly terminated: readonly Blocker[]
 }
 
-const INSUFFICIENT_PRIVILEGE = '42501'
-const [UNDEFINED_TABLE, UNDEFINED_SCHEMA] = ['42P01', '3F000']
-/** A row that the migrations left, and that their constraints do not let in again. */
-const INTEGRITY_CLASS = '23'
-/** A table whose rows may not be deleted, as one of a publication that has no key. */
-const NOT_IN_STATE = '55000'
-
-/** Puts the data back to the baseline: all of it, or nothing and an error that says why. */
+/** Restores the data of the baseline: completely, or not at all and with an error that says why. */
 export function resetData(
   sessions: ResetSessions,
   database: DatabaseIdentity,
-  patience: Patience,
+  options: LockOptions,
 ): Promise<DataReset> {
-  return withPatience(patience, sessions.findScope, (attempt) =>
+  return withLockRetry(options, sessions.findScope, (attempt) =>
     tryReset(sessions, database, attempt),
   )
 }
 
-/** The function names what the catalogue holds; where that is not what it was, it is written anew. */
+/**
+ * The function names objects of the catalogue. If an error may come from a catalogue that has changed
+ * since, the function is generated again and called once more.
+ */
 async function tryReset(
   sessions: ResetSessions,
   database: DatabaseIdentity,
-  { first, patienceMs }: Attempt,
-  isAnew = false,
+  attempt: Attempt,
+  isRegenerated = false,
 ): Promise<Changes> {
   try {
     const session = await sessions.open()
-    return await session.attempt(first, patienceMs)
+    return await session.attempt(attempt)
   } catch (error) {
-    const { code, detail, message } = error as DatabaseError
-    if (code === RESET_STATE.notDisposable) throw notDisposableError(database)
-    if (code?.startsWith(INTEGRITY_CLASS) || code === NOT_IN_STATE) throw refuseRows(message)
-    const mayBeStale = code?.startsWith('42') || ANEW_STATES.has(code)
-    if (!mayBeStale) throw error
-    sessions.forgetPlan()
-    if (!isAnew) return tryReset(sessions, database, { first: undefined, patienceMs }, true)
-    // Somebody else, who rebuilds, has just dropped what is looked for.
-    if (code === RESET_STATE.noBaseline || GONE.has(code)) throw refuseNoBaseline()
-    if (code === RESET_STATE.schemaChanged) {
-      throw refuseSchemaChanged(JSON.parse(detail ?? '[]') as SchemaDifference[])
+    const { message, detail } = error as DatabaseError
+    const sqlstate = sqlstateOf(error)
+    if (sqlstate === RESET_STATE.notDisposable) throw notDisposableError(database)
+    if (isRowRejected(error)) throw rowsNotRestorableError(message)
+    if (!mayBeStale(error)) throw error
+    sessions.forgetFunction()
+    if (!isRegenerated) {
+      return tryReset(sessions, database, { ...attempt, lockFirst: undefined }, true)
     }
-    if (code === INSUFFICIENT_PRIVILEGE) throw refuseForbidden([message])
+    if (sqlstate === RESET_STATE.noBaseline || isMissing(error)) throw noBaselineError()
+    if (sqlstate === RESET_STATE.schemaChanged) {
+      throw schemaChangedError(JSON.parse(detail ?? '[]') as SchemaDifference[])
+    }
+    if (isInsufficientPrivilege(error)) throw notOwnerError([message])
     throw error
   }
 }
 
-const GONE = new Set<string | undefined>([UNDEFINED_TABLE, UNDEFINED_SCHEMA])
+/** By a constraint; or by the table, such as one in a publication that has no key. */
+function isRowRejected(error: unknown): boolean {
+  return isConstraintViolation(error) || sqlstateOf(error) === SQLSTATE.objectNotInPrerequisiteState
+}
 
-const ANEW_STATES = new Set<string | undefined>([
-  UNDEFINED_SCHEMA,
-  RESET_STATE.noBaseline,
-  RESET_STATE.schemaChanged,
-  RESET_STATE.stale,
-])
+function mayBeStale(error: unknown): boolean {
+  const sqlstate = sqlstateOf(error)
+  return (
+    isSyntaxOrAccessError(error) ||
+    sqlstate === SQLSTATE.invalidSchemaName ||
+    sqlstate === RESET_STATE.noBaseline ||
+    sqlstate === RESET_STATE.schemaChanged ||
+    sqlstate === RESET_STATE.stale
+  )
+}
+
+/** A table or schema that the function needs is missing: another service is rebuilding. */
+function isMissing(error: unknown): boolean {
+  const sqlstate = sqlstateOf(error)
+  return sqlstate === SQLSTATE.undefinedTable || sqlstate === SQLSTATE.invalidSchemaName
+}

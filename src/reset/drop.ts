@@ -1,52 +1,57 @@
 import type { Client } from 'pg'
 import { hasPgmq } from '../catalog/queues.ts'
-import { refuseForbidden } from './errors.ts'
+import { isUserSchema } from '../catalog/scope.ts'
+import { isInsufficientPrivilege, sqlstateOf } from '../postgres/errors.ts'
+import { SQLSTATE } from '../postgres/sqlstate.ts'
+import { notOwnerError } from './errors.ts'
 
 interface Drop {
-  /** Kind and name, as an operator would say it. */
+  /** Kind and name, for an error message. */
   readonly object: string
   readonly statement: string
 }
 
-/** Drops all that is not a system's, the service's or an extension's; names what it may not drop. */
+/** Drops everything except what PostgreSQL, the service or an extension owns; an error names what it may not drop. */
 export async function dropObjects(client: Client): Promise<void> {
   for (const { object, statement } of await listDrops(client)) {
     try {
       await client.query(statement)
     } catch (error) {
-      const { code } = error as { code?: string }
-      // The latter: a subscription with a slot. Dropped without it, its publisher would keep log for ever.
-      if (code === '42501' || code === '25001') throw refuseForbidden([object])
+      // A subscription with a slot cannot be dropped in a transaction. Without dropping the slot, its
+      // publisher would keep its log for ever.
+      const isSubscription = sqlstateOf(error) === SQLSTATE.activeSqlTransaction
+      if (isInsufficientPrivilege(error) || isSubscription) throw notOwnerError([object])
       throw error
     }
   }
 }
 
 /**
- * Drops the queues with their archives, also those that PGMQ's list has lost; after all that may depend on
- * them. PGMQ itself stays, however it was installed: a plain owner could not bring it back.
+ * Drops the queues with their archives, also those that PGMQ's list has lost. Called after all objects that
+ * may depend on them are dropped. PGMQ stays, however it was installed: a plain owner could not install it.
  */
 export async function dropQueues(client: Client): Promise<void> {
   if (!(await hasPgmq(client))) return
-  const { rows } = await client.query<{ name: string; isTorn: boolean }>(
-    `select name, to_regclass(format('pgmq.%I', lower('q_' || name))) is null as "isTorn"
+  const { rows } = await client.query<{ name: string; hasNoTable: boolean }>(
+    `select name, to_regclass(format('pgmq.%I', lower('q_' || name))) is null as "hasNoTable"
        from (select queue_name::text from pgmq.meta
               union
              select substr(relname, 3) from pg_class
               where relnamespace = 'pgmq'::regnamespace and relkind in ('r', 'p')
                 and not relispartition and relname ~ '^[aq]_') as queue (name)`,
   )
-  for (const { name, isTorn } of rows) {
-    // PGMQ drops an archive only with its queue, and would take an old one for that of a new queue.
-    if (isTorn) await client.query('select pgmq.create($1)', [name])
+  for (const { name, hasNoTable } of rows) {
+    // PGMQ drops an archive only with its queue, and a new queue of that name would get the old archive.
+    if (hasNoTable) await client.query('select pgmq.create($1)', [name])
     await client.query('select pgmq.drop_queue($1)', [name])
   }
   await client.query('delete from pgmq.meta')
 }
 
 /**
- * By the catalogue's own words for whatever there is, not by kinds. All of it cascades, so that a
- * statement can find its object gone. What an extension needs is kept with it: it would be dropped along.
+ * Builds each statement from PostgreSQL's own description of the object (pg_identify_object), so that no
+ * kind is forgotten. Every drop cascades, so a later statement may find its object gone. Objects that an
+ * extension needs are kept, since dropping them would drop the extension.
  */
 async function listDrops(client: Client): Promise<Drop[]> {
   const { rows } = await client.query<Drop>(
@@ -63,8 +68,7 @@ async function listDrops(client: Client): Promise<Drop[]> {
        select refclassid, refobjid from kept join needs using (classid, objid)),
      own_schema (name) as (
        select quote_ident(nspname) from pg_namespace
-        where nspname !~ '^pg_'
-          and nspname not in ('information_schema', 'provisioning', 'graphile_migrate')
+        where ${isUserSchema('nspname')}
           and not (nspname = 'pgmq' and to_regclass('pgmq.meta') is not null
                    and not exists (select from pg_extension where extname = 'pgmq'))),
      object as (
@@ -72,26 +76,26 @@ async function listDrops(client: Client): Promise<Drop[]> {
          from (${await listCatalogued(client)}) as found (classid, objid)
         cross join pg_identify_object(classid, objid, 0)
         where not exists (select from kept where (kept.classid, kept.objid) = (found.classid, found.objid))
-          -- A part goes with what it is a part of; a partitioned table has its key for a part and needs
-          -- it, too. An operator class is none: it has a name of its own.
+          -- A part is dropped with its whole. A partitioned table depends on its own key, which is its part.
+          -- An operator class is no part of its family, though the catalogue says so.
           and not exists (select from pg_depend
                            where (pg_depend.classid, pg_depend.objid) = (found.classid, found.objid)
                              and deptype in ('a', 'i', 'P', 'S')
                              and (refclassid, refobjid) <> (found.classid, found.objid)
                              and refclassid <> 'pg_opfamily'::regclass)
-          -- Another session's temporary object may have gone meanwhile.
+          -- Null if the object, another session's temporary one, was dropped in the meantime.
           and type is not null)
      select concat_ws(' ', type, identity) as object,
             case type
               when 'large object' then format('select lo_unlink(%s)', identity)
-              -- PostgreSQL 15 says "on language", and does not understand it.
+              -- PostgreSQL describes it with "on language", which is a syntax error.
               when 'transform' then format('drop transform if exists %s cascade',
                                            replace(identity, ' on language ', ' language '))
               else format('drop %s if exists %s cascade',
                           case type
                             when 'statistics object' then 'statistics'
                             when 'foreign-data wrapper' then 'foreign data wrapper'
-                            -- Without arguments it has a syntax of its own.
+                            -- DROP AGGREGATE has a syntax of its own for one without arguments.
                             when 'aggregate' then 'routine'
                             else type
                           end, identity)
@@ -100,17 +104,17 @@ async function listDrops(client: Client): Promise<Drop[]> {
       where (place is null or place in (select name from own_schema))
         and (type = 'schema' or place is null
              or place not in (select identity from object where type = 'schema'))
-        -- Queues are PGMQ's to drop.
+        -- Queues are dropped by PGMQ, in dropQueues.
         and not (type = 'table' and place = quote_ident('pgmq') and name ~ '^"?[aq]_'
                  and to_regclass('pgmq.meta') is not null)
-      -- The first two can keep others from being dropped. Among procedures, one's arguments can be
-      -- another's with what that returns: the shorter list is unambiguous.
+      -- Event triggers and subscriptions can prevent other drops. The arguments of one procedure can equal
+      -- those of another with its results added, and the shorter list is unambiguous.
       order by array_position('{event trigger,subscription,schema}', type), length(identity), identity`,
   )
   return rows
 }
 
-/** A query for all objects of this database that were not there from the first. */
+/** A query for all objects of this database, except those that every new database has. */
 async function listCatalogued(client: Client): Promise<string> {
   const { rows } = await client.query<{ sql: string }>(
     `select string_agg(
@@ -121,7 +125,7 @@ async function listCatalogued(client: Client): Promise<string> {
        from pg_class
        join pg_attribute on attrelid = pg_class.oid and attname = 'oid'
       where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r' and not relisshared
-        -- Extensions stay; the others hold parts that are not marked as such, and default privileges.
+        -- Extensions and default privileges stay; the others hold parts that are not marked as such.
         and relname not in ('pg_extension', 'pg_amop', 'pg_amproc', 'pg_default_acl', 'pg_enum',
                             'pg_user_mapping')`,
   )

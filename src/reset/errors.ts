@@ -1,47 +1,60 @@
 import type { SchemaDifference } from '../catalog/diff.ts'
 import { ServiceError } from '../errors/service-error.ts'
+import { describeError } from '../postgres/errors.ts'
 import type { Blocker } from './blockers.ts'
 
-/** Nobody has captured what the migrations left. */
-export function refuseNoBaseline(): ServiceError {
+const REBUILD = { remedy: 'rebuild' } as const
+
+/** No baseline was captured, or a migration was applied after it. */
+export function noBaselineError(): ServiceError {
   return new ServiceError(
     'no_baseline',
-    'there is no record of what the last migration left: the database was in use before reset was allowed, ' +
-      'or was migrated by somebody else; reset with {"mode": "rebuild"} makes one',
-    { extensions: { remedy: 'rebuild' } },
+    'there is no baseline, the state after the last migration: the database was in use before reset was ' +
+      'allowed, or another program migrated it; reset with {"mode": "rebuild"} captures one',
+    { extensions: REBUILD },
   )
 }
 
-/** PostgreSQL does not let the rows be put back, by a constraint or otherwise. */
-export function refuseRows(reason: string): ServiceError {
+/** PostgreSQL rejects the rows of the baseline: `reason` is its message. */
+export function rowsNotRestorableError(reason: string): ServiceError {
   return new ServiceError(
     'rows_not_restorable',
-    `PostgreSQL does not let the rows of the migrations be put back: ${reason}; ` +
-      'reset with {"mode": "rebuild"} makes them anew',
-    { extensions: { remedy: 'rebuild' } },
+    `PostgreSQL rejects the rows that the migrations inserted: ${reason}; ` +
+      'reset with {"mode": "rebuild"} runs the migrations again',
+    { extensions: REBUILD },
   )
 }
 
-/** The session may not keep the reset's function, which is a temporary one. */
-export function refuseTemporary(databaseName: string): ServiceError {
+/** The session cannot create the reset function, which is a temporary object. */
+export function temporaryPrivilegeError(databaseName: string): ServiceError {
   return new ServiceError(
-    'not_owner',
-    `the user of DATABASE_URL may not make temporary objects in database ${databaseName}, which a reset ` +
-      'needs: grant it temporary on the database',
-    { extensions: { relations: [] } },
+    'privilege_missing',
+    'a reset needs a temporary function, and the user of DATABASE_URL may not create temporary objects in ' +
+      `database ${databaseName}: grant it TEMPORARY on the database`,
   )
 }
 
-/** Somebody has canceled it in the database. */
-export function refuseCanceled(cause: unknown): ServiceError {
+/** Another session canceled the reset in the database. */
+export function resetCanceledError(cause: unknown): ServiceError {
   return new ServiceError(
     'reset_canceled',
-    'the reset was canceled in the database, and undone; ask again',
+    'another session canceled the reset in the database, which rolled it back; try again',
     { cause },
   )
 }
 
-export function refuseForbidden(names: readonly string[]): ServiceError {
+/** The connection was lost during a reset. */
+export function databaseLostError(cause: unknown): ServiceError {
+  return new ServiceError(
+    'database_lost',
+    'the connection to the database was lost during the reset, which was applied completely or not at all: ' +
+      `${describeError(cause)}; try again`,
+    { cause },
+  )
+}
+
+/** The role neither owns these objects nor has the privileges to reset them. */
+export function notOwnerError(names: readonly string[]): ServiceError {
   return new ServiceError(
     'not_owner',
     `the user of DATABASE_URL may not reset ${names.join(', ')}: make it their owner`,
@@ -49,7 +62,8 @@ export function refuseForbidden(names: readonly string[]): ServiceError {
   )
 }
 
-export function refuseSchemaChanged(all: readonly SchemaDifference[]): ServiceError {
+/** The schema is not that of the baseline. */
+export function schemaChangedError(all: readonly SchemaDifference[]): ServiceError {
   const differences = withoutParts(all)
   const shown = differences.slice(0, 5).map(({ kind, name, change }) => `${kind} ${name} ${change}`)
   const more =
@@ -57,12 +71,12 @@ export function refuseSchemaChanged(all: readonly SchemaDifference[]): ServiceEr
   return new ServiceError(
     'schema_changed',
     `the schema is no longer what the migrations made (${shown.join(', ')}${more}); ` +
-      'reset with {"mode": "rebuild"} makes it anew',
-    { extensions: { remedy: 'rebuild', differences: differences.slice(0, 100) } },
+      'reset with {"mode": "rebuild"} runs the migrations again',
+    { extensions: { ...REBUILD, differences: differences.slice(0, 100) } },
   )
 }
 
-/** A table that is gone, or new, is said once, and not once for each of its columns. */
+/** Reports a table that was added or dropped once, and not again for each of its columns. */
 function withoutParts(differences: readonly SchemaDifference[]): SchemaDifference[] {
   const wholes = differences.filter(
     ({ kind, change }) => change !== 'changed' && /^(table|view|materialised view)$/.test(kind),
@@ -73,31 +87,33 @@ function withoutParts(differences: readonly SchemaDifference[]): SchemaDifferenc
   )
 }
 
-export interface LockedOptions {
+export interface LockedErrorOptions {
   readonly lockTimeoutMs: number
   readonly blockers: readonly Blocker[]
   readonly terminated: readonly Blocker[]
-  /** Those that the role may not end, though asked to. */
-  readonly refused: readonly Blocker[]
+  /** Blockers that the role was asked to terminate, and may not. */
+  readonly notTerminated: readonly Blocker[]
 }
 
-export function refuseLocked(options: LockedOptions): ServiceError {
-  const { lockTimeoutMs, blockers, terminated, refused } = options
+/** Other transactions still block the reset after the lock timeout. */
+export function lockedError(options: LockedErrorOptions): ServiceError {
+  const { lockTimeoutMs, blockers, terminated, notTerminated } = options
   const name = ({ pid, gid }: Blocker) =>
     pid === null ? `prepared transaction ${gid}` : `pid ${pid}`
-  const names = blockers.map(name).join(', ') || 'a transaction that has ended meanwhile'
-  const beyond = blockers.filter((one) => one.mayNotEnd || refused.includes(one))
-  const detail =
-    beyond.length > 0
-      ? `the user of DATABASE_URL may not end ${beyond.map(name).join(', ')}: have it ended by somebody who ` +
-        'may, or wait longer (lockTimeoutMs)'
-      : 'end it, wait longer (lockTimeoutMs) or have it ended (terminateBlockers)'
+  const names = blockers.map(name).join(', ') || 'a transaction that has ended since'
+  const isProtected = (blocker: Blocker) => blocker.mayNotEnd || notTerminated.includes(blocker)
+  const protectedNames = blockers.filter(isProtected).map(name).join(', ')
+  const remedy =
+    protectedNames === ''
+      ? 'end it, wait longer (lockTimeoutMs) or have it terminated (terminateBlockers)'
+      : `the user of DATABASE_URL may not terminate ${protectedNames}: have it ended by a user who may, or ` +
+        'wait longer (lockTimeoutMs)'
   return new ServiceError(
     'locked',
-    `an open transaction is in the way after ${lockTimeoutMs} ms: ${names}; ${detail}`,
+    `an open transaction blocks the reset after ${lockTimeoutMs} ms: ${names}; ${remedy}`,
     {
       extensions: {
-        blockers: blockers.map((one) => ({ ...one, mayNotEnd: beyond.includes(one) })),
+        blockers: blockers.map((one) => ({ ...one, mayNotEnd: isProtected(one) })),
         terminated,
       },
     },

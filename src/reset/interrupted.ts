@@ -2,22 +2,22 @@ import type { QueryResult } from 'pg'
 import { isDisposable } from '../baseline/disposable.ts'
 import type { Queryable } from '../postgres/client.ts'
 
-/** For people: what is the matter, and what helps. */
-export const BROKEN_OFF =
-  'a reset broke off after it had set sequences, which may be behind their tables; POST /reset mends that'
+/** The readiness detail after a reset was interrupted: what happened, and the remedy. */
+export const INTERRUPTED =
+  'a reset was interrupted after it had set sequences, which may be behind their tables; POST /reset repairs that'
 
 /**
- * True where a reset has begun to set sequences, which is done for good, and did not commit. Waits for
- * one that is under way, which looks the same until it commits.
+ * True if a reset has set sequences, which no rollback undoes, and did not commit. A reset that is
+ * running looks the same until it commits, so this waits for it.
  */
-export async function isBrokenOff(client: Queryable): Promise<boolean> {
+export async function wasInterrupted(client: Queryable): Promise<boolean> {
   if (!(await isDisposable(client))) return false
-  // One message is one transaction: nothing that others ask of this session gets in between.
+  // One message is one transaction: no other query of this session can run between the two.
   const results: unknown = await client.query(
     `lock table provisioning.disposable in row exclusive mode;
      select exists (select from provisioning.baseline, provisioning.reset_attempt
-                     where last_attempt <> last_value) as "brokenOff"`,
+                     where last_attempt <> last_value) as "wasInterrupted"`,
   )
-  const [, { rows }] = results as [unknown, QueryResult<{ brokenOff: boolean }>]
-  return rows[0]?.brokenOff === true
+  const [, { rows }] = results as [unknown, QueryResult<{ wasInterrupted: boolean }>]
+  return rows[0]?.wasInterrupted === true
 }

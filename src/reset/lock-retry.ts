@@ -1,94 +1,93 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Queryable } from '../postgres/client.ts'
+import { type DatabaseError, isBlocked, sqlstateOf } from '../postgres/errors.ts'
 import { RESET_STATE } from '../postgres/sqlstate.ts'
-import { type Blocker, endBlockers, listBlockers } from './blockers.ts'
-import { refuseLocked } from './errors.ts'
+import { type Blocker, listBlockers, terminateBlockers } from './blockers.ts'
+import { lockedError } from './errors.ts'
 
-export interface Patience {
+export interface LockOptions {
+  /** How long to retry before the blockers are reported, or terminated. */
   readonly lockTimeoutMs: number
   readonly terminateBlockers: boolean
-  /** Asked while it waits; throws once nobody wants the reset any more. */
+  /** Called before each attempt; throws once no client waits for the reset any more. */
   readonly assertWanted?: () => void
 }
 
-/** What one attempt is given: how long it may wait, and what was in the way last time. */
+/** What one attempt is given. */
 export interface Attempt {
-  readonly patienceMs: number
-  readonly first: string | undefined
+  /** How long it may wait for its locks, at most. */
+  readonly lockTimeoutMs: number
+  /** The relation that a writer had locked in the last attempt: to be locked before all others. */
+  readonly lockFirst: string | undefined
 }
 
-/** What PostgreSQL's own errors hold, and those of the reset's function. */
-export interface DatabaseError {
-  readonly code?: string
-  readonly detail?: string
-  readonly hint?: string
-  readonly message: string
-}
-
-/** Where to ask who is in the way. */
+/** Where to search for blockers. */
 export interface LockScope {
   readonly client: Queryable
-  /** Of the relations that are needed. */
+  /** The relations that the reset locks. */
   readonly oids: readonly number[]
 }
 
-export const LOCK_NOT_AVAILABLE = '55P03'
-export const DEADLOCK_DETECTED = '40P01'
-const LOCK_CODES = new Set<string | undefined>([
-  RESET_STATE.locked,
-  LOCK_NOT_AVAILABLE,
-  DEADLOCK_DETECTED,
-])
-
-/** The shortest wait in line; below it a busy table is never had. */
+/** The shortest time to wait for a lock: with less, a busy table is never locked. */
 const SHORTEST_WAIT_MS = 30
-/** Between attempts at a lock that is not waited for in line. */
+/** The pause between attempts at a lock that cannot be waited for, as it would block all readers. */
 const PAUSE_MS = 20
-/** How often blockers are ended: behind one there can stand others, but not for ever. */
-const MOST_ROUNDS = 3
+/** How often blockers are terminated: others may be queued behind them, but not for ever. */
+const MAX_ROUNDS = 3
 
 /**
- * Tries, gives way to whoever is in the way, and tries again until the time is up. Only then are blockers
- * ended, if so asked, and the time starts over for what stands behind them.
+ * Retries `work` until it gets its locks or the lock timeout has passed. A blocked attempt releases all
+ * its locks, so that it never blocks other sessions for long. Blockers are terminated only after the
+ * timeout, if requested; it then starts again, for the sessions queued behind them.
  */
-export async function withPatience<T>(
-  { lockTimeoutMs, terminateBlockers, assertWanted }: Patience,
+export async function withLockRetry<T>(
+  options: LockOptions,
   findScope: () => Promise<LockScope>,
   work: (attempt: Attempt) => Promise<T>,
 ): Promise<{ result: T; terminated: Blocker[] }> {
+  const { lockTimeoutMs, assertWanted } = options
   const terminated: Blocker[] = []
   let startedAt = performance.now()
-  let first: string | undefined
+  let lockFirst: string | undefined
 
   for (let round = 1; ; ) {
     assertWanted?.()
     const attemptAt = performance.now()
     const leftMs = lockTimeoutMs - (attemptAt - startedAt)
     try {
-      const result = await work({ first, patienceMs: Math.max(leftMs, SHORTEST_WAIT_MS) })
+      const result = await work({
+        lockTimeoutMs: Math.max(leftMs, SHORTEST_WAIT_MS),
+        lockFirst,
+      })
       return { result, terminated }
     } catch (error) {
-      const { code, detail, hint } = error as DatabaseError
-      if (!LOCK_CODES.has(code)) throw error
-      const needsAll = hint === 'all'
-      first = needsAll ? undefined : detail
+      if (sqlstateOf(error) !== RESET_STATE.locked && !isBlocked(error)) throw error
+      const { detail: relation, hint } = error as DatabaseError
+      const excludesReaders = hint === 'all'
+      lockFirst = excludesReaders ? undefined : relation
       const waitedMs = performance.now() - startedAt
       if (waitedMs < lockTimeoutMs) {
-        if (first === undefined) await sleep(Math.min(PAUSE_MS, lockTimeoutMs - waitedMs))
+        if (lockFirst === undefined) await sleep(Math.min(PAUSE_MS, lockTimeoutMs - waitedMs))
         continue
       }
 
       const { client, oids } = await findScope()
-      const sought = { oids, relation: detail, needsAll }
+      const search = { oids, relation, excludesReaders }
       const minAgeMs = performance.now() - attemptAt
-      let blockers = await listBlockers(client, { ...sought, minAgeMs })
-      // Whoever was waited for has gone, and somebody else come.
-      if (blockers.length === 0) blockers = await listBlockers(client, { ...sought, minAgeMs: 0 })
-      const refused = terminateBlockers ? await endBlockers(client, blockers) : []
-      if (terminateBlockers) terminated.push(...blockers.filter((one) => !refused.includes(one)))
-      const isHopeless = refused.length > 0 || blockers.length === 0 || round === MOST_ROUNDS
-      if (!terminateBlockers || isHopeless) {
-        throw refuseLocked({ lockTimeoutMs, blockers, terminated, refused })
+      let blockers = await listBlockers(client, { ...search, minAgeMs })
+      // The blocker of the last attempt may have ended, and a younger transaction taken its place.
+      if (blockers.length === 0) blockers = await listBlockers(client, { ...search, minAgeMs: 0 })
+      const notTerminated = options.terminateBlockers
+        ? await terminateBlockers(client, blockers)
+        : blockers
+      terminated.push(...blockers.filter((one) => !notTerminated.includes(one)))
+      if (notTerminated.length > 0 || blockers.length === 0 || round === MAX_ROUNDS) {
+        throw lockedError({
+          lockTimeoutMs,
+          blockers,
+          terminated,
+          notTerminated: options.terminateBlockers ? notTerminated : [],
+        })
       }
       round += 1
       startedAt = performance.now()

@@ -8,28 +8,29 @@ import {
 } from '../baseline/disposable.ts'
 import { ensureStore, forgetBaseline } from '../baseline/store.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
+import { isBlocked, isInsufficientPrivilege } from '../postgres/errors.ts'
 import { RESET_STATE } from '../postgres/sqlstate.ts'
 import type { Blocker } from './blockers.ts'
 import { dropObjects, dropQueues } from './drop.ts'
-import { refuseForbidden } from './errors.ts'
-import { DEADLOCK_DETECTED, LOCK_NOT_AVAILABLE, type Patience, withPatience } from './lock-retry.ts'
+import { notOwnerError } from './errors.ts'
+import { type LockOptions, withLockRetry } from './lock-retry.ts'
 import type { ResetSessions } from './session.ts'
 
 export interface RebuildOptions {
   readonly sessions: ResetSessions
   readonly database: DatabaseIdentity
-  readonly patience: Patience
+  readonly lock: LockOptions
   /** Runs all migrations under the migration lock, with these hooks. */
   readonly migrate: (hooks: ProvisionHooks) => Promise<unknown>
-  /** Called once everything is locked and about to be gone; what is thrown after it undoes it. */
+  /** Called once every object is dropped, before the commit; an error after it still rolls back. */
   readonly onDropping: () => void
-  /** Called once everything is gone: from here on only a rebuild that succeeds helps. */
+  /** Called after the commit: from here on, only a successful rebuild repairs the database. */
   readonly onDropped: () => void
 }
 
-/** Drops everything and migrates again; not one transaction, since the migrations are not. */
+/** Drops everything and migrates again; not in one transaction, since migrations can commit on their own. */
 export async function rebuild(options: RebuildOptions): Promise<readonly Blocker[]> {
-  const { sessions, database, patience, migrate, onDropping, onDropped } = options
+  const { sessions, database, lock, migrate, onDropping, onDropped } = options
   let terminated: readonly Blocker[] = []
   await migrate({
     async afterLocking(client) {
@@ -37,38 +38,43 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
       await ensureStore(client)
       if (!(await isDisposable(client))) throw notDisposableError(database)
       const findScope = async () => ({ client, oids: await listOids(client) })
-      const dropped = await withPatience(patience, findScope, ({ patienceMs }) =>
-        dropEverything(client, database, patienceMs, onDropping),
+      const dropped = await withLockRetry(lock, findScope, ({ lockTimeoutMs }) =>
+        dropEverything(client, database, lockTimeoutMs, onDropping),
       )
       terminated = dropped.terminated
       onDropped()
     },
     async afterMigrating(client) {
-      sessions.forgetPlan()
+      sessions.forgetFunction()
       await captureBaseline(client)
     },
   })
   return terminated
 }
 
-/** In one transaction, under the mark: all that is not a system's, the service's or an extension's. */
+/** New readers queue behind a drop that waits for its lock, so it waits this long at most and retries. */
+const MAX_LOCK_WAIT_MS = 200
+
+/**
+ * Drops everything except what PostgreSQL, the service or an extension owns, in one transaction that
+ * holds the lock on the disposable row.
+ */
 async function dropEverything(
   client: Client,
   database: DatabaseIdentity,
-  patienceMs: number,
+  lockTimeoutMs: number,
   onDropping: () => void,
 ): Promise<void> {
   await client.query('begin isolation level read committed read write')
   try {
-    // Readers wait behind a drop that waits, so it gives way soon.
-    const waitMs = Math.min(Math.round(patienceMs), 200)
+    const waitMs = Math.min(Math.round(lockTimeoutMs), MAX_LOCK_WAIT_MS)
     await client.query(`set local search_path to pg_catalog, pg_temp;
       set local client_min_messages to error; set local lock_timeout to ${waitMs};
       lock table provisioning.disposable in share row exclusive mode`)
-    const { rows } = await client.query<{ disposable: boolean }>(
-      `select ${IS_DISPOSABLE_SQL} as disposable`,
+    const { rows } = await client.query<{ isDisposable: boolean }>(
+      `select ${IS_DISPOSABLE_SQL} as "isDisposable"`,
     )
-    if (!rows[0]?.disposable) throw notDisposableError(database)
+    if (!rows[0]?.isDisposable) throw notDisposableError(database)
     await forgetBaseline(client)
     await dropObjects(client)
     await dropQueues(client)
@@ -77,15 +83,14 @@ async function dropEverything(
     await client.query('commit')
   } catch (error) {
     await client.query('rollback').catch(() => {})
-    const { code, message } = error as { code?: string; message: string }
-    // Any transaction is in the way of a drop, a reader's too.
-    if (code === LOCK_NOT_AVAILABLE || code === DEADLOCK_DETECTED) {
-      throw Object.assign(new Error(message, { cause: error }), {
+    // Every open transaction that uses an object blocks its drop, a reader's as well.
+    if (isBlocked(error)) {
+      throw Object.assign(new Error('locked', { cause: error }), {
         code: RESET_STATE.locked,
         hint: 'all',
       })
     }
-    if (code === '42501') throw refuseForbidden([message])
+    if (isInsufficientPrivilege(error)) throw notOwnerError([(error as Error).message])
     throw error
   }
 }

@@ -1,24 +1,33 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { DatabaseIdentity } from '../baseline/disposable.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import type { ProvisionHooks, ProvisionProgress } from '../migrations/provision.ts'
+import {
+  describeError,
+  isBlocked,
+  isConnectionLost,
+  isConnectionRefusedForNow,
+  sqlstateOf,
+} from '../postgres/errors.ts'
+import { SQLSTATE } from '../postgres/sqlstate.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Blocker } from './blockers.ts'
 import { resetData } from './data.ts'
-import { refuseCanceled } from './errors.ts'
-import { BROKEN_OFF, isBrokenOff } from './interrupted.ts'
-import { type DatabaseError, LOCK_NOT_AVAILABLE, type Patience } from './lock-retry.ts'
+import { databaseLostError, resetCanceledError } from './errors.ts'
+import { INTERRUPTED, wasInterrupted } from './interrupted.ts'
+import type { LockOptions } from './lock-retry.ts'
 import { rebuild } from './rebuild.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
-export interface ResetOptions extends Patience {
+export interface ResetOptions extends LockOptions {
   readonly mode: 'data' | 'rebuild'
 }
 
 export interface ResetReport extends Changes {
   readonly mode: ResetOptions['mode']
   readonly durationMs: number
-  /** The transactions that were ended; only where that was asked for. */
+  /** The transactions that were terminated; only where that was requested. */
   readonly terminated?: readonly Blocker[]
 }
 
@@ -29,9 +38,9 @@ export interface ResetStats {
 }
 
 export interface Resetter {
-  /** Resets once those that came before are done: the answer speaks of a reset begun after the call. */
+  /** Queues a reset behind earlier ones; the report covers a reset that started after this call. */
   reset(options: ResetOptions): Promise<ResetReport>
-  /** Makes the connection and its plans before they are needed; says in the log what stands in the way. */
+  /** Opens the connection and generates the function ahead of time; logs why a reset would fail. */
   warm(): Promise<void>
   readonly stats: ResetStats
   close(): Promise<void>
@@ -49,15 +58,15 @@ export interface ResetterDeps {
   ) => Promise<unknown>
 }
 
-const QUERY_CANCELED = '57014'
-
-const NOTHING: Changes = {
+const NO_CHANGES: Changes = {
   tables: { emptied: [], restored: [] },
   sequences: [],
   queues: { emptied: [], dropped: [] },
 }
 
-/** Creates the one that resets this database, one request after another. */
+const OUTCOME_RETRY_MS = 250
+
+/** Creates the resetter of a database; it serves one request after another. */
 export function createResetter(deps: ResetterDeps): Resetter {
   const { sessions, database, readiness, log } = deps
   let stats: ResetStats = { count: 0, lastAt: undefined, lastDurationMs: undefined }
@@ -65,14 +74,14 @@ export function createResetter(deps: ResetterDeps): Resetter {
 
   async function run(options: ResetOptions): Promise<ResetReport> {
     options.assertWanted?.()
-    // Asked again, now that its turn has come.
+    // The state may have changed while this reset was queued.
     assertReadyForReset(readiness, options.mode)
     const startedAt = performance.now()
     const { result, terminated } = await (options.mode === 'data'
       ? runData(options)
       : runRebuild(options)
     ).catch((error) => {
-      // A stop has broken it off: that is what is to be said of it.
+      // If the service stops, the reset failed because of that, whatever the error says.
       if (!(error instanceof ServiceError)) assertReadyForReset(readiness, options.mode)
       throw error
     })
@@ -80,7 +89,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
     stats = { count: stats.count + 1, lastAt: new Date(), lastDurationMs: durationMs }
     log.info({ mode: options.mode, durationMs }, 'reset')
     if (terminated.length > 0)
-      log.warn({ terminated }, 'transactions were ended that were in the way')
+      log.warn({ terminated }, 'terminated transactions that blocked a reset')
     return {
       mode: options.mode,
       durationMs,
@@ -94,49 +103,49 @@ export function createResetter(deps: ResetterDeps): Resetter {
       const session = await sessions.open()
       await session.isClean()
     } catch (error) {
-      const { code, message } = error as { code?: string; message: string }
-      log.warn({ code, reason: message }, 'POST /reset would be refused')
+      const { code } = error as { code?: string }
+      log.warn({ code, reason: describeError(error) }, 'POST /reset would fail')
     }
   }
 
-  async function runData(patience: Patience) {
+  async function runData(options: LockOptions) {
     try {
-      const done = await resetData(sessions, database, patience)
+      const done = await resetData(sessions, database, options)
       readiness.setResetProblem(undefined)
       return done
     } catch (error) {
-      // What is refused is refused before anything is changed.
+      // These are decided before anything is changed.
       if (error instanceof ServiceError) throw error
-      void watchOutcome()
-      if ((error as DatabaseError).code === QUERY_CANCELED) throw refuseCanceled(error)
-      throw isConnectionLost(error) ? refuseLost(error) : error
+      void checkOutcome()
+      if (sqlstateOf(error) === SQLSTATE.queryCanceled) throw resetCanceledError(error)
+      throw isConnectionLost(error) ? databaseLostError(error) : error
     }
   }
 
-  /** Whether the commit was done is not known, and sequences are set outside of it. */
-  async function watchOutcome(): Promise<void> {
-    readiness.setResetProblem('a reset broke off; looking at what it left')
+  /** After an error the reset may have committed or not, and sequences are set outside the transaction. */
+  async function checkOutcome(): Promise<void> {
+    readiness.setResetProblem('a reset was interrupted; checking what it changed')
     for (;;) {
       try {
         const { client } = await sessions.open()
-        readiness.setResetProblem((await isBrokenOff(client)) ? BROKEN_OFF : undefined)
+        readiness.setResetProblem((await wasInterrupted(client)) ? INTERRUPTED : undefined)
         return
       } catch (error) {
-        const isLater =
-          isConnectionLost(error) || (error as DatabaseError).code === LOCK_NOT_AVAILABLE
-        if (!isLater) return readiness.setResetProblem(undefined)
-        await new Promise((resolve) => setTimeout(resolve, 250).unref())
+        const isTemporary =
+          isConnectionLost(error) || isConnectionRefusedForNow(error) || isBlocked(error)
+        if (!isTemporary) return readiness.setResetProblem(undefined)
+        await sleep(OUTCOME_RETRY_MS, undefined, { ref: false })
       }
     }
   }
 
-  async function runRebuild(patience: Patience) {
+  async function runRebuild(lock: LockOptions) {
     const before = readiness.currentForReset
     let isDropping = false
     let isDropped = false
     const setRebuilding = (detail: string) =>
       readiness.set({ ready: false, reason: 'rebuilding', detail })
-    // Until something is dropped the rebuild may still be rejected, so the service stays as it is.
+    // Until everything is dropped the rebuild can still be rejected, so the service stays ready.
     const onProgress = ({ detail }: ProvisionProgress) => {
       if (isDropping) setRebuilding(detail)
     }
@@ -144,11 +153,11 @@ export function createResetter(deps: ResetterDeps): Resetter {
       const terminated = await rebuild({
         sessions,
         database,
-        patience,
+        lock,
         migrate: (hooks) => deps.migrate(hooks, onProgress),
         onDropping: () => {
           isDropping = true
-          setRebuilding('everything is dropped')
+          setRebuilding('dropping everything')
         },
         onDropped: () => {
           isDropped = true
@@ -157,7 +166,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
       readiness.setResetProblem(undefined)
       await warm()
       readiness.set({ ready: true })
-      return { result: NOTHING, terminated }
+      return { result: NO_CHANGES, terminated }
     } catch (error) {
       const detail = error instanceof Error ? error.message : String(error)
       const failed = { ready: false, reason: 'migration_failed', detail } as const
@@ -186,13 +195,13 @@ export function createResetter(deps: ResetterDeps): Resetter {
   }
 }
 
-/** For people: what a service has reset so far. */
+/** Summarises the resets of this service for /status. */
 export function describeResets(resetter: Resetter | undefined) {
   const { count = 0, lastAt, lastDurationMs = null } = resetter?.stats ?? {}
   return { count, lastAt: lastAt?.toISOString() ?? null, lastDurationMs }
 }
 
-/** Not ready: refused, but for the rebuild that gets a database out of a failed migration. */
+/** Throws unless the service is ready, except that a rebuild is also accepted after a failed migration. */
 export function assertReadyForReset(
   readiness: Pick<Readiness, 'currentForReset'>,
   mode: ResetOptions['mode'],
@@ -201,27 +210,11 @@ export function assertReadyForReset(
   if (state.ready || (mode === 'rebuild' && state.reason === 'migration_failed')) return
   const remedy =
     state.reason === 'migration_failed'
-      ? '; reset with {"mode": "rebuild"} is taken, and tries again'
+      ? '; reset with {"mode": "rebuild"} is accepted and migrates again'
       : ''
   throw new ServiceError(
     'not_ready',
     `the service is not ready (${state.reason}): ${state.detail}${remedy}`,
     { extensions: { reason: state.reason } },
   )
-}
-
-function refuseLost(cause: unknown): ServiceError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  return new ServiceError(
-    'database_lost',
-    `the database was lost during the reset, which is done whole or not at all: ${reason}; ask again`,
-    { cause },
-  )
-}
-
-/** Errors without SQLSTATE come from the connection; of classes 08 and 57P from a server that ends. */
-function isConnectionLost(error: unknown): boolean {
-  if (error instanceof ServiceError) return false
-  const { code } = error as { code?: string }
-  return code === undefined || /^(08|57P)/.test(code) || /^E[A-Z]+$/.test(code)
 }

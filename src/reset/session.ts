@@ -4,12 +4,12 @@ import { type BaselineSchema, loadBaselineSchema } from '../baseline/schema.ts'
 import { findBaseline } from '../baseline/store.ts'
 import { queueTablesOf } from '../catalog/queues.ts'
 import { applyResetSettings } from '../postgres/session-settings.ts'
-import { refuseForbidden, refuseNoBaseline, refuseTemporary } from './errors.ts'
+import { noBaselineError, notOwnerError, temporaryPrivilegeError } from './errors.ts'
 import { type Outcome, planReset } from './function/generate.ts'
-import type { LockScope } from './lock-retry.ts'
+import type { Attempt, LockScope } from './lock-retry.ts'
 import { listForbidden } from './privileges.ts'
 
-/** The changes of one reset. */
+/** What one reset changed. */
 export interface Changes {
   readonly tables: { readonly emptied: string[]; readonly restored: string[] }
   readonly sequences: string[]
@@ -17,49 +17,49 @@ export interface Changes {
 }
 
 export interface ResetSessionOptions {
-  /** Opens a connection that serves resets only: PostgreSQL keeps plans per connection. */
+  /** Opens a connection for resets only: PostgreSQL keeps function plans per connection. */
   readonly connect: () => Promise<Client>
   readonly database: DatabaseIdentity
 }
 
+/** A connection with the reset function on it. */
 export interface ResetSession {
-  /** The connection and the function on it, made where they are missing. */
   readonly client: Client
-  readonly model: BaselineSchema
-  /** One attempt, in one round trip. */
-  attempt(first: string | undefined, patienceMs: number): Promise<Changes>
-  /** True where a reset would find nothing to do. */
+  readonly schema: BaselineSchema
+  /** Calls the function, which resets or throws: one round trip. */
+  attempt(attempt: Attempt): Promise<Changes>
+  /** True if a reset would find nothing to do. */
   isClean(): Promise<boolean>
 }
 
 interface Connection {
   readonly client: Client
-  /** As the role and the database have it: what functions of the migrations are written for. */
+  /** The setting of the role and the database, for which the migrations' functions are written. */
   readonly searchPath: string
 }
 
-/** Keeps one connection with a function that holds the plans of a reset, and makes both as needed. */
+/** Keeps one connection with one reset function on it, and creates both when they are needed. */
 export function createResetSessions({ connect, database }: ResetSessionOptions) {
   let connection: Promise<Connection> | undefined
   let session: Promise<ResetSession> | undefined
-  let lastModel: BaselineSchema | undefined
+  let lastSchema: BaselineSchema | undefined
 
   async function openConnection(): Promise<Connection> {
-    const opened = await connect()
+    const client = await connect()
     const own = connection
     const forget = () => {
       if (connection === own) connection = session = undefined
     }
-    opened.on('error', forget)
-    opened.on('end', forget)
-    const { rows } = await opened.query<{ path: string }>(
+    client.on('error', forget)
+    client.on('end', forget)
+    const { rows } = await client.query<{ path: string }>(
       `select pg_catalog.current_setting('search_path') as path`,
     )
-    await applyResetSettings(opened)
-    return { client: opened, searchPath: rows[0]?.path ?? '' }
+    await applyResetSettings(client)
+    return { client, searchPath: rows[0]?.path ?? '' }
   }
 
-  function lendConnection(): Promise<Connection> {
+  function ensureConnection(): Promise<Connection> {
     connection ??= openConnection().catch((error) => {
       connection = undefined
       throw error
@@ -68,13 +68,13 @@ export function createResetSessions({ connect, database }: ResetSessionOptions) 
   }
 
   return {
-    /** Throws where the database may not be reset, or has nothing to be reset to. */
+    /** Throws if the database is not disposable or has no baseline. */
     async open(): Promise<ResetSession> {
-      const connected = await lendConnection()
-      session ??= planSession(connected, database).then(
-        (planned) => {
-          lastModel = planned.model
-          return planned
+      const connected = await ensureConnection()
+      session ??= createSession(connected, database).then(
+        (created) => {
+          lastSchema = created.schema
+          return created
         },
         (error) => {
           session = undefined
@@ -83,14 +83,14 @@ export function createResetSessions({ connect, database }: ResetSessionOptions) 
       )
       return session
     },
-    /** Where to ask who is in the way; of a database that cannot be planned for, as it was last known. */
+    /** The relations to search for blockers: the last known ones, if no session can be opened. */
     async findScope(): Promise<LockScope> {
-      const { tables = [], materializedViews = [] } = lastModel ?? {}
+      const { tables = [], materializedViews = [] } = lastSchema ?? {}
       const oids = [...tables, ...materializedViews].map(({ oid }) => oid)
-      return { client: (await lendConnection()).client, oids }
+      return { client: (await ensureConnection()).client, oids }
     },
-    /** The next `open` writes the function anew. */
-    forgetPlan(): void {
+    /** The next `open` generates the function again. */
+    forgetFunction(): void {
       session = undefined
     },
     async close(): Promise<void> {
@@ -103,43 +103,34 @@ export function createResetSessions({ connect, database }: ResetSessionOptions) 
 
 export type ResetSessions = ReturnType<typeof createResetSessions>
 
-async function planSession(
+async function createSession(
   { client, searchPath }: Connection,
   database: DatabaseIdentity,
 ): Promise<ResetSession> {
   if (!(await isDisposable(client))) throw notDisposableError(database)
   const baseline = await findBaseline(client)
-  if (baseline === undefined) throw refuseNoBaseline()
-  const { rows: rights } = await client.query<{ temporary: boolean }>(
-    `select has_database_privilege(current_database(), 'temporary') as temporary`,
-  )
-  if (!rights[0]?.temporary) throw refuseTemporary(database.name)
-  const forbidden = await listForbidden(client)
-  if (forbidden.length > 0) throw refuseForbidden(forbidden)
+  if (baseline === undefined) throw noBaselineError()
+  await assertMayReset(client, database)
 
-  const model = await loadBaselineSchema(client)
-  const { rows } = await client.query<{ giveWayMs: number }>(
-    `select greatest(1, setting::int * 0.4)::int as "giveWayMs"
-       from pg_settings where name = 'deadlock_timeout'`,
-  )
-  const giveWayMs = rows[0]?.giveWayMs ?? 100
-  await client.query(planReset({ baseline, model, searchPath, giveWayMs }))
+  const schema = await loadBaselineSchema(client)
+  const giveWayMs = await readLockWaitMs(client)
+  await client.query(planReset({ baseline, model: schema, searchPath, giveWayMs }))
   let stamps: readonly string[] | undefined
   return {
     client,
-    model,
-    async attempt(first, patienceMs) {
+    schema,
+    async attempt({ lockFirst, lockTimeoutMs }) {
       const { rows } = await client.query<{ outcome: Outcome }>({
         name: 'reset_data',
         text: 'select pg_temp.reset_data($1, $2, $3, false) as outcome',
-        values: [first, Math.max(1, Math.round(patienceMs)), stamps],
+        values: [lockFirst, Math.max(1, Math.round(lockTimeoutMs)), stamps],
       })
       const outcome = rows[0]?.outcome as Outcome
       stamps = outcome.stamps
-      return describeChanges(model, outcome)
+      return describeChanges(schema, outcome)
     },
     async isClean() {
-      // Looking may lift row security: rolled back.
+      // Rolled back, because detecting changes may lift row security.
       await client.query('begin')
       try {
         const { rows } = await client.query<{ outcome: Outcome }>(
@@ -153,14 +144,35 @@ async function planSession(
   }
 }
 
-/** In the words of whoever asked: names for numbers, a queue for its two tables. */
-function describeChanges(model: BaselineSchema, outcome: Outcome): Changes {
+async function assertMayReset(client: Client, database: DatabaseIdentity): Promise<void> {
+  const { rows } = await client.query<{ hasTemporary: boolean }>(
+    `select has_database_privilege(current_database(), 'temporary') as "hasTemporary"`,
+  )
+  if (!rows[0]?.hasTemporary) throw temporaryPrivilegeError(database.name)
+  const forbidden = await listForbidden(client)
+  if (forbidden.length > 0) throw notOwnerError(forbidden)
+}
+
+/**
+ * How long the function may wait for a lock while it holds others: less than deadlock_timeout, so that no
+ * session becomes a deadlock victim.
+ */
+async function readLockWaitMs(client: Client): Promise<number> {
+  const { rows } = await client.query<{ waitMs: number }>(
+    `select greatest(1, setting::int * 0.4)::int as "waitMs"
+       from pg_settings where name = 'deadlock_timeout'`,
+  )
+  return rows[0]?.waitMs ?? 100
+}
+
+/** Maps table and sequence numbers to names, and the two tables of a queue to the queue. */
+function describeChanges(schema: BaselineSchema, outcome: Outcome): Changes {
   const queueOf = new Map(
-    (model.queues ?? []).flatMap((queue) => queueTablesOf(queue).map((table) => [table, queue])),
+    (schema.queues ?? []).flatMap((queue) => queueTablesOf(queue).map((table) => [table, queue])),
   )
   const tablesOf = (numbers: readonly number[]) =>
     numbers
-      .flatMap((number) => model.tables[number - 1] ?? [])
+      .flatMap((number) => schema.tables[number - 1] ?? [])
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const emptied = tablesOf(outcome.dirty).filter((table) => !table.hasRows)
   const restored = tablesOf(outcome.mended).filter((table) => table.hasRows)
@@ -170,7 +182,7 @@ function describeChanges(model: BaselineSchema, outcome: Outcome): Changes {
       emptied: emptied.map((table) => table.name).filter((name) => !queueOf.has(name)),
       restored: restored.map((table) => table.name),
     },
-    sequences: outcome.sequences.flatMap((number) => model.sequences[number - 1]?.name ?? []),
+    sequences: outcome.sequences.flatMap((number) => schema.sequences[number - 1]?.name ?? []),
     queues: { emptied: [...new Set(queues)].sort(), dropped: [...outcome.dropped] },
   }
 }

@@ -3,44 +3,52 @@ import { markDisposableIfEmpty, unmarkDisposable } from '../baseline/disposable.
 import { ensureStore, forgetBaseline } from '../baseline/store.ts'
 import type { Log } from '../logger.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
-import type { Readiness } from '../readiness.ts'
-import { BROKEN_OFF, isBrokenOff } from './interrupted.ts'
+import { INTERRUPTED, wasInterrupted } from './interrupted.ts'
 import type { ResetSessions } from './session.ts'
 
 export interface ResetHooksOptions {
   readonly sessions: ResetSessions
-  readonly readiness: Pick<Readiness, 'setResetProblem'>
+  /** Called if a reset was interrupted before this start. */
+  readonly onInterrupted: (problem: string) => void
   readonly log: Log
 }
 
 /**
- * What a start does for the reset, around the migrations: marks a database that held nothing, and
- * captures what the migrations leave where that is known to be all that is there.
+ * What the reset does at each start, around the migrations: it marks an empty database disposable, and
+ * captures the baseline if the migrations alone made the current state.
  */
-export function createResetHooks({ sessions, readiness, log }: ResetHooksOptions): ProvisionHooks {
-  let isBaselineKnown = false
+export function createResetHooks({
+  sessions,
+  onInterrupted,
+  log,
+}: ResetHooksOptions): ProvisionHooks {
+  let isStateKnown = false
   return {
     async beforeMigrating(client, { applied, pending }) {
       await ensureStore(client)
-      const isEmpty = await markDisposableIfEmpty(client, applied.length === 0, log)
-      isBaselineKnown = isEmpty || (pending.length > 0 && (await isAtBaseline(sessions, log)))
+      const wasEmpty = await markDisposableIfEmpty(client, applied.length === 0, log)
+      isStateKnown = wasEmpty || (pending.length > 0 && (await isAtBaseline(sessions, log)))
     },
     async afterMigrating(client, { appliedNow }) {
       if (appliedNow.length > 0) {
-        sessions.forgetPlan()
-        if (!isBaselineKnown) await forgetBaseline(client)
-        const hasBaseline = isBaselineKnown && (await captureBaseline(client))
-        if (hasBaseline)
-          log.info('what the migrations left was captured: POST /reset brings it back')
-        else log.warn('what the migrations left is not known: POST /reset needs a rebuild first')
+        sessions.forgetFunction()
+        if (!isStateKnown) await forgetBaseline(client)
+        const isCaptured = isStateKnown && (await captureBaseline(client))
+        if (isCaptured)
+          log.info('captured the baseline, the state after migrating: POST /reset restores it')
+        else
+          log.warn(
+            'no baseline was captured, because the migrations alone did not make the current state: ' +
+              'POST /reset needs a rebuild first',
+          )
       }
-      // Before the service is ready: an application would meet numbers that are taken.
-      if (await isBrokenOff(client)) readiness.setResetProblem(BROKEN_OFF)
+      // Checked before the service is ready: an application would get numbers that are taken.
+      if (await wasInterrupted(client)) onInterrupted(INTERRUPTED)
     },
   }
 }
 
-/** What a start does with reset switched off. */
+/** What a start does while reset is switched off. */
 export function createResetOffHooks(log: Log): ProvisionHooks {
   return { afterLocking: (client) => unmarkDisposable(client, log) }
 }
@@ -50,7 +58,7 @@ async function isAtBaseline(sessions: ResetSessions, log: Log): Promise<boolean>
     const session = await sessions.open()
     return await session.isClean()
   } catch (error) {
-    log.debug({ err: error }, 'the database is not known to be at its baseline')
+    log.debug({ err: error }, 'cannot tell whether the database is at its baseline')
     return false
   }
 }

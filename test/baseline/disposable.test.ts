@@ -171,7 +171,7 @@ test('a role that may not make temporary objects is refused, and told what it ne
 
   const error = await world.reset().catch((cause) => cause)
 
-  t.match(error, { code: 'not_owner', statusCode: 409, message: /grant it temporary/ })
+  t.match(error, { code: 'privilege_missing', statusCode: 409, message: /grant it TEMPORARY/ })
 })
 
 test('rows that their constraints do not let in again are refused, and stay as they are', async (t) => {

@@ -158,7 +158,7 @@ async function drop(world: ResetWorld, lockTimeoutMs: number): Promise<unknown> 
     return await rebuild({
       sessions: world.sessions,
       database: world.database,
-      patience: { lockTimeoutMs, terminateBlockers: false },
+      lock: { lockTimeoutMs, terminateBlockers: false },
       migrate: async (hooks) => hooks.afterLocking?.(client),
       onDropping() {},
       onDropped() {},

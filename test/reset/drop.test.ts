@@ -294,7 +294,7 @@ async function dropEverything(world: ResetWorld): Promise<void> {
     await rebuild({
       sessions: world.sessions,
       database: world.database,
-      patience: { lockTimeoutMs: 2000, terminateBlockers: false },
+      lock: { lockTimeoutMs: 2000, terminateBlockers: false },
       migrate: async (hooks) => hooks.afterLocking?.(client),
       onDropping() {},
       onDropped() {},

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { isBrokenOff } from '../../src/reset/interrupted.ts'
+import { wasInterrupted } from '../../src/reset/interrupted.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
@@ -13,15 +13,15 @@ test('a reset that set sequences and did not commit is known, and mended by the 
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
   const before = await takeFingerprint(world.pool)
   await world.pool.query(DIRT)
-  t.equal(await isBrokenOff(world.pool), false, 'in use')
+  t.equal(await wasInterrupted(world.pool), false, 'in use')
 
   await breakOff(world)
 
-  t.equal(await isBrokenOff(world.pool), true)
+  t.equal(await wasInterrupted(world.pool), true)
   await t.rejects(world.pool.query(DIRT), { code: '23505' }, 'a number that is taken')
   const { result } = await world.reset()
   t.same(result.tables.emptied, ['public.things'])
-  t.equal(await isBrokenOff(world.pool), false)
+  t.equal(await wasInterrupted(world.pool), false)
   t.same(compareFingerprints(before, await takeFingerprint(world.pool)), [])
 })
 
@@ -31,7 +31,7 @@ test('explicit numbers, and a sequence that a test has set back, are no reset th
   await world.pool.query(`insert into public.things (id) values (7);
                           ${DIRT}; select setval('public.things_id_seq', 1, false)`)
 
-  t.equal(await isBrokenOff(world.pool), false)
+  t.equal(await wasInterrupted(world.pool), false)
 })
 
 test('a reset that is under way is waited for', async (t) => {
@@ -44,7 +44,7 @@ test('a reset that is under way is waited for', async (t) => {
   const asked = (async () => {
     const other = await connect(world.url)
     t.teardown(() => other.end())
-    answer = await isBrokenOff(other)
+    answer = await wasInterrupted(other)
   })()
   await waitUntilBlocked(world, 'lock table provisioning')
   t.equal(answer, undefined)
@@ -62,10 +62,10 @@ test('a look that is not had in time leaves the session fit for the next reset',
   await other.query('begin; lock table provisioning.disposable in share mode')
   await client.query(`set lock_timeout to '10ms'`)
 
-  await t.rejects(isBrokenOff(client), { code: '55P03' })
+  await t.rejects(wasInterrupted(client), { code: '55P03' })
 
   await other.query('rollback')
-  t.equal(await isBrokenOff(client), false)
+  t.equal(await wasInterrupted(client), false)
   await world.pool.query(DIRT)
   await world.reset()
   t.equal((await world.pool.query('select from public.things')).rowCount, 0)

@@ -4,7 +4,7 @@ import { captureBaseline } from '../../src/baseline/capture.ts'
 import type { DatabaseIdentity } from '../../src/baseline/disposable.ts'
 import { ensureStore } from '../../src/baseline/store.ts'
 import { resetData } from '../../src/reset/data.ts'
-import type { Patience } from '../../src/reset/lock-retry.ts'
+import type { LockOptions } from '../../src/reset/lock-retry.ts'
 import { createResetSessions } from '../../src/reset/session.ts'
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
@@ -21,7 +21,7 @@ export interface ResetWorld extends TestDatabase {
   /** Of that role. */
   readonly ownerPool: pg.Pool
   readonly sessions: ReturnType<typeof createResetSessions>
-  reset(options?: Partial<Patience>): ReturnType<typeof resetData>
+  reset(options?: Partial<LockOptions>): ReturnType<typeof resetData>
 }
 
 export interface WorldOptions {
@@ -63,8 +63,8 @@ export async function createResetWorld(t: Teardown, options: WorldOptions): Prom
     ownerPool,
     sessions,
     database,
-    reset: (patience = {}) =>
-      resetData(sessions, database, { lockTimeoutMs: 2000, terminateBlockers: false, ...patience }),
+    reset: (options = {}) =>
+      resetData(sessions, database, { lockTimeoutMs: 2000, terminateBlockers: false, ...options }),
   }
 }
 
