@@ -2,7 +2,7 @@ import { EXIT } from '../src/errors/codes.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
 import { readCommittedMigrations } from '../src/migrations/files/committed.ts'
 import { isCurrentEmpty } from '../src/migrations/files/current.ts'
-import { comparePending, readAppliedMigrations } from '../src/migrations/history.ts'
+import { findPendingMigrations, readAppliedMigrations } from '../src/migrations/history.ts'
 import { openClient } from '../src/postgres/client.ts'
 import { stageMigrations } from './staging.ts'
 import { requireShadow, runMigrationTool, type ToolRun } from './tool.ts'
@@ -67,7 +67,7 @@ export async function status({ config, database }: CommandRun): Promise<number> 
   const committed = readCommittedMigrations(config.migrationsDir)
   const client = await openClient(database.url, 'development')
   const applied = await readAppliedMigrations(client).finally(() => client.end())
-  const pending = comparePending(committed, applied)
+  const pending = findPendingMigrations(committed, applied)
   for (const { filename } of committed) {
     const isPending = pending.some((migration) => migration.filename === filename)
     process.stdout.write(`${isPending ? 'pending' : 'applied'}  ${filename}\n`)

@@ -7,7 +7,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { calculateHash } from '../src/migrations/files/committed.ts'
+import { calculateHash } from '../src/migrations/files/hash.ts'
 
 const migrations = join(dirname(dirname(fileURLToPath(import.meta.url))), 'migrations')
 const committed = join(migrations, 'committed')

@@ -2,13 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
-import {
-  type CommittedFolder,
-  type CommittedMigration,
-  readCommittedFolder,
-  splitFilename,
-} from './migrations/files/committed.ts'
+import { type CommittedFolder, readCommittedFolder } from './migrations/files/committed.ts'
 import { isCurrentEmpty } from './migrations/files/current.ts'
+import { type CommittedMigration, splitFilename } from './migrations/files/migration.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
 import type { NotReadyReason, Readiness } from './readiness.ts'
 import { SERVICE } from './version.ts'

@@ -121,6 +121,7 @@ async function migrate(database: Database, hooks: ProvisionHooks): Promise<void>
   const { applied, appliedNow, optionalSchema } = await provision({
     config,
     database,
+    optionalSchema: { ...OPTIONAL_SCHEMA, wanted: config.optionalSchema },
     log,
     signal,
     onProgress: (progress) => readiness.set({ ready: false, ...progress }),
@@ -155,10 +156,11 @@ function prepareReset(database: Database): ProvisionHooks {
     readiness,
     log,
     migrate: async (hooks, onProgress) => {
-      const optionalSchema = config.optionalSchema ?? (await recallOptionalSchema(database))
+      const wanted = config.optionalSchema ?? (await recallOptionalSchema(database))
       return provision({
-        config: { ...config, optionalSchema },
+        config,
         database,
+        optionalSchema: { ...OPTIONAL_SCHEMA, wanted },
         log,
         signal,
         onProgress,
@@ -172,7 +174,10 @@ function prepareReset(database: Database): ProvisionHooks {
 /** What the migrations left counts, whatever has become of it since; what is there, if nobody knows. */
 async function recallOptionalSchema(database: Database): Promise<Config['optionalSchema']> {
   const wasThere = await baselineHasSchema(database.pool, OPTIONAL_SCHEMA.name)
-  if (wasThere === undefined) return findOptionalSchema(database, config)
+  if (wasThere === undefined) {
+    const schema = { ...OPTIONAL_SCHEMA, wanted: undefined }
+    return findOptionalSchema(database.pool, config.migrationsDir, schema)
+  }
   return wasThere ? 'on' : 'off'
 }
 

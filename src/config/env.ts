@@ -1,15 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { parse } from 'pg-connection-string'
-import { ServiceError } from '../errors/service-error.ts'
+import { type SettingProblem, wrongSettingsError } from '../errors/wrong-settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
-
-/** One wrong setting: what was given (never a secret's value), and what would do. */
-export interface SettingProblem {
-  readonly name: string
-  readonly given: string
-  readonly expected: string
-}
 
 /**
  * Reads settings one by one and remembers what is wrong with them, so that all of it can be
@@ -93,16 +86,8 @@ export class SettingsReader {
 
   /** Throws one error that names every wrong setting. */
   assertNoProblems(): void {
-    if (this.problems.length > 0) throw wrongSettings(this.problems)
+    if (this.problems.length > 0) throw wrongSettingsError(this.problems)
   }
-}
-
-/** The error for settings that do not parse, wherever they come from. */
-export function wrongSettings(problems: readonly SettingProblem[]): ServiceError {
-  const lines = problems.map(
-    ({ name, given, expected }) => `${name}: given ${given}, expected ${expected}`,
-  )
-  return new ServiceError('wrong_settings', lines.join('; '), { extensions: { problems } })
 }
 
 function quote(value: string): string {

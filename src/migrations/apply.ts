@@ -1,81 +1,83 @@
 import type { Client } from 'pg'
 import { parse } from 'pg-connection-string'
-import { OPTIONAL_SCHEMA } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
+import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
+import type { Log } from '../logger.ts'
 import { retryConnecting } from '../postgres/retry.ts'
-import { comparePending, readAppliedMigrations } from './history.ts'
-import type { OptionalSchemaChoice } from './optional-schema.ts'
-import type { MigrationStatus, ProvisionOptions } from './provision.ts'
+import { findPendingMigrations, type MigrationStatus, readAppliedMigrations } from './history.ts'
 import type { HeldLock } from './service-lock.ts'
-import { loadGmrc, type ToolSettings } from './tool/gmrc.ts'
-import { runTool, ToolLockBusy } from './tool/runner.ts'
+import { runTool, ToolLockBusyError } from './tool/runner.ts'
+import { loadToolSettings, type ToolSettings } from './tool/settings.ts'
 
-export interface ApplyOptions extends ProvisionOptions {
+export interface ApplyOptions {
+  readonly config: Pick<Config, 'migrationsDir' | 'databaseWaitMs' | 'nodeVariables'>
+  readonly database: Pick<Database, 'url' | 'name' | 'pool'>
+  /** The session that holds the migration lock. */
   readonly client: Client
   readonly lock: HeldLock
   readonly status: MigrationStatus
-  readonly optionalSchema: OptionalSchemaChoice
+  /** Placeholders that the service sets, whatever `.gmrc` says. */
+  readonly placeholders: Readonly<Record<string, string>>
+  readonly log: Log
+  readonly signal: AbortSignal
+  readonly onProgress: (detail: string) => void
 }
 
-/** Applies what is pending by way of the tool, and makes sure that it has been applied. */
+/** Applies the pending migrations with graphile-migrate, and verifies that the history has them. */
 export async function applyPending(options: ApplyOptions): Promise<void> {
-  const { client, config, database, lock, log, onProgress, signal, status } = options
-  const settings = await gatherSettings(options)
-  const onMigration = (detail: string) =>
-    onProgress({ reason: 'migrating', detail: `applying ${detail}` })
+  const { client, config, database, lock, status, log, signal, onProgress } = options
+  const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
+  const { url, pool } = database
+  const settings = await createToolSettings(options)
+  const onMigration = (detail: string) => onProgress(`applying ${detail}`)
   const readPending = async () =>
-    comparePending(status.committed, await readAppliedMigrations(client))
+    findPendingMigrations(status.committed, await readAppliedMigrations(client))
 
   let pending = status.pending
-  onProgress({ reason: 'migrating', detail: `${pending.length} pending` })
-  const { url, pool } = database
-  const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
+  onProgress(`${pending.length} pending`)
   while (pending.length > 0) {
     try {
-      const run = { url, migrationsDir, settings, pending, pool, log, signal, nodeVariables }
-      await retryConnecting(() => runTool({ ...run, onProgress: onMigration }), {
-        waitMs,
-        log,
-        signal,
-      })
+      const run = { url, pool, migrationsDir, settings, pending, log, signal, nodeVariables }
+      await retryConnecting(() => runTool({ ...run, onMigration }), { waitMs, log, signal })
     } catch (error) {
-      if (!(error instanceof ToolLockBusy)) throw error
+      if (!(error instanceof ToolLockBusyError)) throw error
       await lock.waitForTool()
       pending = await readPending()
       continue
     }
     pending = await readPending()
-    if (pending.length > 0) throw notApplied(pending.map(({ filename }) => filename))
+    if (pending.length > 0) throw notAppliedError(pending.map(({ filename }) => filename))
   }
 }
 
-/** What `.gmrc` says, with what only the service knows: its own setting, and a watchful session. */
-async function gatherSettings({
+/** Adds to `.gmrc` what only the service knows: its placeholders, and settings for the session. */
+async function createToolSettings({
   client,
   config,
   database,
-  optionalSchema,
+  placeholders,
 }: ApplyOptions): Promise<ToolSettings> {
-  const gmrc = await loadGmrc(config.migrationsDir)
+  const gmrc = await loadToolSettings(config.migrationsDir)
   const databaseOwner = gmrc.databaseOwner ?? parse(database.url).user ?? database.name
   return {
     ...gmrc,
     databaseOwner,
     placeholders: {
       ...gmrc.placeholders,
-      [OPTIONAL_SCHEMA.placeholder]: optionalSchema.value,
+      ...placeholders,
       ':DATABASE_NAME': database.name,
       ':DATABASE_OWNER': databaseOwner,
     },
     pgSettings: {
-      ...((await canCheckClients(client)) && { client_connection_check_interval: '250ms' }),
+      ...((await canDetectLostClients(client)) && { client_connection_check_interval: '250ms' }),
       ...gmrc.pgSettings,
     },
   }
 }
 
-/** PostgreSQL refuses it on systems that cannot tell a closed socket, macOS among them. */
-async function canCheckClients(client: Client): Promise<boolean> {
+/** PostgreSQL rejects the setting where it cannot detect a closed socket, as on macOS. */
+async function canDetectLostClients(client: Client): Promise<boolean> {
   try {
     await client.query(`set client_connection_check_interval = '250ms'`)
     return true
@@ -84,7 +86,7 @@ async function canCheckClients(client: Client): Promise<boolean> {
   }
 }
 
-function notApplied(filenames: readonly string[]): ServiceError {
+function notAppliedError(filenames: readonly string[]): ServiceError {
   return new ServiceError(
     'migration_not_applied',
     `the migration tool reported success, but did not apply ${filenames.join(', ')}`,

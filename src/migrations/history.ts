@@ -1,24 +1,40 @@
-import type { ClientBase } from 'pg'
-import type { CommittedMigration } from './files/committed.ts'
-import { type HistoryProblem, refuseHistory } from './history-error.ts'
+import type { Queryable } from '../postgres/client.ts'
+import { sqlstateOf } from '../postgres/errors.ts'
+import { SQLSTATE } from '../postgres/sqlstate.ts'
+import { readCommittedMigrations } from './files/committed.ts'
+import type { CommittedMigration } from './files/migration.ts'
+import { type HistoryProblem, historyRefusedError } from './history-error.ts'
 
-/** A row of graphile-migrate's own record in the database. */
+/** A row of graphile-migrate's history in the database. */
 export interface AppliedMigration {
-  /** Number and ending, `000001.sql`: slug and message are not recorded. */
+  /** Number and extension, `000001.sql`: neither slug nor message is recorded. */
   readonly recordedAs: string
   readonly hash: string
   readonly previousHash: string | null
   readonly appliedAt: Date
 }
 
-/** SQLSTATE of a query about a table that is not there. */
-const UNDEFINED_TABLE = '42P01'
+/** The committed files compared with the history in the database. */
+export interface MigrationStatus {
+  readonly committed: readonly CommittedMigration[]
+  readonly applied: readonly AppliedMigration[]
+  readonly pending: readonly CommittedMigration[]
+}
 
-/** Reads the database's record; a database that has none has had no migration. */
-export async function readAppliedMigrations(
-  client: Pick<ClientBase, 'query'>,
-): Promise<AppliedMigration[]> {
+/** Reads files and history, and throws `history_refused` unless they agree. */
+export async function readMigrationStatus(
+  client: Queryable,
+  migrationsDir: string,
+): Promise<MigrationStatus> {
+  const committed = readCommittedMigrations(migrationsDir)
+  const applied = await readAppliedMigrations(client)
+  return { committed, applied, pending: findPendingMigrations(committed, applied) }
+}
+
+/** Reads the history, oldest first; empty for a database that has never been migrated. */
+export async function readAppliedMigrations(client: Queryable): Promise<AppliedMigration[]> {
   try {
+    // The names are compared as text only among those of one length, so that 9999 precedes 10000.
     const { rows } = await client.query<AppliedMigration>(
       `select filename as "recordedAs", hash, previous_hash as "previousHash", date as "appliedAt"
          from graphile_migrate.migrations
@@ -26,47 +42,47 @@ export async function readAppliedMigrations(
     )
     return rows
   } catch (error) {
-    if ((error as { code?: string }).code === UNDEFINED_TABLE) return []
+    if (sqlstateOf(error) === SQLSTATE.undefinedTable) return []
     throw error
   }
 }
 
 /**
- * Compares the files with the record, every one, by number and hash, and returns the files that are
- * still to be applied. Refuses a database that is ahead of the files or has another history.
+ * Returns the committed files that are not in the history yet. Throws `history_refused` if a file
+ * differs from its row, by number or by hash, or if the database is ahead of the files.
  */
-export function comparePending(
+export function findPendingMigrations(
   committed: readonly CommittedMigration[],
   applied: readonly AppliedMigration[],
 ): CommittedMigration[] {
   const problems: HistoryProblem[] = []
-  applied.forEach((record, index) => {
+  applied.forEach((row, index) => {
     const file = committed[index]
-    const problem = findDifference(file, record)
-    if (problem) problems.push({ filename: file?.filename ?? record.recordedAs, problem })
+    const problem = findDifference(file, row)
+    if (problem) problems.push({ filename: file?.filename ?? row.recordedAs, problem })
   })
-  if (problems.length > 0) throw refuseHistory(problems)
+  if (problems.length > 0) throw historyRefusedError(problems)
   return committed.slice(applied.length)
 }
 
 function findDifference(
   file: CommittedMigration | undefined,
-  record: AppliedMigration,
+  row: AppliedMigration,
 ): string | undefined {
-  const recorded = `the database has ${record.recordedAs} with hash ${record.hash}`
+  const recorded = `the database has ${row.recordedAs} with hash ${row.hash}`
   if (file === undefined) {
-    return `is missing: the database is ahead; ${recorded}, the files have no such number`
+    return `is missing: the database is ahead of the files; ${recorded}`
   }
-  if (file.recordedAs !== record.recordedAs) {
-    return `has no such record: in its place ${recorded}, the file has ${file.hash}`
+  if (file.recordedAs !== row.recordedAs) {
+    return `was never applied: in its place ${recorded}, the file has ${file.hash}`
   }
-  if (file.hash !== record.hash) {
-    return `is not what was applied: ${recorded}, the file has ${file.hash}`
+  if (file.hash !== row.hash) {
+    return `differs from what was applied: ${recorded}, the file has ${file.hash}`
   }
-  if (file.previousHash !== record.previousHash) {
+  if (file.previousHash !== row.previousHash) {
     return (
-      'does not follow what was applied before it: the database has previous hash ' +
-      `${record.previousHash ?? '-'}, the file has ${file.previousHash ?? '-'}`
+      'does not follow the same migration as the one that was applied: the database has previous ' +
+      `hash ${row.previousHash ?? '-'}, the file has ${file.previousHash ?? '-'}`
     )
   }
   return undefined

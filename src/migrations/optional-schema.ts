@@ -1,57 +1,63 @@
-import type { ClientBase } from 'pg'
-import { type Config, OPTIONAL_SCHEMA } from '../config/config.ts'
-import type { Database } from '../database/database.ts'
-import { type CommittedMigration, readCommittedMigrations } from './files/committed.ts'
-import { type AppliedMigration, readAppliedMigrations } from './history.ts'
+import type { Queryable } from '../postgres/client.ts'
+import { readCommittedMigrations } from './files/committed.ts'
+import { type MigrationStatus, readAppliedMigrations } from './history.ts'
 
-/** Whether the migrations make the schema that a deployment may leave out. */
+/** The one schema that a deployment may leave out. */
+export interface OptionalSchema {
+  readonly name: string
+  /** The placeholder in the migrations that `on` or `off` replaces. */
+  readonly placeholder: string
+  /** The environment variable. */
+  readonly setting: string
+  /** The variable's value; undefined keeps what the database has, and is `on` in a new one. */
+  readonly wanted: OnOrOff | undefined
+}
+
+type OnOrOff = 'on' | 'off'
+
+/** Whether the migrations create the optional schema. */
 export interface OptionalSchemaChoice {
-  readonly value: 'on' | 'off'
-  /** Set where the setting asks for something else than the database has. */
+  readonly value: OnOrOff
+  /** Set when the setting differs from what the database has: a sentence for the log. */
   readonly ignored: string | undefined
 }
 
 /**
- * It is decided once, by the migration that holds the placeholder: until that has run the setting
- * counts (`on` where it is not set), afterwards what the database has.
+ * The choice is made once, by the migration that holds the placeholder. Before that migration the
+ * setting counts; after it, what the database has.
  */
 export async function chooseOptionalSchema(
-  client: Pick<ClientBase, 'query'>,
-  {
-    committed,
-    applied,
-  }: {
-    readonly committed: readonly CommittedMigration[]
-    readonly applied: readonly AppliedMigration[]
-  },
-  asked: Config['optionalSchema'],
+  client: Queryable,
+  { committed, applied }: Pick<MigrationStatus, 'committed' | 'applied'>,
+  { name, placeholder, setting, wanted }: OptionalSchema,
 ): Promise<OptionalSchemaChoice> {
-  const { name, placeholder, setting } = OPTIONAL_SCHEMA
   const isDecided = committed
     .slice(0, applied.length)
     .some(({ body }) => body.includes(placeholder))
-  if (!isDecided) return { value: asked ?? 'on', ignored: undefined }
+  if (!isDecided) return { value: wanted ?? 'on', ignored: undefined }
 
-  const { rows } = await client.query<{ found: boolean }>(
-    'select pg_catalog.to_regnamespace($1) is not null as found',
+  const { rows } = await client.query<{ exists: boolean }>(
+    'select pg_catalog.to_regnamespace($1) is not null as exists',
     [name],
   )
-  const value = rows[0]?.found ? 'on' : 'off'
-  if (asked === undefined || asked === value) return { value, ignored: undefined }
+  const value = rows[0]?.exists ? 'on' : 'off'
+  if (wanted === undefined || wanted === value) return { value, ignored: undefined }
   const has = value === 'on' ? 'has' : 'does not have'
   return {
     value,
-    ignored: `${setting}=${asked} is not heeded: the database ${has} the schema ${name}, which was decided when it was migrated`,
+    ignored: `${setting}=${wanted} is ignored: the database ${has} the schema ${name}, which was decided when it was migrated`,
   }
 }
 
-/** What a database that has been migrated has of it; undefined for a new one. */
+/** Whether a migrated database has the optional schema; undefined for a database without migrations. */
 export async function findOptionalSchema(
-  { pool }: Pick<Database, 'pool'>,
-  { migrationsDir }: Pick<Config, 'migrationsDir'>,
-): Promise<Config['optionalSchema']> {
-  const applied = await readAppliedMigrations(pool)
+  client: Queryable,
+  migrationsDir: string,
+  schema: OptionalSchema,
+): Promise<OnOrOff | undefined> {
+  const applied = await readAppliedMigrations(client)
   if (applied.length === 0) return undefined
   const committed = readCommittedMigrations(migrationsDir)
-  return (await chooseOptionalSchema(pool, { committed, applied }, undefined)).value
+  const choice = await chooseOptionalSchema(client, { committed, applied }, schema)
+  return choice.value
 }

@@ -4,11 +4,26 @@ import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import { openClient } from '../postgres/client.ts'
+import {
+  describeError,
+  isConnectionLost,
+  isInsufficientPrivilege,
+  isOutOfResources,
+} from '../postgres/errors.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { liftTimeLimits } from '../postgres/session-settings.ts'
-import { type CommittedMigration, readCommittedMigrations } from './files/committed.ts'
-import { type AppliedMigration, comparePending, readAppliedMigrations } from './history.ts'
-import { chooseOptionalSchema, type OptionalSchemaChoice } from './optional-schema.ts'
+import type { CommittedMigration } from './files/migration.ts'
+import {
+  type AppliedMigration,
+  type MigrationStatus,
+  readAppliedMigrations,
+  readMigrationStatus,
+} from './history.ts'
+import {
+  chooseOptionalSchema,
+  type OptionalSchema,
+  type OptionalSchemaChoice,
+} from './optional-schema.ts'
 import { withMigrationLock } from './service-lock.ts'
 
 /** What provisioning is doing now, in the words of `/readyz`. */
@@ -20,11 +35,12 @@ export interface ProvisionProgress {
 export interface ProvisionOptions {
   readonly config: Pick<
     Config,
-    'migrationsDir' | 'databaseWaitMs' | 'migrationLockMs' | 'optionalSchema' | 'nodeVariables'
+    'migrationsDir' | 'databaseWaitMs' | 'migrationLockMs' | 'nodeVariables'
   >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
+  readonly optionalSchema: OptionalSchema
   readonly log: Log
-  /** Ends every wait, and rolls a migration in flight back. */
+  /** Ends every wait, and rolls back a migration that is running. */
   readonly signal: AbortSignal
   readonly onProgress: (progress: ProvisionProgress) => void
   readonly hooks?: ProvisionHooks
@@ -40,13 +56,6 @@ export interface ProvisionHooks {
   afterMigrating?(client: Client, result: ProvisionResult): Promise<void>
 }
 
-/** The committed files compared with the history in the database. */
-export interface MigrationStatus {
-  readonly committed: readonly CommittedMigration[]
-  readonly applied: readonly AppliedMigration[]
-  readonly pending: readonly CommittedMigration[]
-}
-
 export interface ProvisionResult {
   /** Every migration in the history. */
   readonly applied: readonly AppliedMigration[]
@@ -55,85 +64,96 @@ export interface ProvisionResult {
   readonly optionalSchema: OptionalSchemaChoice
 }
 
-/** Brings the database to the last committed migration: lock, compare, migrate. */
+/** Brings the database to the last committed migration: lock, compare, apply what is pending. */
 export async function provision(options: ProvisionOptions): Promise<ProvisionResult> {
   const { config, log, signal, onProgress, hooks } = options
-  const client = await openLockClient(options)
   const onWaiting = (detail: string) => {
     onProgress({ reason: 'waiting_for_lock', detail })
     log.info({ detail }, 'waiting for the migration lock')
   }
   const lockOptions = { timeoutMs: config.migrationLockMs, signal, onWaiting }
+  let client: Client | undefined
   try {
-    return await withMigrationLock(client, lockOptions, async (lock) => {
+    const session = await openLockSession(options)
+    client = session
+    return await withMigrationLock(session, lockOptions, async (lock) => {
       await lock.waitForTool()
-      await hooks?.afterLocking?.(client)
-      const status = await compare(client, config.migrationsDir)
-      const optionalSchema = await chooseOptionalSchema(client, status, config.optionalSchema)
-      await hooks?.beforeMigrating?.(client, status)
+      await hooks?.afterLocking?.(session)
+      const status = await readMigrationStatus(session, config.migrationsDir)
+      const optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
+      await hooks?.beforeMigrating?.(session, status)
       if (status.pending.length > 0) {
+        // Imported only here, because a start with nothing pending has to be fast.
         const { applyPending } = await import('./apply.ts')
-        await applyPending({ ...options, client, lock, optionalSchema, status })
+        await applyPending({
+          ...options,
+          client: session,
+          lock,
+          status,
+          placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
+          onProgress: (detail) => onProgress({ reason: 'migrating', detail }),
+        })
       }
-      const applied = await readAppliedMigrations(client)
+      const applied = await readAppliedMigrations(session)
       const result = { applied, appliedNow: status.pending, optionalSchema }
-      await hooks?.afterMigrating?.(client, result)
+      await hooks?.afterMigrating?.(session, result)
       return result
     })
   } catch (error) {
-    throw toServiceError(error)
+    throw lockSessionError(error)
   } finally {
-    await client.end().catch(() => {})
+    await client?.end().catch(() => {})
   }
 }
 
-async function openLockClient({ config, database, ...rest }: ProvisionOptions): Promise<Client> {
-  const connecting = { waitMs: config.databaseWaitMs, ...rest }
-  try {
-    return await retryConnecting(() => openUnlimitedClient(database.url), connecting)
-  } catch (error) {
-    throw toServiceError(error)
+/** Opens the session that holds the lock; hooks may keep it busy for as long as they need. */
+async function openLockSession({
+  config,
+  database,
+  log,
+  signal,
+  onProgress,
+}: ProvisionOptions): Promise<Client> {
+  const open = async () => {
+    const client = await openClient(database.url, 'lock')
+    try {
+      await liftTimeLimits(client)
+      return client
+    } catch (error) {
+      await client.end().catch(() => {})
+      throw error
+    }
   }
+  const onWaiting = (reason: string) =>
+    onProgress({
+      reason: 'waiting_for_database',
+      detail: `waiting for a connection to the database: ${reason}`,
+    })
+  return retryConnecting(open, { waitMs: config.databaseWaitMs, log, signal, onWaiting })
 }
 
-/** Capturing a baseline and rebuilding take as long as they take. */
-async function openUnlimitedClient(url: string): Promise<Client> {
-  const client = await openClient(url, 'lock')
-  try {
-    await liftTimeLimits(client)
-    return client
-  } catch (error) {
-    await client.end().catch(() => {})
-    throw error
-  }
-}
-
-async function compare(client: Client, migrationsDir: string): Promise<MigrationStatus> {
-  const committed = readCommittedMigrations(migrationsDir)
-  const applied = await readAppliedMigrations(client)
-  return { committed, applied, pending: comparePending(committed, applied) }
-}
-
-/** What the lock's own session can meet: a privilege that is missing, a connection that breaks. */
-function toServiceError(error: unknown): unknown {
-  if (error instanceof ServiceError || !(error instanceof Error)) return error
-  const { code } = error as { code?: string }
-  if (code === '42501') {
+/** Returns a foreseen error if the lock session lacked a privilege or failed; else the error itself. */
+function lockSessionError(error: unknown): unknown {
+  if (error instanceof ServiceError) return error
+  const reason = describeError(error)
+  if (isInsufficientPrivilege(error)) {
     return new ServiceError(
       'privilege_missing',
-      `${error.message}; grant it to the user of DATABASE_URL`,
+      `${reason}; grant the missing privilege to the user of DATABASE_URL`,
       { cause: error },
     )
   }
-  // SQLSTATE classes 08, 53 and 57, an error of the system's, or what the driver says by itself.
-  const isConnectionLost =
-    code === undefined
-      ? /^(Connection term|timeout e|Query read timeout)/.test(error.message)
-      : /^(08|53|57P|E[A-Z]{3})/.test(code)
-  if (!isConnectionLost) return error
-  return new ServiceError(
-    'database_lost',
-    `the database was lost while provisioning: ${error.message}`,
-    { cause: error },
-  )
+  if (isConnectionLost(error)) {
+    return new ServiceError('database_lost', `lost the database while provisioning: ${reason}`, {
+      cause: error,
+    })
+  }
+  if (isOutOfResources(error)) {
+    return new ServiceError(
+      'database_lost',
+      `the database ran out of resources while provisioning: ${reason}`,
+      { cause: error },
+    )
+  }
+  return error
 }

@@ -2,36 +2,56 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClientBase } from 'pg'
 import { ServiceError } from '../errors/service-error.ts'
 
+/** A PostgreSQL advisory lock. */
+interface Lock {
+  readonly key: string
+  readonly name: string
+  /** What to report when the wait times out. */
+  readonly describeTimeout: (seconds: number) => string
+}
+
 /**
- * The advisory lock that instances of this service take before they look at the history. Not the
- * tool's own: a service that held that one would make its own tool fail.
+ * The lock that instances of this service acquire before they read the history. It is not
+ * graphile-migrate's own: the tool fails at once if another session holds that one.
  */
-const SERVICE_LOCK = { key: '7234318460551720296', name: 'the migration lock of commandbus-db' }
+const SERVICE_LOCK: Lock = {
+  key: '7234318460551720296',
+  name: 'the migration lock',
+  describeTimeout: (seconds) => `could not acquire the migration lock within ${seconds} s`,
+}
 
-/** Held by graphile-migrate while it runs, also by its command line or a job elsewhere. */
-const TOOL_LOCK = { key: '4727445306447283', name: "graphile-migrate's own lock" }
+/** The lock that graphile-migrate holds while it runs, wherever it was started. */
+const TOOL_LOCK: Lock = {
+  key: '4727445306447283',
+  name: "graphile-migrate's own lock",
+  describeTimeout: (seconds) => `graphile-migrate's own lock was not released within ${seconds} s`,
+}
 
-/** Short beside a migration, long beside the query; apart for each, so that crowds spread out. */
+/** Short beside a migration, long beside the query; random, so that many instances spread out. */
 const RETRY_MS = { min: 50, max: 150 }
 
-type Lock = typeof SERVICE_LOCK
+const REPORT_EVERY_MS = 1000
 
+/** How to wait for the lock. */
 export interface LockOptions {
+  /** For both locks together; 0 tries once. */
   readonly timeoutMs: number
+  /** Ends the wait; the promise rejects with the signal's reason. */
   readonly signal: AbortSignal
-  /** Told once a second, at most, who holds the lock that is being waited for. */
+  /** Called at most once a second, with the session that holds the lock. */
   readonly onWaiting: (detail: string) => void
 }
 
+/** The migration lock, while this session holds it. */
 export interface HeldLock {
-  /** Waits, within the same time, until nobody else holds the tool's own lock. */
+  /** Waits, within the same timeout, until no other session holds graphile-migrate's own lock. */
   waitForTool(): Promise<void>
 }
 
 /**
- * Runs `work` while this session holds the service's migration lock. Tries again and again instead
- * of blocking: a blocked statement would hold a snapshot, which keeps a `create index concurrently`
- * of whoever has the lock from ending.
+ * Runs `work` while this session holds the migration lock. The lock is polled: a blocking statement
+ * would hold a snapshot, and a `create index concurrently` of the session that holds the lock would
+ * wait for that snapshot.
  */
 export async function withMigrationLock<T>(
   client: ClientBase,
@@ -39,37 +59,37 @@ export async function withMigrationLock<T>(
   work: (lock: HeldLock) => Promise<T>,
 ): Promise<T> {
   const deadline = performance.now() + options.timeoutMs
-  await retry(client, SERVICE_LOCK, () => tryLock(client, SERVICE_LOCK), deadline, options)
+  await poll(client, SERVICE_LOCK, () => tryAcquire(client, SERVICE_LOCK), deadline, options)
   try {
-    // Only looked at: taking it, for however short a time, would make a tool elsewhere fail.
+    // Only observed: acquiring it, even for a moment, would make a tool elsewhere fail.
     const isFree = async () => (await findHolder(client, TOOL_LOCK)) === undefined
-    return await work({ waitForTool: () => retry(client, TOOL_LOCK, isFree, deadline, options) })
+    return await work({ waitForTool: () => poll(client, TOOL_LOCK, isFree, deadline, options) })
   } finally {
-    // A connection that is gone has taken its locks with it.
-    await unlock(client, SERVICE_LOCK).catch(() => {})
+    // A lost connection has released its locks.
+    await release(client, SERVICE_LOCK).catch(() => {})
   }
 }
 
-async function retry(
+async function poll(
   client: ClientBase,
   lock: Lock,
   attempt: () => Promise<boolean>,
   deadline: number,
   { signal, timeoutMs, onWaiting }: LockOptions,
 ): Promise<void> {
-  let nextWordAt = 0
+  let nextReportAt = 0
   while (!(await attempt())) {
     const now = performance.now()
-    const holder = (await findHolder(client, lock)) ?? 'its holder has just let it go'
+    const holder = (await findHolder(client, lock)) ?? 'released a moment ago'
     if (now >= deadline) {
       throw new ServiceError(
         'migration_lock_timeout',
-        `${lock.name} was not had within ${timeoutMs / 1000} s (MIGRATION_LOCK_SECONDS): ${holder}`,
+        `${lock.describeTimeout(timeoutMs / 1000)} (MIGRATION_LOCK_SECONDS): ${holder}`,
       )
     }
-    if (now >= nextWordAt) {
+    if (now >= nextReportAt) {
       onWaiting(`waiting for ${lock.name}: ${holder}`)
-      nextWordAt = now + 1000
+      nextReportAt = now + REPORT_EVERY_MS
     }
     const pauseMs = RETRY_MS.min + Math.random() * (RETRY_MS.max - RETRY_MS.min)
     await sleep(Math.min(pauseMs, deadline - now), undefined, { signal }).catch(() => {})
@@ -77,19 +97,19 @@ async function retry(
   }
 }
 
-async function tryLock(client: ClientBase, { key }: Lock): Promise<boolean> {
-  const { rows } = await client.query<{ locked: boolean }>(
-    'select pg_catalog.pg_try_advisory_lock($1) as locked',
+async function tryAcquire(client: ClientBase, { key }: Lock): Promise<boolean> {
+  const { rows } = await client.query<{ acquired: boolean }>(
+    'select pg_catalog.pg_try_advisory_lock($1) as acquired',
     [key],
   )
-  return rows[0]?.locked === true
+  return rows[0]?.acquired === true
 }
 
-async function unlock(client: ClientBase, { key }: Lock): Promise<void> {
+async function release(client: ClientBase, { key }: Lock): Promise<void> {
   await client.query('select pg_catalog.pg_advisory_unlock($1)', [key])
 }
 
-/** Who holds the lock, in words; undefined where nobody does. */
+/** Describes the session that holds the lock in this database; undefined if none does. */
 async function findHolder(client: ClientBase, { key }: Lock): Promise<string | undefined> {
   const { rows } = await client.query<{ pid: number; application: string; since: Date | null }>(
     `select l.pid, coalesce(nullif(a.application_name, ''), '(unnamed)') as application,

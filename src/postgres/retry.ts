@@ -9,6 +9,8 @@ export interface ConnectingOptions {
   readonly log: Log
   /** Ends the wait; the promise rejects with the signal's reason. */
   readonly signal: AbortSignal
+  /** Called once, when the first attempt is refused. */
+  readonly onWaiting?: (reason: string) => void
 }
 
 const RETRY_MS = 200
@@ -16,7 +18,7 @@ const RETRY_MS = 200
 /** Runs `attempt`, which starts by connecting, again for as long as the server refuses for now. */
 export async function retryConnecting<T>(
   attempt: () => Promise<T>,
-  { waitMs, log, signal }: ConnectingOptions,
+  { waitMs, log, signal, onWaiting }: ConnectingOptions,
 ): Promise<T> {
   const deadline = Date.now() + waitMs
   for (let tries = 1; ; tries++) {
@@ -33,7 +35,10 @@ export async function retryConnecting<T>(
           { cause: error },
         )
       }
-      if (tries === 1) log.info({ reason }, 'waiting for a connection to the database')
+      if (tries === 1) {
+        log.info({ reason }, 'waiting for a connection to the database')
+        onWaiting?.(reason)
+      }
     }
     await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
     signal.throwIfAborted()

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { readCommittedMigrations } from '../../src/migrations/files/committed.ts'
-import { comparePending, readAppliedMigrations } from '../../src/migrations/history.ts'
+import { findPendingMigrations, readAppliedMigrations } from '../../src/migrations/history.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
@@ -11,16 +11,16 @@ test('what is recorded is not pending, the rest is', async (t) => {
   const files = readCommittedMigrations(createMigrationsFolder(t, BODIES))
   const records = files.map((file) => ({ ...file, appliedAt }))
 
-  t.strictSame(comparePending(files, []), files)
-  t.strictSame(comparePending(files, records.slice(0, 2)), files.slice(2))
-  t.strictSame(comparePending(files, records), [])
+  t.strictSame(findPendingMigrations(files, []), files)
+  t.strictSame(findPendingMigrations(files, records.slice(0, 2)), files.slice(2))
+  t.strictSame(findPendingMigrations(files, records), [])
 })
 
 test('a database that is ahead of the files is refused', async (t) => {
   const files = readCommittedMigrations(createMigrationsFolder(t, BODIES))
   const records = files.map((file) => ({ ...file, appliedAt }))
 
-  t.throws(() => comparePending(files.slice(0, 2), records), {
+  t.throws(() => findPendingMigrations(files.slice(0, 2), records), {
     code: 'history_refused',
     exitCode: 5,
     message: new RegExp(`000003.sql.*${files[2]?.hash}`),
@@ -35,7 +35,7 @@ test('another history is refused with both hashes, whichever migration differs',
   const records = others.map((file) => ({ ...file, appliedAt }))
 
   for (const length of [1, 2, 3]) {
-    t.throws(() => comparePending(files, records.slice(0, length)), {
+    t.throws(() => findPendingMigrations(files, records.slice(0, length)), {
       code: 'history_refused',
       message: new RegExp(`000001-step-1.sql.*${others[0]?.hash}.*${files[0]?.hash}`),
     })
@@ -53,7 +53,7 @@ test('a record with another number, or another previous hash, is refused', async
     [first, { ...second, previousHash: null }],
     [second],
   ]) {
-    t.throws(() => comparePending(files, wrong), { code: 'history_refused' })
+    t.throws(() => findPendingMigrations(files, wrong), { code: 'history_refused' })
   }
 })
 
@@ -87,5 +87,5 @@ test('a migrated database fits the committed files', async (t) => {
   const applied = await readAppliedMigrations(pool)
 
   t.ok(applied.length > 0)
-  t.strictSame(comparePending(readCommittedMigrations('migrations'), applied), [])
+  t.strictSame(findPendingMigrations(readCommittedMigrations('migrations'), applied), [])
 })

@@ -1,5 +1,6 @@
 import pino from 'pino'
 import { type Test, test } from 'tap'
+import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
 import {
   type ProvisionHooks,
   type ProvisionProgress,
@@ -27,10 +28,10 @@ function run(
       migrationsDir: createMigrationsFolder(t, bodies),
       databaseWaitMs: 5000,
       migrationLockMs: 5000,
-      optionalSchema: undefined,
       nodeVariables: {},
     },
     database: { url, name, pool },
+    optionalSchema: { ...OPTIONAL_SCHEMA, wanted: undefined },
     log: pino({ level: 'silent' }),
     signal: new AbortController().signal,
     onProgress,
@@ -127,7 +128,7 @@ test('a missing privilege is reported as such', async (t) => {
           void (await client.query(`do $$ begin raise 'denied' using errcode = '42501'; end $$`)),
       },
     }),
-    { code: 'privilege_missing', exitCode: 4, message: /^denied; / },
+    { code: 'privilege_missing', exitCode: 4, message: /^denied \(42501\); / },
   )
 })
 

@@ -36,7 +36,10 @@ test('a second session acquires the lock once the first has released it', async 
       const lock = describeLock({ onWaiting: resolve })
       void withMigrationLock(second, lock, async () => events.push('second'))
     })
-    t.match(await waiting, /^waiting for the migration lock .*, application first, connected since/)
+    t.match(
+      await waiting,
+      /^waiting for the migration lock: held by pid \d+, application first, connected since 20/,
+    )
     events.push('first')
   })
 

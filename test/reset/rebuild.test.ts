@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { test } from 'tap'
+import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
 import { provision } from '../../src/migrations/provision.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -38,10 +39,10 @@ test('time limits of the role do not end what the lock session does', async (t) 
         migrationsDir: createMigrationsFolder(t, ['select 1']),
         databaseWaitMs: 5000,
         migrationLockMs: 5000,
-        optionalSchema: undefined,
         nodeVariables: {},
       },
       database: { url, name, pool },
+      optionalSchema: { ...OPTIONAL_SCHEMA, wanted: undefined },
       log: pino({ level: 'silent' }),
       signal: new AbortController().signal,
       onProgress: () => {},

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calculateHash } from '../../src/migrations/files/committed.ts'
+import { calculateHash } from '../../src/migrations/files/hash.ts'
 
 /** What these helpers need of a tap test. */
 interface Teardown {

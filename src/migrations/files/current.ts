@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Whether there is no uncommitted migration: current.sql, or current/, holds comments at most. */
+/** Whether there is no uncommitted migration: `current.sql` or `current/` has comments at most. */
 export function isCurrentEmpty(migrationsDir: string): boolean {
   return readCurrent(migrationsDir).every((text) => hasNoStatement(text))
 }
@@ -17,7 +17,7 @@ function readCurrent(migrationsDir: string): string[] {
 }
 
 function hasNoStatement(sql: string): boolean {
-  // A line `--!include` stands for the statements of another file.
+  // A comment `--!include` stands for the statements of another file.
   if (/^--![ \t]*include\b/im.test(sql)) return false
   return (
     sql

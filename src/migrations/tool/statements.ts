@@ -1,4 +1,4 @@
-/** One piece of SQL that has to be taken whole, so that no semicolon inside of it ends a statement. */
+/** One token of SQL. Strings, comments and quoted names are whole, so their semicolons do not count. */
 const TOKEN = new RegExp(
   [
     /(?<blank>\s+|--[^\n]*)/u,
@@ -15,14 +15,14 @@ const TOKEN = new RegExp(
 )
 
 /**
- * Where in a script the statement with this index (from 0) begins, or undefined where there is none.
- * Empty statements do not count: PostgreSQL answers nothing for them.
+ * Finds where the statement with this index (from 0) begins in a script; undefined if the script has
+ * fewer. Empty statements do not count, because PostgreSQL sends no result for them.
  */
 export function findStatement(sql: string, index: number): number | undefined {
   let statement = 0
   let isInside = false
   let parentheses = 0
-  // Bodies in the standard's form (begin atomic … end) hold semicolons of their own.
+  // SQL-standard function bodies (begin atomic … end) contain semicolons.
   let blocks = 0
   let lastWord = ''
 
@@ -54,18 +54,18 @@ export function findStatement(sql: string, index: number): number | undefined {
   return undefined
 }
 
-function endOf(sql: string, mark: string, from: number): number {
-  const found = sql.indexOf(mark, from)
-  return found === -1 ? sql.length : found + mark.length
+function endOf(sql: string, delimiter: string, from: number): number {
+  const found = sql.indexOf(delimiter, from)
+  return found === -1 ? sql.length : found + delimiter.length
 }
 
-/** PostgreSQL's comments nest. */
+/** Comments nest in PostgreSQL. */
 function endOfComment(sql: string, start: number): number {
-  const mark = /\/\*|\*\//g
-  mark.lastIndex = start
-  for (let depth = 0, match = mark.exec(sql); match !== null; match = mark.exec(sql)) {
+  const delimiter = /\/\*|\*\//g
+  delimiter.lastIndex = start
+  for (let depth = 0, match = delimiter.exec(sql); match !== null; match = delimiter.exec(sql)) {
     depth += match[0] === '/*' ? 1 : -1
-    if (depth === 0) return mark.lastIndex
+    if (depth === 0) return delimiter.lastIndex
   }
   return sql.length
 }

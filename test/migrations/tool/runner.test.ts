@@ -1,7 +1,11 @@
 import pino from 'pino'
 import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
-import { type RunnerOptions, runTool, ToolLockBusy } from '../../../src/migrations/tool/runner.ts'
+import {
+  type RunnerOptions,
+  runTool,
+  ToolLockBusyError,
+} from '../../../src/migrations/tool/runner.ts'
 import { becomes } from '../../support/becomes.ts'
 import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
@@ -21,7 +25,7 @@ function describeRun(
     log: pino({ level: 'silent' }),
     signal: new AbortController().signal,
     nodeVariables: {},
-    onProgress: () => {},
+    onMigration: () => {},
   }
 }
 
@@ -31,7 +35,7 @@ test('progress is told with each migration that begins', async (t) => {
 
   await runTool({
     ...describeRun(t, database, ['select 1;', 'select 2;']),
-    onProgress: (detail) => progress.push(detail),
+    onMigration: (detail) => progress.push(detail),
   })
 
   t.strictSame(progress, ['000001-step-1.sql, 1 of 2', '000002-step-2.sql, 2 of 2'])
@@ -44,7 +48,7 @@ test("the tool's lock, taken at the last moment, is told from a failure", async 
 
   const error = await runTool(describeRun(t, database, ['select 1;'])).catch((cause) => cause)
 
-  t.type(error, ToolLockBusy)
+  t.type(error, ToolLockBusyError)
   holder.release(true)
 })
 

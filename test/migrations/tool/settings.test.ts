@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { loadGmrc } from '../../../src/migrations/tool/gmrc.ts'
+import { loadToolSettings } from '../../../src/migrations/tool/settings.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 
 test("the project's own .gmrc is honoured", async (t) => {
-  const { placeholders } = await loadGmrc('migrations')
+  const { placeholders } = await loadToolSettings('migrations')
 
   t.strictSame(placeholders, { ':E2E_SCHEMA': 'on' })
 })
@@ -14,13 +14,13 @@ test('the .gmrc inside the folder counts before the one beside it, and none will
   const project = createFolder(t)
   const folder = join(project, 'migrations')
   mkdirSync(folder)
-  t.strictSame(await loadGmrc(folder), { placeholders: {}, pgSettings: {} })
+  t.strictSame(await loadToolSettings(folder), { placeholders: {}, pgSettings: {} })
 
   writeFileSync(join(project, '.gmrc'), `{ placeholders: { ':WHERE': 'beside' } } // JSON5`)
-  t.match(await loadGmrc(folder), { placeholders: { ':WHERE': 'beside' } })
+  t.match(await loadToolSettings(folder), { placeholders: { ':WHERE': 'beside' } })
 
   writeFileSync(join(folder, '.gmrc'), `{ placeholders: { ':WHERE': 'inside' } }`)
-  t.match(await loadGmrc(folder), { placeholders: { ':WHERE': 'inside' } })
+  t.match(await loadToolSettings(folder), { placeholders: { ':WHERE': 'inside' } })
 })
 
 test('placeholders, pgSettings and the owner are honoured, the rest of the tool ignored', async (t) => {
@@ -41,7 +41,7 @@ test('placeholders, pgSettings and the owner are honoured, the rest of the tool 
   }
   writeFileSync(join(folder, '.gmrc'), JSON.stringify(content))
 
-  t.strictSame(await loadGmrc(folder), {
+  t.strictSame(await loadToolSettings(folder), {
     placeholders: { ':SOME_NAME': 'value' },
     pgSettings: { search_path: 'public', statement_timeout: '5' },
     databaseOwner: 'owner',
@@ -64,7 +64,7 @@ for (const [what, content] of Object.entries({
     const folder = createFolder(t)
     writeFileSync(join(folder, '.gmrc'), JSON.stringify(content))
 
-    await t.rejects(loadGmrc(folder), {
+    await t.rejects(loadToolSettings(folder), {
       code: 'wrong_settings',
       exitCode: 2,
       extensions: { problems: [{ name: new RegExp(`^${join(folder, '.gmrc')}`) }] },
@@ -76,12 +76,12 @@ test('a .gmrc that cannot be parsed is a wrong setting', async (t) => {
   const folder = createFolder(t)
   writeFileSync(join(folder, '.gmrc'), '{ placeholders: ')
 
-  await t.rejects(loadGmrc(folder), { code: 'wrong_settings', exitCode: 2 })
+  await t.rejects(loadToolSettings(folder), { code: 'wrong_settings', exitCode: 2 })
 })
 
 test('a .gmrc that is a program is not run but refused', async (t) => {
   const folder = createFolder(t)
   writeFileSync(join(folder, '.gmrc.js'), 'throw new Error("run")')
 
-  await t.rejects(loadGmrc(folder), { code: 'wrong_settings', exitCode: 2 })
+  await t.rejects(loadToolSettings(folder), { code: 'wrong_settings', exitCode: 2 })
 })

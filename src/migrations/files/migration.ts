@@ -1,0 +1,91 @@
+import { calculateHash } from './hash.ts'
+import { readHeaders } from './headers.ts'
+
+/** A file of `migrations/committed`, as graphile-migrate reads it. */
+export interface CommittedMigration {
+  readonly number: number
+  /** The file's full name. */
+  readonly filename: string
+  /** The name that graphile-migrate records in the database: the number alone, `000001.sql`. */
+  readonly recordedAs: string
+  /** The part of the filename after the number; null if there is none. */
+  readonly slug: string | null
+  readonly message: string | null
+  readonly hash: string
+  readonly previousHash: string | null
+  /** The text that is hashed and run, before placeholders are replaced. */
+  readonly body: string
+  /** The line of the file on which the body begins, counted from 1. */
+  readonly bodyLine: number
+  /** It runs outside a transaction (`--! no-transaction`), so a failure may leave changes behind. */
+  readonly noTransaction: boolean
+}
+
+/** Why a file is not a committed migration. */
+export interface UnreadableMigration {
+  readonly problem: string
+}
+
+const CRLF =
+  'has CRLF line endings; convert them to LF (in .gitattributes: migrations/committed/*.sql -text)'
+
+/** Splits a filename such as `000001-some-name.sql`; undefined if it is not a migration's. */
+export function splitFilename(
+  filename: string,
+): { digits: string; slug: string | null } | undefined {
+  const [, digits, slug] = /^([0-9]+)(?:-([-_a-zA-Z0-9]*))?\.sql$/.exec(filename) ?? []
+  return digits === undefined ? undefined : { digits, slug: slug || null }
+}
+
+/** Parses one committed file, and verifies that its content still has the hash in its header. */
+export function parseMigration(
+  filename: string,
+  text: string,
+): CommittedMigration | UnreadableMigration {
+  const name = splitFilename(filename)
+  if (name === undefined) {
+    return { problem: 'is not named like a committed migration (000001-some-name.sql); remove it' }
+  }
+  const { values, lineCount, repeated } = readHeaders(text)
+  if (repeated !== undefined) return { problem: `has the header ${repeated} twice` }
+
+  const lines = text.split('\n')
+  // The hash is taken over the trimmed text, so it does not cover the end of the last line.
+  if (lines[lineCount]?.endsWith('\r') || /\r\s*$/.test(text)) return { problem: CRLF }
+  if (lines[lineCount] !== '') return { problem: 'has no empty line after its headers' }
+  const hash = values.get('Hash')
+  const previous = values.get('Previous')
+  if (!hash || !previous) {
+    return { problem: `has no header "--! ${hash ? 'Previous' : 'Hash'}: …"` }
+  }
+
+  const rest = lines.slice(lineCount).join('\n')
+  const body = `${rest.trim()}\n`
+  const previousHash = previous === '-' ? null : previous
+  const actualHash = calculateHash(body, previousHash)
+  if (values.has('AllowInvalidHash')) {
+    // graphile-migrate rejects such a file, too.
+    if (actualHash === hash) return { problem: 'has AllowInvalidHash, but its hash is valid' }
+  } else if (actualHash !== hash) {
+    if (body.includes('\r\n')) return { problem: CRLF }
+    return { problem: `was changed: its header says ${hash}, its content has ${actualHash}` }
+  }
+
+  const blankLines = countNewlines(rest.slice(0, rest.length - rest.trimStart().length))
+  return {
+    number: Number(name.digits),
+    filename,
+    recordedAs: `${name.digits}.sql`,
+    slug: name.slug,
+    message: values.get('Message') || null,
+    hash,
+    previousHash,
+    body,
+    bodyLine: lineCount + blankLines + 1,
+    noTransaction: /^--!\s*no-transaction\b/.test(body),
+  }
+}
+
+function countNewlines(text: string): number {
+  return text.split('\n').length - 1
+}

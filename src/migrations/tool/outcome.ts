@@ -1,0 +1,96 @@
+import type { ChildProcess } from 'node:child_process'
+import { ServiceError } from '../../errors/service-error.ts'
+import type { Log } from '../../logger.ts'
+import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
+import type { CommittedMigration } from '../files/migration.ts'
+import { migrationFailedError } from './failure.ts'
+import type { ToolError, ToolMessage } from './messages.ts'
+import type { Progress } from './progress.ts'
+
+/** Another session holds graphile-migrate's own lock: it has started to migrate. */
+export class ToolLockBusyError extends Error {}
+
+/** How a run of the tool ended. */
+export type Outcome =
+  | { readonly type: 'done' }
+  | { readonly type: 'failed'; readonly error: ToolError }
+  | { readonly type: 'died'; readonly how: string }
+  | { readonly type: 'aborted'; readonly reason: unknown }
+
+export interface WatchOptions {
+  readonly log: Log
+  readonly signal: AbortSignal
+  readonly progress: Progress
+}
+
+/** Logs what the tool's process reports, and resolves when it is done, has failed, died or is to stop. */
+export async function waitForOutcome(
+  child: ChildProcess,
+  { log, signal, progress }: WatchOptions,
+): Promise<Outcome> {
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (text) => log.warn({ text }, 'migration tool printed'))
+  }
+  let abort = () => {}
+  const outcome = new Promise<Outcome>((resolve) => {
+    abort = () => resolve({ type: 'aborted', reason: signal.reason })
+    signal.addEventListener('abort', abort)
+    if (signal.aborted) abort()
+    child.on('error', (error) => resolve({ type: 'died', how: error.message }))
+    child.on('exit', (code, killedBy) =>
+      resolve({ type: 'died', how: killedBy ? `killed by ${killedBy}` : `exit code ${code}` }),
+    )
+    child.on('message', (message: ToolMessage) => {
+      if (message.type === 'done' || message.type === 'failed') resolve(message)
+      else logMessage(message, log, progress)
+    })
+  })
+  return outcome.finally(() => signal.removeEventListener('abort', abort))
+}
+
+function logMessage(
+  message: Extract<ToolMessage, { type: 'log' | 'notice' }>,
+  log: Log,
+  progress: Progress,
+): void {
+  const migration = progress.current()?.filename
+  if (message.type === 'log') {
+    log.debug({ text: message.text }, 'migration tool')
+    progress.readLogLine(message.text)
+  } else if (migration === undefined) {
+    // Before the first migration, notices are caused by the tool's own statements.
+    log.debug({ notice: message.text }, 'migration tool')
+  } else {
+    const level = message.severity === 'WARNING' ? 'warn' : 'info'
+    log[level]({ migration, notice: message.text }, 'notice from a migration')
+  }
+}
+
+/** The error for a run that did not complete. `migration` is the one that was running, if any. */
+export function outcomeError(
+  outcome: Exclude<Outcome, { type: 'done' }>,
+  migration: CommittedMigration | undefined,
+  placeholders: Readonly<Record<string, string>>,
+): unknown {
+  if (outcome.type === 'aborted') return outcome.reason
+  if (outcome.type === 'died') return interruptedError(outcome.how, migration)
+  const { message, code } = outcome.error
+  if (migration === undefined) {
+    // The tool reports this without a code.
+    if (/exclusive lock/.test(message)) return new ToolLockBusyError(message)
+    if (isConnectionRefusedForNow(outcome.error)) return Object.assign(new Error(message), { code })
+  }
+  return migrationFailedError(migration, outcome.error, placeholders)
+}
+
+function interruptedError(how: string, migration: CommittedMigration | undefined): ServiceError {
+  const running = migration ? ` while it was running ${migration.filename}` : ''
+  const remedy = migration?.noTransaction
+    ? 'that migration runs outside a transaction: check what it left behind'
+    : 'what it had started was rolled back; start the service again'
+  return new ServiceError(
+    'migration_interrupted',
+    `the migration tool ended unexpectedly (${how})${running}; ${remedy}`,
+    { extensions: { migration: migration?.filename } },
+  )
+}
