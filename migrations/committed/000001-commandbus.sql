@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:0e3af04890560fe66fdb3247c00bc64dcb36a418
+--! Hash: sha1:441a47baefecd8c0b5daccdd499f15777ba18aa0
 --! Message: commandbus
 
 -- The command bus: four tables, the counter rows of large batches, and the functions that move
@@ -9,121 +9,278 @@
 -- Names below are qualified; the system's own mean the system's whatever the session's path is.
 set local search_path = pg_catalog, pg_temp;
 
---! Included commandbus/adoption/refuse.sql
--- Before anything is made: may this history begin here, and may it take over the command bus that an
--- older init script left in public? Whoever is refused finds the database as it was.
+--! Included commandbus/adoption/recognize.sql
+-- Decides, before anything changes, whether this history may begin in this database: in an empty one,
+-- in one whose schema commandbus another tool made, or in one with the tables of the old init script
+-- in public. Anything else is refused with what was found. The blocks below read the answer from
+-- settings that end with this transaction.
 do $$
 declare
-  -- The tables of such a command bus, with the columns that even the oldest has.
-  v_tables constant jsonb = $json${
-    "command_bus_command": "domain text, queue_name text, msg_id int8, command_id uuid, command_type text, status text, attempts int4, max_attempts int4, lease_expires_at timestamptz, last_error_type text, last_error_code text, last_error_msg text, created_at timestamptz, updated_at timestamptz, reply_queue text, correlation_id uuid",
-    "command_bus_audit": "audit_id int8, domain text, command_id uuid, event_type text, ts timestamptz, details_json jsonb",
-    "command_bus_payload_archive": "domain text, command_id uuid, payload_json jsonb, archived_at timestamptz",
-    "command_bus_batch": "domain text, batch_id uuid, name text, custom_data jsonb, status text, total_count int4, completed_count int4, canceled_count int4, in_troubleshooting_count int4, created_at timestamptz, started_at timestamptz, completed_at timestamptz"
+  -- The tables and columns of a new database; "?" marks what some existing databases lack.
+  v_spec constant jsonb = $json${
+    "batch": [
+      "domain text not null", "batch_id uuid not null", "name text", "custom_data jsonb",
+      "status text not null default 'PENDING'", "total_count int not null default 0",
+      "completed_count int not null default 0", "canceled_count int not null default 0",
+      "in_troubleshooting_count int not null default 0",
+      "created_at timestamptz not null default now()", "started_at timestamptz",
+      "completed_at timestamptz",
+      "?failed_count int not null default 0", "?batch_type text not null default 'COMMAND'"
+    ],
+    "command": [
+      "domain text not null", "queue_name text not null", "msg_id bigint",
+      "command_id uuid not null", "command_type text not null", "status text not null",
+      "attempts int not null default 0", "max_attempts int not null",
+      "lease_expires_at timestamptz", "last_error_type text", "last_error_code text",
+      "last_error_msg text", "created_at timestamptz not null default now()",
+      "updated_at timestamptz not null default now()", "reply_queue text not null default ''",
+      "correlation_id uuid", "batch_id uuid"
+    ],
+    "audit": [
+      "audit_id bigint not null", "domain text not null", "command_id uuid not null",
+      "event_type text not null", "ts timestamptz not null default now()", "details_json jsonb"
+    ],
+    "payload_archive": [
+      "domain text not null", "command_id uuid not null", "payload_json jsonb not null",
+      "archived_at timestamptz not null default now()"
+    ],
+    "?process": [
+      "domain text not null", "process_id uuid not null", "process_type text not null",
+      "status text not null default 'PENDING'", "current_step text",
+      "state jsonb not null default '{}'", "error_code text", "error_message text",
+      "created_at timestamptz not null default now()",
+      "updated_at timestamptz not null default now()", "completed_at timestamptz", "?batch_id uuid"
+    ],
+    "?process_audit": [
+      "id bigint not null", "domain text not null", "process_id uuid not null",
+      "step_name text not null", "command_id uuid not null", "command_type text not null",
+      "command_data jsonb", "sent_at timestamptz not null", "reply_outcome text",
+      "reply_data jsonb", "received_at timestamptz"
+    ]
   }$json$;
-  v_found    text;
-  v_expected text;
-  v_owner    name;
-  v_orphans  boolean;
+  -- The functions that such a schema has; this migration replaces them.
+  v_functions constant text[] = array[
+    'sp_receive_command(text, uuid, text, bigint, int)',
+    'sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid)',
+    -- The oldest, without batches.
+    'sp_finish_command(text, uuid, text, text, text, text, text, jsonb)',
+    'sp_fail_command(text, uuid, text, text, text, int, int, bigint)',
+    'sp_update_batch_counters(text, uuid, text)',
+    'sp_start_batch(text, uuid)',
+    'sp_tsq_complete(text, uuid)',
+    'sp_tsq_cancel(text, uuid)',
+    'sp_tsq_retry(text, uuid)',
+    'sp_refresh_batch_stats(text, uuid)'
+  ];
+  v_schema      text;
+  v_prefix      text;
+  v_old         text;
+  v_found       text;
+  v_columns     jsonb;
+  v_missing     text;
+  v_not_tables  text;
+  v_differing   text;
+  v_further     text;
+  v_owner       name;
+  v_orphans     boolean;
 begin
-  select string_agg(format('public.%s', key), ', ' order by key)
-    into v_found
-    from jsonb_object_keys(v_tables) as key
-   where to_regclass('public.' || key) is not null;
+  select string_agg(name, ', ' order by name)
+    into v_old
+    from (
+      select format('public.%s', relname) as name
+        from pg_class
+       where relnamespace = to_regnamespace('public')
+         and relname in ('command_bus_batch', 'command_bus_command', 'command_bus_audit',
+                         'command_bus_payload_archive')
+         and relkind in ('r', 'p', 'v', 'm', 'f')
+      union all
+      select oid::regprocedure::text
+        from pg_proc
+       where to_regnamespace('commandbus') is not null
+         and oid = any (array(select to_regprocedure('public.' || signature)
+                                from unnest(v_functions) as signature)::oid[])
+    ) as old_name;
 
   if to_regnamespace('commandbus') is not null then
-    raise exception 'the schema commandbus is there already, and was not made by this history'
-      using errcode = 'duplicate_schema',
-            detail = format('Found in commandbus: %s. Found of an old command bus: %s.', coalesce((
-              select string_agg(relname, ', ' order by relname)
-                from pg_class
-               where relnamespace = to_regnamespace('commandbus') and relkind in ('r', 'p', 'v', 'm', 'f')
-            ), 'no table'), coalesce(v_found, 'nothing')),
-            hint = 'See what it holds. If nothing is needed: drop schema commandbus cascade; '
-                   'if it is needed: move it to another database, or rename it.';
-  end if;
+    v_schema := 'commandbus';
+    v_prefix := '';
 
-  if v_found is null then
+    select coalesce(string_agg(relname, ', ' order by relname), 'no table')
+      into v_found
+      from pg_class
+     where relnamespace = to_regnamespace('commandbus') and relkind in ('r', 'p', 'v', 'm', 'f');
+
+    if v_old is not null then
+      raise exception 'public has names of an old command bus, beside a schema commandbus'
+        using errcode = 'duplicate_schema',
+              detail = format('Found in commandbus: %s. Found of an old command bus: %s.',
+                v_found, v_old),
+              hint = 'Nothing was changed. Find out which of the two the clients use, and move or '
+                     'rename the other, for example: alter table public.command_bus_command rename to '
+                     'old_command. Then start again.';
+    end if;
+  elsif v_old is not null then
+    v_schema := 'public';
+    v_prefix := 'command_bus_';
+    v_found := v_old;
+  else
+    perform set_config('adoption.origin', 'none', true),
+            set_config('adoption.schema', 'commandbus', true),
+            set_config('adoption.columns', '[]', true),
+            set_config('adoption.tables', '{}', true),
+            set_config('adoption.functions', '{}', true);
     return;
   end if;
 
-  select string_agg(format('public.%s', key), ', ' order by key)
-    into v_expected
-    from jsonb_object_keys(v_tables - 'command_bus_batch') as key
-   where to_regclass('public.' || key) is null;
-
-  if v_expected is not null then
-    raise exception 'only a part of an old command bus is in public'
-      using errcode = 'object_not_in_prerequisite_state',
-            detail = format('Found: %s. Missing: %s.', v_found, v_expected),
-            hint = 'Restore what is missing, or drop or rename what is left, then start again.';
-  end if;
-
-  select string_agg(format('public.%s', relname), ', ' order by relname)
-    into v_found
-    from pg_class
-   where relnamespace = 'public'::regnamespace and v_tables ? relname and relkind <> 'r';
-
-  if v_found is not null then
-    raise exception 'an old command bus can be taken over only if its tables are ordinary tables'
-      using errcode = 'wrong_object_type',
-            detail = format('Found something else: %s.', v_found),
-            hint = 'Drop or rename what bears the name of a table, or put its rows into a table.';
-  end if;
-
-  select string_agg(format('%s.%s (%s, expected %s)', relname, expected.name,
-           coalesce(format_type(attribute.atttypid, attribute.atttypmod), 'missing'), expected.type),
-           ', ' order by relname, expected.name)
-    into v_found
-    from jsonb_each_text(v_tables) as spec (relname, columns)
-    cross join lateral (
-      select split_part(item, ' ', 1) as name, split_part(item, ' ', 2) as type
-        from unnest(string_to_array(columns || case relname
-               when 'command_bus_command' then ', batch_id uuid' else '' end, ', ')) as item
-    ) as expected
+  -- Every expected column beside the one that was found.
+  select jsonb_agg(jsonb_build_object(
+           'table', ltrim(spec.key, '?'),
+           'name', split_part(ltrim(definition, '?'), ' ', 1),
+           'type', split_part(definition, ' ', 2),
+           'not_null', strpos(definition, ' not null') > 0,
+           'default', nullif(split_part(definition, ' default ', 2), ''),
+           'is_table_found', pg_class.oid is not null,
+           'found', format_type(attribute.atttypid, attribute.atttypmod),
+           'fits', attribute.atttypid = to_regtype(split_part(definition, ' ', 2))
+             or attribute.atttypid = 'varchar'::regtype
+                and split_part(definition, ' ', 2) = 'text' and spec.key like '?process%',
+           'may_be_missing', definition like '?%'
+             or spec.key like '?%' and pg_class.oid is null
+             -- The oldest tables in public know no batches.
+             or v_schema = 'public' and (spec.key = 'batch' and pg_class.oid is null
+                or spec.key = 'command' and definition like 'batch\_id %'))
+           order by spec.key, position)
+    into v_columns
+    from jsonb_each(v_spec) as spec
+    cross join jsonb_array_elements_text(spec.value) with ordinality as expected (definition, position)
+    left join pg_class
+      on pg_class.relnamespace = v_schema::regnamespace
+     and pg_class.relname = v_prefix || ltrim(spec.key, '?')
+     and pg_class.relkind in ('r', 'p', 'v', 'm', 'f')
+     and (v_schema = 'commandbus' or spec.key not like '?%')
     left join pg_attribute as attribute
-      on attribute.attrelid = to_regclass('public.' || relname)
-     and attribute.attname = expected.name
-     and not attribute.attisdropped
-   where to_regclass('public.' || relname) is not null
-     and attribute.atttypid is distinct from to_regtype(expected.type)
-     -- Batches came last: move_tables.sql adds the column.
-     and not (expected.name = 'batch_id' and attribute.attnum is null
-              and relname = 'command_bus_command');
+      on attribute.attrelid = pg_class.oid
+     and attribute.attname = split_part(ltrim(definition, '?'), ' ', 1)
+     and not attribute.attisdropped;
 
-  if v_found is not null then
-    raise exception 'the old tables in public are not those of a command bus'
-      using errcode = 'datatype_mismatch',
-            detail = format('Found: %s.', v_found),
-            hint = 'Give the columns the expected types, or rename tables that are not a command bus''s.';
+  select string_agg(distinct format('%s.%s%s', v_schema, v_prefix, item ->> 'table'), ', ')
+           filter (where not (item ->> 'is_table_found')::boolean),
+         string_agg(format('%s%s.%s (%s, expected %s)', v_prefix, item ->> 'table', item ->> 'name',
+                           coalesce(item ->> 'found', 'missing'), item ->> 'type'), ', ')
+           filter (where (item ->> 'is_table_found')::boolean)
+    into v_missing, v_differing
+    from jsonb_array_elements(v_columns) as item
+   where not coalesce((item ->> 'fits')::boolean, (item ->> 'may_be_missing')::boolean);
+
+  select string_agg(oid::regclass::text, ', ' order by relname)
+    into v_not_tables
+    from pg_class
+   where relnamespace = v_schema::regnamespace
+     and relkind in ('p', 'v', 'm', 'f')
+     and relname in (select v_prefix || (item ->> 'table') from jsonb_array_elements(v_columns) as item);
+
+  if v_schema = 'public' then
+    if v_missing is not null then
+      raise exception 'only a part of an old command bus is in public'
+        using errcode = 'object_not_in_prerequisite_state',
+              detail = format('Found: %s. Missing: %s.', v_found, v_missing),
+              hint = 'Restore what is missing, or rename what is left, then start again.';
+    elsif v_not_tables is not null then
+      raise exception 'an old command bus can be adopted only if its tables are ordinary tables'
+        using errcode = 'wrong_object_type',
+              detail = format('Found something else: %s.', v_not_tables),
+              hint = 'Put the rows into ordinary tables of these names, then start again.';
+    elsif v_differing is not null then
+      raise exception 'the old tables in public are not those of a command bus'
+        using errcode = 'datatype_mismatch',
+              detail = format('Found: %s.', v_differing),
+              hint = 'Give the columns the expected types, or rename the tables if they belong to '
+                     'something else, then start again.';
+    end if;
+  else
+    select string_agg(object, ', ' order by object)
+      into v_further
+      from (
+        select format('table %s', oid::regclass) as object
+          from pg_class
+         where relnamespace = v_schema::regnamespace
+           and relkind in ('r', 'p', 'f')
+           and relname not in (select item ->> 'table' from jsonb_array_elements(v_columns) as item)
+        union all
+        select format('column %s.%s.%s', v_schema, relname, attname)
+          from pg_class
+          join pg_attribute on attrelid = pg_class.oid and attnum > 0 and not attisdropped
+         where relnamespace = v_schema::regnamespace
+           and relname in (select item ->> 'table' from jsonb_array_elements(v_columns) as item)
+           and not exists (select
+                             from jsonb_array_elements(v_columns) as item
+                            where item ->> 'table' = relname and item ->> 'name' = attname)
+        union all
+        select format('type %s', format_type(pg_type.oid, null))
+          from pg_type
+          left join pg_class on pg_class.oid = typrelid
+         where typnamespace = v_schema::regnamespace
+           and typtype in ('c', 'd', 'e', 'r')
+           and coalesce(relkind, 'c') = 'c'
+        union all
+        -- This migration needs the name.
+        select format('view %s', oid::regclass)
+          from pg_class
+         where oid = to_regclass('commandbus.batch_progress') and relkind in ('v', 'm')
+      ) as further;
+
+    if coalesce(v_missing, v_not_tables, v_differing, v_further) is not null then
+      raise exception 'the schema commandbus exists, and is not one that can be adopted'
+        using errcode = 'duplicate_schema',
+              detail = format('Found in commandbus: %s.', v_found)
+                || coalesce(format(' Missing: %s.', v_missing), '')
+                || coalesce(format(' Not an ordinary table: %s.', v_not_tables), '')
+                || coalesce(format(' Not as expected: %s.', v_differing), '')
+                || coalesce(format(' Unknown: %s.', v_further), ''),
+              hint = 'Nothing was changed. docs/use/from-flyway.md lists the schemas that can be '
+                     'adopted. If yours should be one of them, send this message to the maintainers '
+                     'of commandbus-db; meanwhile, give the service a database of its own.';
+    end if;
   end if;
 
-  -- Moving needs the owner's rights, and the tables are to be the migrator's afterwards: foreign
-  -- keys are checked with the rights of the owner.
+  -- Adoption takes the owner's rights. Afterwards everything belongs to the migrating role, because
+  -- foreign keys are checked with the rights of their table's owner.
   select string_agg(format('%s of %s', object, owner), ', ' order by object), min(owner)
     into v_found, v_owner
     from (
-      select format('public.%s', relname) as object, pg_get_userbyid(relowner) as owner
+      select format('%s.%s', v_schema, relname) as object, pg_get_userbyid(relowner) as owner
         from pg_class
-       where relnamespace = 'public'::regnamespace and v_tables ? relname
+       where relnamespace = v_schema::regnamespace
+         and relname in (select v_prefix || (item ->> 'table') from jsonb_array_elements(v_columns) as item)
          and not pg_has_role(relowner, 'usage')
+      union all
+      select 'schema commandbus', pg_get_userbyid(nspowner)
+        from pg_namespace
+       where oid = to_regnamespace('commandbus') and not pg_has_role(nspowner, 'usage')
+      union all
+      select oid::regprocedure::text, pg_get_userbyid(proowner)
+        from pg_proc
+       where v_schema = 'commandbus'
+         and oid = any (array(select to_regprocedure('commandbus.' || signature)
+                                from unnest(v_functions) as signature)::oid[])
+         and not pg_has_role(proowner, 'usage')
     ) as foreign_object;
 
   if v_found is not null then
-    raise exception 'role % may not take over the old tables: it does not have the rights of %',
+    raise exception 'role % may not adopt the command bus: it does not have the rights of %',
       current_user, v_owner
       using errcode = 'insufficient_privilege',
             detail = format('Found: %s.', v_found),
             hint = format('As a superuser: grant %1$I to %2$I%3$s; it can be revoked afterwards. '
-                          'Or make %2$I the owner of these tables.',
+                          'Or make %2$I the owner of these objects.',
               v_owner, current_user,
               case when current_setting('server_version_num')::int >= 160000
                    then ' with inherit true' else '' end);
   end if;
 
-  if to_regclass('public.command_bus_batch') is null and exists (
+  if v_schema = 'public' and to_regclass('public.command_bus_batch') is null and exists (
     select from pg_attribute
-     where attrelid = 'public.command_bus_command'::regclass and attname = 'batch_id' and not attisdropped
+     where attrelid = to_regclass('public.command_bus_command') and attname = 'batch_id' and not attisdropped
   ) then
     execute 'select exists (select from public.command_bus_command where batch_id is not null)'
       into v_orphans;
@@ -134,9 +291,54 @@ begin
               hint = 'Restore the table, or set batch_id of those commands to null, then start again.';
     end if;
   end if;
+
+  -- Views, functions and triggers of other names stay as they are, and are reported.
+  select string_agg(object, ', ' order by object)
+    into v_further
+    from (
+      select format('%s %s', case relkind when 'S' then 'sequence' else 'view' end, oid::regclass) as object
+        from pg_class
+       where v_schema = 'commandbus'
+         and relnamespace = v_schema::regnamespace
+         and (relkind in ('v', 'm')
+              or relkind = 'S' and not exists (
+                select from pg_depend
+                 where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype in ('a', 'i')))
+      union all
+      select format('function %s', oid::regprocedure)
+        from pg_proc
+       where v_schema = 'commandbus'
+         and pronamespace = v_schema::regnamespace
+         and oid <> all (array(select coalesce(to_regprocedure('commandbus.' || signature), 0)
+                                 from unnest(v_functions) as signature)::oid[])
+      union all
+      select format('trigger %I on %s', tgname, tgrelid::regclass)
+        from pg_trigger
+        join pg_class on pg_class.oid = tgrelid
+       where relnamespace = v_schema::regnamespace
+         and relname in (select v_prefix || (item ->> 'table') from jsonb_array_elements(v_columns) as item)
+         and not tgisinternal
+    ) as further;
+
+  perform set_config('adoption.further', coalesce(v_further, ''), true),
+          set_config('adoption.origin', v_schema, true),
+          set_config('adoption.schema', 'commandbus', true),
+          set_config('adoption.columns', v_columns::text, true),
+          set_config('adoption.tables', array(
+            select pg_class.oid
+              from pg_class
+             where relnamespace = v_schema::regnamespace
+               and relname in (select v_prefix || (item ->> 'table') from jsonb_array_elements(v_columns) as item)
+          )::text, true),
+          set_config('adoption.functions', array(
+            select pg_proc.oid
+              from pg_proc
+             where oid = any (array(select to_regprocedure(format('%I.%s', v_schema, signature))
+                                      from unnest(v_functions) as signature)::oid[])
+          )::text, true);
 end;
 $$;
---! EndIncluded commandbus/adoption/refuse.sql
+--! EndIncluded commandbus/adoption/recognize.sql
 --! Included commandbus/pgmq.sql
 -- PGMQ may be there as an extension or as plain SQL; where it is neither, it is created.
 do $$
@@ -184,106 +386,351 @@ comment on schema commandbus is
   'The command bus: commands sent through PGMQ queues, their audit trail, and their batches.';
 
 -- Adoption, first half: old tables come here before the statements that would make new ones.
---! Included commandbus/adoption/move_tables.sql
--- Moves the tables of an old command bus into this schema, under their new names, as they are: no
--- row is copied or rewritten, and what depends on a table follows it. The statements after this one
--- find the tables there and leave them. In a new database this does nothing.
+--! Included commandbus/adoption/lock_tables.sql
+-- Locks the tables to adopt, before anything of them changes.
 do $$
 declare
-  v_tables  text;
-  v_holders text;
-  v_timeout text := current_setting('lock_timeout');
-  v_table   text;
-  v_owner   name;
-  v_rights  text;
+  v_tables   constant regclass[] := current_setting('adoption.tables')::oid[]::regclass[];
+  v_timeout  constant text := current_setting('lock_timeout');
+  v_holders  text;
 begin
-  if to_regclass('public.command_bus_command') is null then
+  if v_tables = '{}' then
     return;
   end if;
 
-  select string_agg(oid::regclass::text, ', ' order by relname)
-    into v_tables
-    from pg_class
-   where relnamespace = 'public'::regnamespace
-     and relname in ('command_bus_batch', 'command_bus_command', 'command_bus_audit',
-                     'command_bus_payload_archive');
-
-  -- Whoever is in the middle of something may finish. Not for long: everybody else waits behind us.
+  -- Open transactions may finish, but not for long: every other session queues behind this lock.
   begin
     perform set_config('lock_timeout', case v_timeout when '0' then '10s' else v_timeout end, true);
-    execute format('lock table %s in access exclusive mode', v_tables);
+    execute format('lock table %s in access exclusive mode', array_to_string(v_tables, ', '));
     perform set_config('lock_timeout', v_timeout, true);
   exception when lock_not_available then
     select string_agg(distinct format('pid %s (%s)', pid, coalesce(nullif(application_name, ''), usename)), ', ')
       into v_holders
       from pg_locks
       join pg_stat_activity using (pid)
-     where relation = any (string_to_array(v_tables, ', ')::regclass[]) and granted
-       and pid <> pg_backend_pid();
-    raise exception 'the old tables are in use'
+     where relation = any (v_tables) and granted and pid <> pg_backend_pid();
+    raise exception 'the tables to adopt are in use'
       using errcode = 'lock_not_available',
-            detail = format('In a transaction that uses them: %s.', v_holders),
-            hint = 'Stop the old clients, or wait until their transactions have ended; then start again.';
+            detail = format('Open transactions that use them: %s.', v_holders),
+            hint = 'Stop the clients, or wait until these transactions have ended; then start again.';
   end;
 
-  -- "Is there already, skipping" would be said of everything below.
+  -- Silences "already exists, skipping" for the statements below.
   perform set_config('client_min_messages', 'warning', true);
-
-  foreach v_table in array array['batch', 'command', 'audit', 'payload_archive'] loop
-    continue when to_regclass('public.command_bus_' || v_table) is null;
-
-    -- An owner needs no grant; a former one needs what it had.
-    select pg_get_userbyid(relowner),
-           (select string_agg(privilege_type, ', ')
-              from aclexplode(coalesce(relacl, acldefault('r', relowner)))
-             where grantee = relowner)
-      into v_owner, v_rights
-      from pg_class
-     where oid = to_regclass('public.command_bus_' || v_table);
-
-    execute format('alter table public.command_bus_%s set schema commandbus', v_table);
-    execute format('alter table commandbus.command_bus_%s rename to %I', v_table, v_table);
-    execute format('alter table commandbus.%I owner to current_user', v_table);
-
-    if v_owner <> current_user and v_rights is not null then
-      execute format('grant %s on commandbus.%I to %I', v_rights, v_table, v_owner);
-    end if;
-  end loop;
-
-  if to_regclass('commandbus.batch') is not null then
-    alter table commandbus.batch
-      add column failed_count int not null default 0,
-      add column batch_type text not null default 'COMMAND',
-      add column counter_rows smallint not null default 0;
-  end if;
-
-  alter table commandbus.command
-    add column if not exists batch_id uuid,
-    -- The counters hold for these commands what their status says. Said once for all of them, by the
-    -- default of the moment: to write it into each row would be to rewrite the table.
-    add column counted_as text default 'AS_STATUS';
-
-  alter table commandbus.command
-    alter column counted_as drop default,
-    -- As the very first scripts had them.
-    alter column reply_queue set default '',
-    alter column correlation_id drop not null;
 end;
 $$;
---! EndIncluded commandbus/adoption/move_tables.sql
---! Included commandbus/adoption/rename_parts.sql
--- Gives what belongs to adopted tables its new name. An index that a new database has too is known by
--- its definition, whatever it is called; anything else just loses its "command_bus_".
+--! EndIncluded commandbus/adoption/lock_tables.sql
+--! Included commandbus/adoption/move_tables.sql
+-- Moves the tables of an old command bus from public to commandbus, under their new names: no row is
+-- copied or rewritten, and what depends on a table follows it.
 do $$
 declare
-  v_change text;
-  v_part   record;
+  v_table name;
 begin
-  if to_regclass('commandbus.command') is null then
+  if current_setting('adoption.origin') <> 'public' then
     return;
   end if;
 
-  -- What was a unique index is a constraint now; where it was one already, it is renamed.
+  for v_table in
+    select relname from pg_class where oid = any (current_setting('adoption.tables')::oid[])
+  loop
+    execute format('alter table public.%I set schema commandbus', v_table);
+    execute format('alter table commandbus.%I rename to %I', v_table, replace(v_table, 'command_bus_', ''));
+  end loop;
+end;
+$$;
+--! EndIncluded commandbus/adoption/move_tables.sql
+--! Included commandbus/adoption/take_over.sql
+-- Makes the migrating role the owner of what was adopted. A former owner keeps the rights that it had.
+do $$
+declare
+  v_object record;
+begin
+  for v_object in
+    select object.name, owner::regrole::text as owner,
+           (select string_agg(privilege_type, ', ') from aclexplode(acl) where grantee = owner) as rights
+      from (
+        select 1 as place, format('schema %I', nspname) as name, nspowner as owner,
+               coalesce(nspacl, acldefault('n', nspowner)) as acl
+          from pg_namespace
+         where current_setting('adoption.tables') <> '{}'
+           and nspname = current_setting('adoption.schema')
+        union all
+        select 2, format('table %s', oid::regclass), relowner, coalesce(relacl, acldefault('r', relowner))
+          from pg_class
+         where oid = any (current_setting('adoption.tables')::oid[])
+        union all
+        select 3, format('function %s', oid::regprocedure), proowner,
+               coalesce(proacl, acldefault('f', proowner))
+          from pg_proc
+         where oid = any (current_setting('adoption.functions')::oid[])
+           and pronamespace = to_regnamespace(current_setting('adoption.schema'))
+      ) as object
+     where owner <> quote_ident(current_user)::regrole
+     order by place, name
+  loop
+    execute format('alter %s owner to current_user', v_object.name);
+
+    if v_object.rights is not null then
+      execute format('grant %s on %s to %s', v_object.rights, v_object.name, v_object.owner);
+    end if;
+  end loop;
+end;
+$$;
+--! EndIncluded commandbus/adoption/take_over.sql
+--! Included commandbus/adoption/order_columns.sql
+-- Puts batch.failed_count and batch.batch_type where a new database has them: last, in this order.
+-- Different releases added them in different orders, and PostgreSQL cannot move a column. So a column
+-- in the wrong place is added again at the end, which writes no row, filled in the few rows that do
+-- not hold its default, and removed in its old place. Views, indexes and grants are carried over.
+do $$
+declare
+  v_batch       constant regclass := to_regclass('commandbus.batch');
+  v_base        int;
+  v_failed      int;
+  v_type        int;
+  v_moved       text[] := '{}';
+  v_views       jsonb;
+  v_indexes     text[];
+  v_grants      text[];
+  v_dependents  text;
+  v_column      record;
+  v_view        record;
+  v_statement   text;
+begin
+  if current_setting('adoption.origin') = 'none' or v_batch is null then
+    return;
+  end if;
+
+  select max(attnum) filter (where attname = 'completed_at'),
+         max(attnum) filter (where attname = 'failed_count'),
+         max(attnum) filter (where attname = 'batch_type')
+    into v_base, v_failed, v_type
+    from pg_attribute
+   where attrelid = v_batch;
+
+  if v_failed < v_base then
+    v_moved := v_moved || 'failed_count'::text;
+  end if;
+
+  if v_type < v_base or v_type < v_failed or v_failed < v_base or v_failed is null and v_type is not null then
+    v_moved := v_moved || 'batch_type'::text;
+  end if;
+
+  -- What depends on the columns that move: views and indexes follow, anything else is in the way.
+  select string_agg(distinct coalesce(ev_class::regclass::text, pg_describe_object(classid, objid, objsubid)), ', ')
+           filter (where not coalesce(pg_class.relkind = 'v', index.relkind = 'i', false)),
+         jsonb_agg(distinct jsonb_build_object(
+           'name', ev_class::regclass::text,
+           'options', coalesce(format('with (%s)', array_to_string(pg_class.reloptions, ', ')), ''),
+           'definition', pg_get_viewdef(ev_class)))
+           filter (where pg_class.relkind = 'v'),
+         array_agg(distinct pg_get_indexdef(index.oid)) filter (where index.relkind = 'i')
+    into v_dependents, v_views, v_indexes
+    from pg_attribute
+    join pg_depend on refclassid = 'pg_class'::regclass and refobjid = attrelid and refobjsubid = attnum
+    left join pg_rewrite on classid = 'pg_rewrite'::regclass and pg_rewrite.oid = objid
+    left join pg_class on pg_class.oid = ev_class
+    left join pg_class as index on classid = 'pg_class'::regclass and index.oid = objid
+    left join pg_constraint on classid = 'pg_constraint'::regclass and pg_constraint.oid = objid
+   where attrelid = v_batch
+     and attname = any (v_moved)
+     and classid <> 'pg_attrdef'::regclass
+     and contype is distinct from 'n';
+
+  if v_dependents is not null then
+    raise exception 'another object depends on a column of commandbus.batch that has to move'
+      using errcode = 'dependent_objects_still_exist',
+            detail = format('Columns: %s. Found: %s.', array_to_string(v_moved, ', '), v_dependents),
+            hint = 'Save the definition of each, remove it, and start again; recreate it when the '
+                   'database is ready.';
+  end if;
+
+  select array_agg(format('grant %s (%I) on commandbus.batch to %s', privilege_type, attname,
+           case grantee when 0 then 'public' else grantee::regrole::text end))
+    into v_grants
+    from pg_attribute
+    cross join aclexplode(attacl)
+   where attrelid = v_batch and attname = any (v_moved);
+
+  for v_column in
+    select *
+      from (values ('failed_count', 'int', '0', v_failed),
+                   ('batch_type', 'text', quote_literal('COMMAND'), v_type)) as spec (name, type, value, place)
+  loop
+    continue when v_column.place is not null and v_column.name <> all (v_moved);
+
+    if v_column.place is not null then
+      execute format('alter table commandbus.batch rename column %1$I to %1$s_moved', v_column.name);
+      -- Frees the name of its constraint, where it has one.
+      execute format('alter table commandbus.batch alter column %s_moved drop not null', v_column.name);
+    end if;
+
+    execute format('alter table commandbus.batch add column %I %s not null default %s',
+                   v_column.name, v_column.type, v_column.value);
+
+    if v_column.place is not null then
+      execute format('update commandbus.batch set %1$I = %1$s_moved where %1$s_moved <> %2$s',
+                     v_column.name, v_column.value);
+    end if;
+  end loop;
+
+  -- Replaced under their own definitions, views read the new columns.
+  for v_view in
+    select * from jsonb_to_recordset(v_views) as view (name text, options text, definition text)
+  loop
+    execute format('create or replace view %s %s as %s', v_view.name, v_view.options, v_view.definition);
+  end loop;
+
+  foreach v_statement in array
+    array(select format('alter table commandbus.batch drop column %s_moved', name) from unnest(v_moved) as name)
+      || v_indexes || v_grants
+  loop
+    execute v_statement;
+  end loop;
+end;
+$$;
+--! EndIncluded commandbus/adoption/order_columns.sql
+--! Included commandbus/adoption/align_columns.sql
+-- Gives the adopted tables the columns of a new database: adds the missing ones, and sets types,
+-- defaults and "not null". No table is rewritten: an added column has its value as a default, and a
+-- varchar is stored like a text.
+do $$
+declare
+  v_schema   constant text := current_setting('adoption.schema');
+  v_readers  text;
+  v_column   record;
+  v_nulls    bigint;
+begin
+  if current_setting('adoption.tables') = '{}' then
+    return;
+  end if;
+
+  select string_agg(distinct format('%s (%s.%s)', ev_class::regclass, attrelid::regclass, attname), ', ')
+    into v_readers
+    from jsonb_array_elements(current_setting('adoption.columns')::jsonb) as item
+    join pg_attribute
+      on attrelid = to_regclass(format('%I.%I', v_schema, item ->> 'table')) and attname = item ->> 'name'
+    join pg_depend
+      on refclassid = 'pg_class'::regclass and refobjid = attrelid and refobjsubid = attnum
+    join pg_rewrite on classid = 'pg_rewrite'::regclass and pg_rewrite.oid = objid
+   where atttypid <> to_regtype(item ->> 'type');
+
+  if v_readers is not null then
+    raise exception 'a view reads a column whose type has to change to text'
+      using errcode = 'dependent_objects_still_exist',
+            detail = format('Views, with the columns: %s.', v_readers),
+            hint = 'Save the definition of each (select pg_get_viewdef(''name'')), remove the view, and '
+                   'start again; recreate it when the database is ready.';
+  end if;
+
+  for v_column in
+    select format('%I.%I', v_schema, relname) as of_table, item ->> 'name' as name, item ->> 'type' as type,
+           item ->> 'default' as default, (item ->> 'not_null')::boolean as not_null,
+           atttypid <> to_regtype(item ->> 'type') as has_other_type,
+           attnotnull, pg_get_expr(adbin, adrelid) as current_default
+      from jsonb_array_elements(current_setting('adoption.columns')::jsonb)
+             with ordinality as expected (item, position)
+      join pg_class on pg_class.oid = to_regclass(format('%I.%I', v_schema, item ->> 'table'))
+      left join pg_attribute
+        on attrelid = pg_class.oid and attname = item ->> 'name' and not attisdropped
+      left join pg_attrdef on adrelid = attrelid and adnum = attnum
+     order by position
+  loop
+    if v_column.attnotnull is null then
+      execute format('alter table %s add column %I %s %s %s', v_column.of_table, v_column.name,
+        v_column.type, case when v_column.not_null then 'not null' end, 'default ' || v_column.default);
+      continue;
+    end if;
+
+    if v_column.has_other_type then
+      execute format('alter table %s alter column %I type %s',
+        v_column.of_table, v_column.name, v_column.type);
+    end if;
+
+    if v_column.default is not null then
+      execute format('alter table %s alter column %I set default %s',
+        v_column.of_table, v_column.name, v_column.default);
+    elsif v_column.current_default not like 'nextval(%' then
+      execute format('alter table %s alter column %I drop default', v_column.of_table, v_column.name);
+    end if;
+
+    if v_column.attnotnull and not v_column.not_null then
+      execute format('alter table %s alter column %I drop not null', v_column.of_table, v_column.name);
+    elsif v_column.not_null and not v_column.attnotnull then
+      -- A null gets the default. Without one, "set not null" says which column is in the way.
+      execute format('update %s set %I = %s where %2$I is null', v_column.of_table, v_column.name,
+        coalesce(v_column.default, 'null'));
+      get diagnostics v_nulls = row_count;
+      execute format('alter table %s alter column %I set not null', v_column.of_table, v_column.name);
+
+      if v_nulls > 0 then
+        raise warning 'adoption: % rows of % had no %, and have its default now',
+          v_nulls, v_column.of_table, v_column.name;
+      end if;
+    end if;
+  end loop;
+end;
+$$;
+--! EndIncluded commandbus/adoption/align_columns.sql
+--! Included commandbus/adoption/add_marks.sql
+-- Adds this schema's own columns to adopted tables.
+do $$
+begin
+  if current_setting('adoption.origin') = 'none' then
+    return;
+  end if;
+
+  if to_regclass('commandbus.batch') is not null then
+    alter table commandbus.batch add column counter_rows smallint not null default 0;
+  end if;
+
+  -- The counters include the existing commands as their status says. A default of the moment says so for
+  -- all of them; an update would write every row.
+  alter table commandbus.command add column counted_as text default 'AS_STATUS';
+  alter table commandbus.command alter column counted_as drop default;
+end;
+$$;
+--! EndIncluded commandbus/adoption/add_marks.sql
+--! Included commandbus/adoption/rename_parts.sql
+-- Gives the constraints, sequences and indexes of adopted tables the names of a new database. They are
+-- recognized by what they are, whatever their names. The earlier schema's own indexes that a new
+-- database does not have are removed: other indexes answer their queries. Indexes by other names stay.
+do $$
+declare
+  v_indexes constant jsonb = $json${
+    "batch_domain_status_idx":            "commandbus.batch USING btree (domain, status)",
+    "batch_domain_created_at_idx":        "commandbus.batch USING btree (domain, created_at DESC)",
+    "command_status_command_type_idx":    "commandbus.command USING btree (status, command_type)",
+    "command_status_created_at_idx":      "commandbus.command USING btree (status, created_at DESC)",
+    "command_updated_at_idx":             "commandbus.command USING btree (updated_at)",
+    "command_domain_batch_id_idx":        "commandbus.command USING btree (domain, batch_id) WHERE (batch_id IS NOT NULL)",
+    "command_correlation_id_idx":
+      "commandbus.command USING btree (correlation_id) WHERE (status = 'IN_TROUBLESHOOTING_QUEUE'::text)",
+    "audit_command_id_ts_idx":            "commandbus.audit USING btree (command_id, ts)",
+    "process_domain_process_type_idx":    "commandbus.process USING btree (domain, process_type)",
+    "process_domain_status_idx":          "commandbus.process USING btree (domain, status)",
+    "process_created_at_idx":             "commandbus.process USING btree (created_at)",
+    "process_batch_id_idx":               "commandbus.process USING btree (batch_id)",
+    "process_batch_id_status_idx":        "commandbus.process USING btree (batch_id, status)",
+    "process_audit_domain_process_id_idx": "commandbus.process_audit USING btree (domain, process_id)",
+    "process_audit_command_id_idx":       "commandbus.process_audit USING btree (command_id)"
+  }$json$;
+  v_earlier constant name[] := array[
+    'ix_batch_status', 'ix_batch_created', 'uq_command_domain_cmdid', 'ix_command_status_type',
+    'ix_command_status_created', 'ix_command_updated', 'ix_command_batch', 'ix_command_batch_status',
+    'ix_audit_cmdid_ts', 'idx_process_type', 'idx_process_status', 'idx_process_created',
+    'ix_process_batch_id', 'ix_process_batch_status', 'idx_process_audit_process',
+    'idx_process_audit_command'
+  ];
+  v_change  text;
+  v_part    record;
+begin
+  if current_setting('adoption.origin') = 'none' then
+    return;
+  end if;
+
+  -- A unique index becomes a constraint; an existing constraint is renamed.
   select case
            when conname is null then
              format('add constraint command_domain_command_id_key unique using index %I', relname)
@@ -295,7 +742,7 @@ begin
     from pg_index
     join pg_class on pg_class.oid = indexrelid
     left join pg_constraint on conindid = indexrelid and conrelid = indrelid
-   where indrelid = to_regclass('commandbus.command')
+   where indrelid = 'commandbus.command'::regclass
      and indisunique
      and pg_get_indexdef(indexrelid) like '% USING btree (domain, command_id)'
    order by conname
@@ -313,38 +760,73 @@ begin
       from pg_constraint
      where connamespace = 'commandbus'::regnamespace and strpos(conname, 'command_bus_') > 0
      union all
-    select format('alter index %s rename to', indexrelid::regclass),
-           coalesce(known.name, replace(pg_class.relname, 'command_bus_', ''))
-      from pg_index
-      join pg_class on pg_class.oid = pg_index.indexrelid
-      left join (values
-        ('commandbus.batch USING btree (domain, status)',            'batch_domain_status_idx'),
-        ('commandbus.batch USING btree (domain, created_at DESC)',   'batch_domain_created_at_idx'),
-        ('commandbus.command USING btree (status, command_type)',    'command_status_command_type_idx'),
-        ('commandbus.command USING btree (status, created_at DESC)', 'command_status_created_at_idx'),
-        ('commandbus.command USING btree (updated_at)',              'command_updated_at_idx'),
-        ('commandbus.command USING btree (domain, batch_id) WHERE (batch_id IS NOT NULL)',
-                                                                     'command_domain_batch_id_idx'),
-        ('commandbus.audit USING btree (command_id, ts)',            'audit_command_id_ts_idx')
-      ) as known (definition, name)
-        on split_part(pg_get_indexdef(indexrelid), ' ON ', 2) = known.definition
-     where pg_class.relnamespace = 'commandbus'::regnamespace
-       -- An index behind a constraint is renamed with it.
-       and not exists (select from pg_constraint where conindid = indexrelid)
+    select format('alter table %s rename constraint %I to', conrelid::regclass, conname),
+           'process_audit_belongs_to_a_process'
+      from pg_constraint
+     where conrelid = to_regclass('commandbus.process_audit')
+       and pg_get_constraintdef(oid) =
+           'FOREIGN KEY (domain, process_id) REFERENCES commandbus.process(domain, process_id)'
+       and conname <> 'process_audit_belongs_to_a_process'
      union all
     select format('alter sequence %s rename to', pg_get_serial_sequence('commandbus.audit', 'audit_id')),
            'audit_audit_id_seq'
   loop
-    -- Two indexes may be the same but for their names: the second keeps its own.
     continue when to_regclass(format('commandbus.%I', v_part.name)) is not null;
     execute format('%s %I', v_part.statement, v_part.name);
   end loop;
+
+  -- An index that has a new index's name and is another one gives the name up.
+  for v_part in
+    select indexrelid::regclass as index, relname || '_before_adoption' as name
+      from pg_index
+      join pg_class on pg_class.oid = indexrelid
+     where relnamespace = 'commandbus'::regnamespace
+       and v_indexes ->> relname <> split_part(pg_get_indexdef(indexrelid), ' ON ', 2)
+  loop
+    execute format('alter index %s rename to %I', v_part.index, v_part.name);
+  end loop;
+
+  for v_part in
+    select index, name
+      from jsonb_each_text(v_indexes) as spec (name, definition)
+      cross join lateral (
+        select min(indexrelid)::regclass as index
+          from pg_index
+         where indrelid = to_regclass(split_part(definition, ' ', 1))
+           and split_part(pg_get_indexdef(indexrelid), ' ON ', 2) = definition
+      ) as found
+     where index is not null and to_regclass('commandbus.' || name) is null
+  loop
+    execute format('alter index %s rename to %I', v_part.index, v_part.name);
+  end loop;
+
+  for v_part in
+    select case when relname = any (v_earlier) then format('drop index %s', indexrelid::regclass)
+                else format('alter index %s rename to %I', indexrelid::regclass,
+                            replace(relname, 'command_bus_', '')) end as statement
+      from pg_index
+      join pg_class on pg_class.oid = indexrelid
+     where relnamespace = 'commandbus'::regnamespace
+       and (relname = any (v_earlier)
+            or strpos(relname, 'command_bus_') > 0
+               and to_regclass(format('commandbus.%I', replace(relname, 'command_bus_', ''))) is null)
+  loop
+    execute v_part.statement;
+  end loop;
+
+  perform set_config('adoption.indexes', coalesce(string_agg(format('index %s', indexrelid::regclass), ', '
+            order by relname), ''), true)
+     from pg_index
+     join pg_class on pg_class.oid = indexrelid
+    where relnamespace = 'commandbus'::regnamespace
+      and not v_indexes ? relname
+      and not exists (select from pg_constraint where conindid = indexrelid);
 end;
 $$;
 --! EndIncluded commandbus/adoption/rename_parts.sql
 --! Included commandbus/adoption/drop_procedures.sql
--- The old procedures name tables that are gone: the eight by these signatures, and nothing else that
--- bears one of their names.
+-- Removes the functions that this migration cannot replace: those in public name tables that no longer
+-- exist, and sp_refresh_batch_stats returns something else. Overloads of other signatures stay.
 do $$
 declare
   v_functions text;
@@ -355,35 +837,28 @@ begin
          min(pg_get_userbyid(proowner)) filter (where not pg_has_role(proowner, 'usage'))
     into v_functions, v_owner
     from pg_proc
-   where oid = any (array[
-           to_regprocedure('public.sp_receive_command(text, uuid, text, bigint, int)'),
-           -- The oldest knew no batches.
-           to_regprocedure('public.sp_finish_command(text, uuid, text, text, text, text, text, jsonb)'),
-           to_regprocedure('public.sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid)'),
-           to_regprocedure('public.sp_fail_command(text, uuid, text, text, text, int, int, bigint)'),
-           to_regprocedure('public.sp_update_batch_counters(text, uuid, text)'),
-           to_regprocedure('public.sp_start_batch(text, uuid)'),
-           to_regprocedure('public.sp_tsq_complete(text, uuid)'),
-           to_regprocedure('public.sp_tsq_cancel(text, uuid)'),
-           to_regprocedure('public.sp_tsq_retry(text, uuid)')
-         ]::oid[]);
+   where oid = any (current_setting('adoption.functions')::oid[])
+     and (pronamespace <> 'commandbus'::regnamespace
+          or proname = 'sp_refresh_batch_stats'
+          -- Calls with eight arguments would be ambiguous.
+          or proname = 'sp_finish_command' and pronargs = 8);
 
-  if to_regclass('commandbus.command') is null or v_functions is null then
+  if v_functions is null then
     return;
   end if;
 
   execute format('drop function %s', v_functions);
 exception
 when insufficient_privilege then
-  raise exception 'role % may not drop the old procedures: it does not have the rights of %', current_user, v_owner
+  raise exception 'role % may not remove the old procedures: it does not have the rights of %', current_user, v_owner
     using errcode = 'insufficient_privilege',
           hint = format('As a superuser: grant %I to %I; it can be revoked afterwards.', v_owner, current_user);
 when dependent_objects_still_exist then
   get stacked diagnostics v_detail = pg_exception_detail;
-  raise exception 'something in this database depends on an old procedure, which has to go'
+  raise exception 'another object depends on an old procedure, which has to be removed'
     using errcode = 'dependent_objects_still_exist',
           detail = v_detail,
-          hint = 'Drop what depends on it, or let it call the function in commandbus once that is there; then start again.';
+          hint = 'Remove the dependent object and start again; recreate it on the function in commandbus.';
 end;
 $$;
 --! EndIncluded commandbus/adoption/drop_procedures.sql
@@ -704,193 +1179,284 @@ comment on column commandbus.adoption_report.finding is 'What was found, and wha
 comment on column commandbus.adoption_report.details is 'The rows concerned, with values before and after.';
 
 -- Adoption, second half: what the rows that came along hold, and the rules for them.
---! Included commandbus/adoption/counters.sql
--- The counters of adopted batches: those that break a rule are counted again from the commands. A
--- batch that is complete keeps what it completed and canceled while that adds up and no command says
--- otherwise: its commands may be deleted since.
+--! Included commandbus/adoption/report.sql
+-- Reports what was adopted, what it lacked, and what stays beside it.
 do $$
 declare
-  v_findings int;
-  v_examples text;
+  v_origin    constant text := current_setting('adoption.origin');
+  v_lacked    text;
+  v_further   text;
 begin
-  with commands as (
-    select domain, batch_id,
-           count(*)                                                      as present,
-           count(*) filter (where status = 'COMPLETED')                  as completed,
-           count(*) filter (where status = 'CANCELED')                   as canceled,
-           count(*) filter (where status = 'IN_TROUBLESHOOTING_QUEUE')   as in_troubleshooting,
-           count(*) filter (where status not in ('COMPLETED', 'CANCELED'))  as unfinished,
-           count(*) filter (where status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')) as counted
+  if v_origin = 'none' then
+    return;
+  end if;
+
+  select string_agg(distinct format('%s.%s', item ->> 'table', item ->> 'name'), ', ')
+    into v_lacked
+    from jsonb_array_elements(current_setting('adoption.columns')::jsonb) as item
+   where item ->> 'found' is null;
+
+  v_further := concat_ws(', ', nullif(current_setting('adoption.further'), ''),
+                               nullif(current_setting('adoption.indexes'), ''));
+
+  -- Adoption silences the notices of its other statements.
+  perform set_config('client_min_messages', 'notice', true);
+  raise notice 'adoption: took over the command bus in the schema %; columns that it lacked: %',
+    v_origin, coalesce(v_lacked, 'none');
+
+  if v_further <> '' then
+    insert into commandbus.adoption_report (finding, details)
+    values ('Objects that do not belong to the command bus stay in its schema or on its tables.',
+            jsonb_build_object('objects', string_to_array(v_further, ', ')));
+    raise notice 'adoption: objects that do not belong to the command bus stay as they are: %', v_further;
+  end if;
+
+  perform set_config('client_min_messages', 'warning', true);
+end;
+$$;
+--! EndIncluded commandbus/adoption/report.sql
+--! Included commandbus/adoption/counters.sql
+-- Recounts the batches from their commands or processes, by the rules of the functions, and reports what
+-- changed. A complete batch with fewer rows left than it announced was purged, and keeps its counters.
+do $$
+declare
+  v_changed   bigint;
+  v_examples  text;
+begin
+  if current_setting('adoption.origin') = 'none' then
+    return;
+  end if;
+
+  -- An ordinary table, dropped below: a temporary one would need one more privilege.
+  create table commandbus.recount as
+  with member as (
+    select command.domain, command.batch_id,
+           case command.status
+             when 'COMPLETED' then 'completed'
+             when 'CANCELED' then 'canceled'
+             when 'FAILED' then 'failed'
+             when 'IN_TROUBLESHOOTING_QUEUE' then 'in troubleshooting'
+             else 'open'
+           end as outcome,
+           false as has_started
       from commandbus.command
-     where batch_id is not null
+      join commandbus.batch using (domain, batch_id)
+     where batch.batch_type <> 'PROCESS'
+     union all
+    select process.domain, process.batch_id,
+           case
+             when process.status in ('COMPLETED', 'COMPENSATED') then 'completed'
+             when process.status in ('CANCELED', 'FAILED') then 'canceled'
+             when exists (select
+                            from commandbus.command
+                           where command.correlation_id = process.process_id
+                             and command.status = 'IN_TROUBLESHOOTING_QUEUE') then 'in troubleshooting'
+             else 'open'
+           end,
+           process.status <> 'PENDING'
+      from commandbus.process
+      join commandbus.batch using (domain, batch_id)
+     where batch.batch_type = 'PROCESS'
+  ),
+  present as (
+    select domain, batch_id,
+           count(*)                                                   as number,
+           count(*) filter (where outcome <> 'open')                  as counted,
+           count(*) filter (where outcome = 'completed')              as completed,
+           count(*) filter (where outcome = 'canceled')               as canceled,
+           count(*) filter (where outcome = 'failed')                 as failed,
+           count(*) filter (where outcome = 'in troubleshooting')     as in_troubleshooting,
+           bool_or(has_started)                                       as has_started
+      from member
      group by domain, batch_id
   ),
-  compared as (
+  judged as (
     select batch.*,
+           greatest(batch.total_count, 0) as bound,
            batch.status in ('COMPLETED', 'COMPLETED_WITH_FAILURES') as was_complete,
-           coalesce(commands.present, 0) as present,
-           coalesce(commands.counted, 0) as counted,
-           coalesce(commands.unfinished, 0) as unfinished,
-           bounded.*
+           batch.status in ('COMPLETED', 'COMPLETED_WITH_FAILURES')
+             and coalesce(present.number, 0) < batch.total_count as was_purged,
+           -- With more commands than announced, counting stopped at total_count, in an unknown order.
+           batch.status in ('COMPLETED', 'COMPLETED_WITH_FAILURES')
+             and coalesce(present.number, 0) > batch.total_count
+             and batch.completed_count + batch.canceled_count + batch.failed_count = batch.total_count
+             and least(batch.completed_count, batch.canceled_count, batch.failed_count) >= 0 as was_full,
+           coalesce(present.number, 0) as present,
+           coalesce(present.counted, 0) as present_counted,
+           coalesce(present.has_started, false) as has_started,
+           present.completed as present_completed,
+           present.canceled as present_canceled,
+           present.failed as present_failed,
+           present.in_troubleshooting as present_in_troubleshooting
       from commandbus.batch
-      left join commands using (domain, batch_id)
-      -- Nothing is counted beyond total_count: what is done comes first.
+      left join present using (domain, batch_id)
+  ),
+  counted as (
+    select judged.*, fourth.*,
+           was_purged or was_full
+             or bound > 0 and fourth.completed + fourth.canceled + fourth.failed = bound as is_complete
+      from judged
       cross join lateral (
-        select least(coalesce(commands.completed, 0), greatest(total_count, 0)) as completed
+        select case when was_purged or was_full then completed_count else present_completed end as completed,
+               case when was_purged or was_full then failed_count else present_failed end as failed,
+               case when was_purged or was_full
+                    then greatest(canceled_count, 0) + greatest(in_troubleshooting_count, 0)
+                    else present_canceled end as canceled,
+               case when was_purged or was_full then 0 else present_in_troubleshooting end as in_troubleshooting
+      ) as found
+      -- No counter is negative, and their sum does not exceed total_count.
+      cross join lateral (
+        select least(greatest(coalesce(found.completed, 0), 0), bound) as completed
       ) as first
       cross join lateral (
         select first.completed,
-               least(coalesce(commands.canceled, 0), greatest(total_count, 0) - first.completed) as canceled
+               least(greatest(coalesce(found.failed, 0), 0), bound - first.completed) as failed
       ) as second
       cross join lateral (
         select second.*,
-               least(coalesce(commands.in_troubleshooting, 0),
-                     greatest(total_count, 0) - second.completed - second.canceled) as in_troubleshooting,
-               total_count > 0 and second.completed + second.canceled = total_count as is_complete
-      ) as bounded
+               least(coalesce(found.canceled, 0), bound - second.completed - second.failed) as canceled
+      ) as third
+      cross join lateral (
+        select third.*,
+               least(coalesce(found.in_troubleshooting, 0),
+                     bound - third.completed - third.failed - third.canceled) as in_troubleshooting
+      ) as fourth
   ),
-  judged as (
-    select compared.*,
-           was_complete
-             and completed_count + canceled_count = total_count
-             and least(completed_count, canceled_count) >= 0
-             and (present > total_count
-                  or (unfinished = 0 and completed <= completed_count and canceled <= canceled_count))
-             as adds_up
-      from compared
-  ),
-  wrong as (
-    select *
-      from judged
-     where not adds_up
-       and (was_complete
-            or is_complete
-            or (completed_count, canceled_count, in_troubleshooting_count)
-               <> (completed, canceled, in_troubleshooting))
-  ),
-  -- Counting stops at total_count: what comes after, the counters do not hold.
-  surplus as (
-    update commandbus.command
-       set counted_as = null
-      from (
-        select command.domain, command.command_id, compared.total_count,
-               row_number() over (
-                 partition by command.domain, command.batch_id
-                 order by array_position(array['COMPLETED', 'CANCELED'], command.status),
-                          command.updated_at, command.command_id
-               ) as place
-          from compared
-          join commandbus.command using (domain, batch_id)
-         where compared.counted > compared.total_count
-           and command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
-      ) as placed
-     where placed.place > placed.total_count
-       and command.domain = placed.domain
-       and command.command_id = placed.command_id
-  ),
-  recounted as (
-    update commandbus.batch
-       set completed_count = wrong.completed,
-           canceled_count = wrong.canceled,
-           in_troubleshooting_count = wrong.in_troubleshooting,
-           status = case
-             when wrong.is_complete and wrong.canceled > 0 then 'COMPLETED_WITH_FAILURES'
-             when wrong.is_complete then 'COMPLETED'
-             -- Said to be complete too early: it will be, when the others are finished.
-             when wrong.was_complete and wrong.unfinished > 0 then 'IN_PROGRESS'
-             else wrong.status
-           end,
-           started_at = case when wrong.is_complete then coalesce(wrong.started_at, now())
-                             else wrong.started_at end,
-           completed_at = case
-             when wrong.is_complete then coalesce(wrong.completed_at, now())
-             when wrong.was_complete and wrong.unfinished > 0 then null
-             else wrong.completed_at
-           end
-      from wrong
-     where batch.domain = wrong.domain and batch.batch_id = wrong.batch_id
-    returning wrong.*, batch.status as new_status
-  ),
-  settled as (
-    update commandbus.batch
-       set in_troubleshooting_count = 0
-      from judged
-     where batch.domain = judged.domain and batch.batch_id = judged.batch_id
-       and judged.adds_up
-       and judged.in_troubleshooting_count <> 0
-    returning judged.*
-  ),
-  completed as (
-    insert into commandbus.audit (domain, command_id, event_type, details_json)
-    select domain, batch_id, 'BATCH_COMPLETED',
-           jsonb_build_object('batch_id', batch_id, 'total_count', total_count,
-                              'completed_count', completed, 'canceled_count', canceled)
-      from recounted
-     where is_complete and not was_complete
-  ),
-  mended as (
-    select case
-             when is_complete and not was_complete then
-               'The batch was found finished and is complete now; nobody has run its callback.'
-             when new_status <> status then
-               'The batch was said to be complete too early; it runs again, and will be complete once more.'
-             else 'The batch''s counters broke a rule and were counted again from its commands.'
-           end as finding,
-           domain, batch_id, total_count, present, status, completed_count, canceled_count,
-           in_troubleshooting_count, new_status, completed, canceled, in_troubleshooting
-      from recounted
-     union all
-    select 'The batch is complete, so that none of its commands can be in troubleshooting.',
-           domain, batch_id, total_count, present, status, completed_count, canceled_count,
-           in_troubleshooting_count, status, completed_count, canceled_count, 0
-      from settled
-  ),
-  reported as (
-    insert into commandbus.adoption_report (finding, details)
-    select finding,
-           jsonb_build_object(
-             'domain', domain, 'batch_id', batch_id, 'total_count', total_count, 'commands', present,
-             'before', jsonb_build_object('status', status, 'completed_count', completed_count,
-               'canceled_count', canceled_count, 'in_troubleshooting_count', in_troubleshooting_count),
-             'after', jsonb_build_object('status', new_status, 'completed_count', completed,
-               'canceled_count', canceled, 'in_troubleshooting_count', in_troubleshooting))
-      from mended
-    returning details
+  decided as (
+    select counted.*,
+           case
+             when is_complete and canceled + failed > 0 then 'COMPLETED_WITH_FAILURES'
+             when is_complete and completed = bound then 'COMPLETED'
+             when was_complete and bound > 0 and not is_complete then 'IN_PROGRESS'
+             when status = 'PENDING' and (completed + canceled + failed + in_troubleshooting > 0 or has_started)
+               then 'IN_PROGRESS'
+             else status
+           end as new_status
+      from counted
   )
-  select count(*),
-         string_agg(details ->> 'batch_id', ', ') filter (where n <= 5)
-    into v_findings, v_examples
-    from (select details, row_number() over (order by details ->> 'batch_id') as n from reported) as numbered;
+  select decided.*,
+         (new_status, completed, canceled, failed, in_troubleshooting)
+           <> (status, completed_count, canceled_count, failed_count, in_troubleshooting_count) as is_changed
+    from decided;
 
-  if v_findings > 0 then
-    raise warning 'adoption: batches whose counters broke a rule and were mended: %, such as %; commandbus.adoption_report has each with its figures', v_findings, v_examples;
+  update commandbus.batch
+     set status = recount.new_status,
+         completed_count = recount.completed,
+         canceled_count = recount.canceled,
+         failed_count = recount.failed,
+         in_troubleshooting_count = recount.in_troubleshooting,
+         started_at = case when recount.new_status = 'PENDING' then recount.started_at
+                           else coalesce(recount.started_at, now()) end,
+         completed_at = case when recount.is_complete then coalesce(recount.completed_at, now())
+                             when recount.new_status <> recount.status then null
+                             else recount.completed_at end
+    from commandbus.recount
+   where batch.domain = recount.domain
+     and batch.batch_id = recount.batch_id
+     and recount.is_changed;
+
+  get diagnostics v_changed = row_count;
+
+  insert into commandbus.audit (domain, command_id, event_type, details_json)
+  select domain, batch_id, 'BATCH_COMPLETED',
+         jsonb_build_object('batch_id', batch_id, 'total_count', total_count, 'completed_count', completed,
+                            'canceled_count', canceled, 'failed_count', failed)
+    from commandbus.recount
+   where is_complete and not was_complete and batch_type <> 'PROCESS';
+
+  -- Commands that the counters do not include: those beyond total_count, and those of PROCESS batches.
+  update commandbus.command
+     set counted_as = null
+    from (
+      select command.domain, command.command_id,
+             row_number() over (
+               partition by command.domain, command.batch_id
+               order by array_position(array['COMPLETED', 'FAILED', 'CANCELED'], command.status),
+                        command.updated_at, command.command_id
+             ) as place,
+             case when recount.batch_type = 'PROCESS' then 0 else recount.bound end as bound
+        from commandbus.recount
+        join commandbus.command using (domain, batch_id)
+       where (recount.batch_type = 'PROCESS' or recount.present_counted > recount.bound)
+         and command.status in ('COMPLETED', 'FAILED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+    ) as placed
+   where placed.place > placed.bound
+     and command.domain = placed.domain
+     and command.command_id = placed.command_id;
+
+  update commandbus.command
+     set counted_as = 'CANCELED'
+    from commandbus.recount
+   where recount.was_purged
+     and recount.batch_type <> 'PROCESS'
+     and command.domain = recount.domain
+     and command.batch_id = recount.batch_id
+     and command.status = 'IN_TROUBLESHOOTING_QUEUE';
+
+  insert into commandbus.adoption_report (finding, details)
+  select case
+           when was_purged then
+             'The batch is complete and some of its rows no longer exist. What was in troubleshooting counts as canceled.'
+           when was_full then
+             'The batch is complete, so none of its commands can be in troubleshooting.'
+           when is_complete and not was_complete then
+             'Everything in the batch had finished, so the batch is complete now. Its callback has not run.'
+           when was_complete then
+             'The batch was marked complete too early. It is in progress again and will complete once more.'
+           else 'The batch''s counters were wrong and were counted again.'
+         end,
+         jsonb_build_object(
+           'domain', domain, 'batch_id', batch_id, 'batch_type', batch_type, 'total_count', total_count,
+           case batch_type when 'PROCESS' then 'processes' else 'commands' end, present,
+           'before', jsonb_build_object('status', status, 'completed_count', completed_count,
+             'canceled_count', canceled_count, 'failed_count', failed_count,
+             'in_troubleshooting_count', in_troubleshooting_count),
+           'after', jsonb_build_object('status', new_status, 'completed_count', completed,
+             'canceled_count', canceled, 'failed_count', failed,
+             'in_troubleshooting_count', in_troubleshooting))
+    from commandbus.recount
+   where is_changed
+   order by domain, batch_id;
+
+  if v_changed > 0 then
+    select string_agg(batch_id::text, ', ' order by batch_id)
+      into v_examples
+      from (select batch_id from commandbus.recount where is_changed order by batch_id limit 5) as changed;
+
+    raise warning 'adoption: corrected the counters of % batches, among them %; the table commandbus.adoption_report has the values before and after', v_changed, v_examples;
   end if;
+
+  drop table commandbus.recount;
 end;
 $$;
 --! EndIncluded commandbus/adoption/counters.sql
 --! Included commandbus/adoption/constraints.sql
--- The rules that a new table is made with, for adopted ones: the commands are read once for the check
--- and once for the foreign key. Only that one may stay unproven: it lets later updates of such a row
--- pass, where a check would refuse them.
+-- Gives adopted tables the constraints of a new database. The commands are read once for the checks and
+-- once for the foreign key. Only a foreign key may stay not valid: later updates of a row that breaks it
+-- still succeed, where a check would refuse them.
 do $$
 declare
-  v_count bigint;
-  v_rows  text;
+  v_origin  constant text := current_setting('adoption.origin');
+  v_prefix  constant text := case v_origin when 'public' then 'public.command_bus_' else 'commandbus.' end;
+  v_key     record;
+  v_count   bigint;
+  v_rows    text;
 begin
-  if exists (select from pg_constraint where conname = 'command_belongs_to_a_batch_that_exists') then
+  if v_origin = 'none' then
     return;
   end if;
 
-  -- The oldest had no batches, and got a new table, with its checks.
-  if not exists (select from pg_constraint where conname = 'batch_status_is_known') then
+  -- The oldest databases had no batches; their table is new and has its checks.
+  if not exists (select from pg_constraint
+                  where conrelid = 'commandbus.batch'::regclass and conname = 'batch_status_is_known') then
     alter table commandbus.batch
       add constraint batch_status_is_known
         check (status in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_FAILURES')),
+      add constraint batch_type_is_known
+        check (batch_type in ('COMMAND', 'PROCESS')),
       add constraint batch_counts_are_not_negative
         check (completed_count >= 0 and canceled_count >= 0 and failed_count >= 0
                and in_troubleshooting_count >= 0),
-      add constraint batch_type_is_known
-        check (batch_type in ('COMMAND', 'PROCESS')),
       add constraint batch_counts_do_not_exceed_total
         check (completed_count + canceled_count + failed_count + in_troubleshooting_count
                <= total_count);
@@ -904,40 +1470,55 @@ begin
       check (counted_as in ('COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE',
                             'AS_STATUS'));
 
-  begin
-    alter table commandbus.command
-      add constraint command_belongs_to_a_batch_that_exists
-        foreign key (domain, batch_id) references commandbus.batch on delete no action;
-  exception when foreign_key_violation then
-    alter table commandbus.command
-      add constraint command_belongs_to_a_batch_that_exists
-        foreign key (domain, batch_id) references commandbus.batch on delete no action not valid;
+  for v_key in
+    select *
+      from (values
+        ('command', 'command_belongs_to_a_batch_that_exists', 'batch', 'batch_id', 'command_id'),
+        ('process_audit', 'process_audit_belongs_to_a_process', 'process', 'process_id', 'id')
+      ) as spec (of_table, name, target, reference, id)
+     where not exists (select from pg_constraint
+                        where conrelid = ('commandbus.' || of_table)::regclass and conname = spec.name)
+  loop
+    begin
+      execute format('alter table commandbus.%I add constraint %I foreign key (domain, %I) '
+                     'references commandbus.%I on delete no action',
+                     v_key.of_table, v_key.name, v_key.reference, v_key.target);
+    exception when foreign_key_violation then
+      execute format('alter table commandbus.%I add constraint %I foreign key (domain, %I) '
+                     'references commandbus.%I on delete no action not valid',
+                     v_key.of_table, v_key.name, v_key.reference, v_key.target);
 
-    select count(*), string_agg(command_id::text, ', ' order by command_id) filter (where n <= 5)
-      into v_count, v_rows
-      from (
-        select command.command_id, row_number() over (order by command.command_id) as n
-          from commandbus.command
-         where command.batch_id is not null
-           and not exists (select from commandbus.batch
-                            where batch.domain = command.domain and batch.batch_id = command.batch_id)
-      ) as orphan;
+      execute format($sql$
+        select count(*), string_agg(id, ', ' order by id) filter (where n <= 5)
+          from (
+            select %2$I::text as id, row_number() over (order by %2$I::text) as n
+              from commandbus.%1$I as referrer
+             where %4$I is not null
+               and not exists (select from commandbus.%3$I as target
+                                where target.domain = referrer.domain and target.%4$I = referrer.%4$I)
+          ) as orphan
+        $sql$, v_key.of_table, v_key.id, v_key.target, v_key.reference)
+        into v_count, v_rows;
 
-    insert into commandbus.adoption_report (finding, details)
-    values ('Commands name a batch that does not exist; the foreign key command_belongs_to_a_batch_that_exists is not valid.',
-            jsonb_build_object('commands', v_count, 'examples', v_rows));
-    raise warning 'adoption: commands that name a batch that does not exist: %, such as %; the foreign key command_belongs_to_a_batch_that_exists is not valid', v_count, v_rows;
-  end;
+      insert into commandbus.adoption_report (finding, details)
+      values (format('Rows of commandbus.%s name a %s that does not exist; the foreign key %s is not valid.',
+                     v_key.of_table, v_key.target, v_key.name),
+              jsonb_build_object(v_key.of_table || 's', v_count, 'examples', v_rows));
+      raise warning 'adoption: % rows of commandbus.% name a % that does not exist, among them %; the foreign key % is not valid',
+        v_count, v_key.of_table, v_key.target, v_rows, v_key.name;
+    end;
+  end loop;
 exception when check_violation then
   select count(*), string_agg(name, ', ' order by n) filter (where n <= 5)
     into v_count, v_rows
     from (
       select name, row_number() over (order by name) as n
         from (
-          select format('batch %s (%s, total_count %s)', batch_id, status, total_count) as name
+          select format('batch %s (%s, %s, total_count %s)', batch_id, status, batch_type, total_count) as name
             from commandbus.batch
            where total_count < 0
               or status not in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'COMPLETED_WITH_FAILURES')
+              or batch_type not in ('COMMAND', 'PROCESS')
            union all
           select format('command %s (%s)', command_id, status)
             from commandbus.command
@@ -946,10 +1527,10 @@ exception when check_violation then
         ) as named
     ) as numbered;
 
-  raise exception '% rows of the old tables have a status or a total_count that does not exist', v_count
+  raise exception '% rows have a status, a batch_type or a total_count that is not allowed', v_count
     using errcode = 'check_violation',
           detail = format('Found: %s%s.', v_rows, case when v_count > 5 then ', …' else '' end),
-          hint = 'Give them one that exists, in public.command_bus_batch and public.command_bus_command; then start again.';
+          hint = format('Correct them in %1$sbatch and %1$scommand, then start again.', v_prefix);
 end;
 $$;
 --! EndIncluded commandbus/adoption/constraints.sql
@@ -2304,39 +2885,40 @@ revoke all on function commandbus.remove_legacy_names() from public;
 --! EndIncluded commandbus/functions/remove_legacy_names.sql
 
 --! Included commandbus/adoption/rights.sql
--- Roles that could use the old tables can use the new ones: their table rights came along with the
--- tables; here they get, in proportion to those, what a client needs beside. Whoever may update
--- commands gets what the procedures do for them with batches and audit, also where the old ones did
--- without. In a new database nobody has any rights yet.
+-- Roles that could use the existing tables can use the new ones. Their rights on tables came along; here
+-- they get what a client needs besides, in proportion to those. A role that may update commands gets what
+-- the functions do on its behalf with batches and audit. A table that the database lacked is for the
+-- roles that have commands. In a new database no role has any rights yet.
 do $$
 declare
-  v_tables constant oid[] := array['commandbus.batch'::regclass, 'commandbus.command'::regclass,
-    'commandbus.audit'::regclass, 'commandbus.payload_archive'::regclass];
-  v_statement text;
+  v_origin     constant text := current_setting('adoption.origin');
+  v_existing   constant text[] := array(
+    select distinct item ->> 'table'
+      from jsonb_array_elements(current_setting('adoption.columns')::jsonb) as item
+     where (item ->> 'is_table_found')::boolean);
+  v_statement  text;
 begin
+  if v_origin = 'none' then
+    return;
+  end if;
+
   for v_statement in
-    with acl (relname, attname, relowner, entries) as (
-      select relname, null, relowner, relacl
+    with acl (relname, attname, relowner, entries, is_new) as (
+      select relname, null, relowner, relacl, false
         from pg_class
-       where oid = any (v_tables)
+       where relnamespace = 'commandbus'::regnamespace and relname = any (v_existing)
        union all
-      select relname, attname, relowner, attacl
+      select relname, attname, relowner, attacl, false
         from pg_class join pg_attribute on attrelid = pg_class.oid
-       where pg_class.oid = any (v_tables)
+       where relnamespace = 'commandbus'::regnamespace and relname = any (v_existing)
        union all
-      -- Batches that are new here are for those who have the commands. (A column that was added to
-      -- an older table has a value for the rows before it.)
-      select 'new batch', null, relowner, relacl
+      select new_table, null, relowner, relacl, true
         from pg_class
-       where oid = 'commandbus.command'::regclass
-         and exists (select
-                       from pg_attribute
-                      where attrelid = 'commandbus.batch'::regclass
-                        and attname = 'counter_rows'
-                        and not atthasmissing)
+        cross join unnest(array['batch', 'process', 'process_audit']) as new_table
+       where oid = 'commandbus.command'::regclass and new_table <> all (v_existing)
     ),
     entry as (
-      select distinct acl.relname, acl.attname, granted.privilege_type,
+      select distinct acl.relname, acl.attname, acl.is_new, granted.privilege_type,
              case granted.grantee when 0 then 'public' else granted.grantee::regrole::text end as grantee
         from acl
         cross join aclexplode(acl.entries) as granted
@@ -2354,13 +2936,18 @@ begin
        and pg_proc.proname not in ('grant_client', 'install_legacy_names', 'remove_legacy_names',
                                    'grant_legacy_names')
      union all
-    select format('grant usage, select on sequence commandbus.audit_audit_id_seq to %s', grantee)
+    select format('grant %s on commandbus.%I to %s', privilege_type, relname, grantee)
       from entry
-     where relname = 'audit' and privilege_type = 'INSERT'
+     where is_new and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+     union all
+    select format('grant usage, select on sequence commandbus.%I to %s',
+                  case relname when 'audit' then 'audit_audit_id_seq' else 'process_audit_id_seq' end, grantee)
+      from entry
+     where relname in ('audit', 'process_audit') and privilege_type = 'INSERT'
      union all
     select format('grant select on commandbus.batch_progress, commandbus.batch_counter to %s', grantee)
       from entry
-     where relname in ('batch', 'new batch') and privilege_type = 'SELECT'
+     where relname = 'batch' and privilege_type = 'SELECT'
      union all
     select format('grant insert, update, delete on commandbus.batch_counter to %s', grantee)
       from entry
@@ -2377,15 +2964,11 @@ begin
       ) as needed (statement)
      where relname = 'command' and privilege_type = 'UPDATE'
      union all
-    -- Rights on single columns do not reach the new ones.
+    -- Rights on single columns do not extend to the new ones.
     select format('grant select (%1$s), update (%1$s) on commandbus.command to %2$s',
                   'counted_as, finished_as', grantee)
       from entry
      where relname = 'command' and privilege_type = 'UPDATE' and attname is not null
-     union all
-    select format('grant %s on commandbus.batch to %s', privilege_type, grantee)
-      from entry
-     where relname = 'new batch' and privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
   loop
     execute v_statement;
   end loop;

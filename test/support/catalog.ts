@@ -1,6 +1,6 @@
 import type { Pool } from 'pg'
 
-/** What schemas hold, as text that two databases can be compared by; without the rows. */
+/** What schemas contain apart from rows, owners and privileges, as text that two databases can be compared by. */
 export async function describeSchemas(pool: Pool, schemas: readonly string[]): Promise<string[]> {
   const { rows } = await pool.query<{ line: string }>(
     `with relation as (
@@ -11,12 +11,20 @@ export async function describeSchemas(pool: Pool, schemas: readonly string[]): P
      select format('%s %s %s %s', relkind, name, relpersistence, reloptions) as line
        from relation
       union all
-     select format('column %s.%s %s %s %s', relation.name, attname, format_type(atttypid, atttypmod),
-              case when attnotnull then 'not null' end, pg_get_expr(adbin, adrelid))
+     select format('column %s %s.%s %s %s %s %s',
+              row_number() over (partition by attrelid order by attnum), relation.name, attname,
+              format_type(atttypid, atttypmod), case when attnotnull then 'not null' end,
+              pg_get_expr(adbin, adrelid), col_description(attrelid, attnum))
        from relation
        join pg_attribute on attrelid = relation.oid and attnum > 0 and not attisdropped
        left join pg_attrdef on adrelid = attrelid and adnum = attnum
       where relation.relkind in ('r', 'v')
+      union all
+     select format('sequence %s of %s.%s, a %s', relation.name, refobjid::regclass, attname, pg_sequence.seqtypid::regtype)
+       from relation
+       join pg_sequence on seqrelid = relation.oid
+       join pg_depend on classid = 'pg_class'::regclass and objid = relation.oid and deptype = 'a'
+       join pg_attribute on attrelid = refobjid and attnum = refobjsubid
       union all
      select format('%s %s %s %s', relation.name, conname, pg_get_constraintdef(pg_constraint.oid), convalidated)
        from relation join pg_constraint on conrelid = relation.oid
@@ -30,7 +38,8 @@ export async function describeSchemas(pool: Pool, schemas: readonly string[]): P
        from relation
        join pg_description on objoid = relation.oid and classoid = 'pg_class'::regclass and objsubid = 0
       union all
-     select format('function %s %s', pg_proc.oid::regprocedure, md5(prosrc))
+     select format('function %s %s %s', pg_proc.oid::regprocedure, md5(pg_get_functiondef(pg_proc.oid)),
+              obj_description(pg_proc.oid, 'pg_proc'))
        from pg_proc
       where pronamespace = any (select to_regnamespace(s) from unnest($1::text[]) as s)
       order by 1`,

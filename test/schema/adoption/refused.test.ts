@@ -111,7 +111,7 @@ test('a schema commandbus of somebody else is refused, and stays', async (t) => 
   t.same(rows, [{ attname: 'id' }])
 })
 
-test('old and new e2e tables together are refused by migration 2', async (t) => {
+test('a schema e2e of another kind is refused by migration 2, which leaves migration 1 applied', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await pool.query('create schema e2e; create table e2e.config (key text)')

@@ -17,7 +17,7 @@ const shapes: readonly LegacyShape[] = [
 
 /** Old name, new name, and the columns that only the new table has. */
 const tables: readonly (readonly [string, string, readonly string[]])[] = [
-  ['public.command_bus_batch', 'commandbus.batch', ['counter_rows']],
+  ['public.command_bus_batch', 'commandbus.batch', ['failed_count', 'batch_type', 'counter_rows']],
   ['public.command_bus_command', 'commandbus.command', ['counted_as', 'finished_as', 'batch_id']],
   ['public.command_bus_audit', 'commandbus.audit', []],
   ['public.command_bus_payload_archive', 'commandbus.payload_archive', []],
@@ -37,8 +37,6 @@ for (const shape of shapes) {
     const { url, pool } = await createTestDatabase(t, { from: 'empty' })
     await createLegacySchema(pool, shape)
     await fillLegacyTables(pool, shape)
-    // Not in a new database, where the unique constraint's index serves; an adopted one keeps it.
-    await pool.query('drop index if exists public.ix_test_command_command_id')
     const kept = []
     for (const [oldName, newName, added] of tables) {
       const { rows } = await pool.query(
@@ -61,9 +59,15 @@ for (const shape of shapes) {
 
     for (const { newName, added, file, rows } of kept) {
       t.ok(rows.length > 0, `${newName} has something to lose`)
-      t.same(await loadRows(pool, newName, added), rows, newName)
-      const after = await pool.query('select pg_relation_filenode($1::regclass) as file', [newName])
-      t.equal(after.rows[0].file, file, `${newName} was not rewritten`)
+      const after = await loadRows(pool, newName, added)
+      // Settings and queues that are new since are added.
+      const isAddedTo = ['e2e.config', 'pgmq.meta'].includes(newName)
+      t.same(isAddedTo ? after.filter((row) => rows.includes(row)) : after, rows, newName)
+      const { rows: files } = await pool.query(
+        'select pg_relation_filenode($1::regclass) as file',
+        [newName],
+      )
+      t.equal(files[0].file, file, `${newName} was not rewritten`)
     }
     if (shape.batches) {
       t.same(
