@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { type Config, OPTIONAL_SCHEMA } from '../src/config/config.ts'
+import type { Config } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
@@ -77,7 +77,8 @@ export function requireShadow({ shadowUrl, rootUrl }: DevelopmentDatabase): void
 async function gatherSettings({ config, migrationsDir }: ToolRun): Promise<object> {
   const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
   const settings = gmrc as { placeholders?: Record<string, string> }
-  const chosen = config.optionalSchema && { [OPTIONAL_SCHEMA.placeholder]: config.optionalSchema }
+  const { placeholder, wanted } = config.optionalSchema
+  const chosen = wanted && { [placeholder]: wanted }
   return {
     ...settings,
     placeholders: { ...settings.placeholders, ...chosen },

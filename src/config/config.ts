@@ -17,8 +17,7 @@ export interface Config {
   readonly embeddedPort: number
   /** Absolute path of the folder that holds `committed/` and `current.sql`. */
   readonly migrationsDir: string
-  /** Undefined: what the database has, `on` for a new one. */
-  readonly optionalSchema: 'on' | 'off' | undefined
+  readonly optionalSchema: OptionalSchemaSetting
   readonly databaseWaitMs: number
   readonly migrationLockMs: number
   readonly onMigrationFailure: 'exit' | 'stay'
@@ -36,10 +35,18 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 const ONE_DAY_SECONDS = 86_400
 const MIN_TOKEN_LENGTH = 16
 
-/**
- * The one thing that the service knows of its content: a placeholder of the migrations that leaves
- * a schema out, and how to see whether a database has that schema.
- */
+/** A schema that a deployment may leave out. */
+export interface OptionalSchemaSetting {
+  /** The environment variable. */
+  readonly setting: string
+  /** The placeholder in the migrations that `on` or `off` replaces. */
+  readonly placeholder: string
+  readonly name: string
+  /** The variable's value; undefined keeps what the database has, and is `on` in a new one. */
+  readonly wanted: 'on' | 'off' | undefined
+}
+
+/** The only name from the migrations that the service knows. */
 export const OPTIONAL_SCHEMA = { setting: 'E2E_SCHEMA', placeholder: ':E2E_SCHEMA', name: 'e2e' }
 
 /**
@@ -62,7 +69,10 @@ export function loadConfig(
     embeddedDataDir: resolve(read.text('EMBEDDED_DATA_DIR') ?? '.data/postgres'),
     embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
     migrationsDir: resolve(read.text('MIGRATIONS_DIR') ?? 'migrations'),
-    optionalSchema: read.oneOf(OPTIONAL_SCHEMA.setting, ['on', 'off']),
+    optionalSchema: Object.freeze({
+      ...OPTIONAL_SCHEMA,
+      wanted: read.oneOf(OPTIONAL_SCHEMA.setting, ['on', 'off']),
+    }),
     databaseWaitMs: seconds('DATABASE_WAIT_SECONDS', 60, 0),
     migrationLockMs: seconds('MIGRATION_LOCK_SECONDS', 60, 0),
     onMigrationFailure: read.oneOf('ON_MIGRATION_FAILURE', ['exit', 'stay']) ?? 'exit',

@@ -44,7 +44,7 @@ test('with nothing set, every setting has its default', async (t) => {
     embeddedDataDir: join(process.cwd(), '.data/postgres'),
     embeddedPort: 54329,
     migrationsDir: join(process.cwd(), 'migrations'),
-    optionalSchema: undefined,
+    optionalSchema: { wanted: undefined },
     databaseWaitMs: 60_000,
     migrationLockMs: 60_000,
     onMigrationFailure: 'exit',
@@ -83,7 +83,7 @@ test('every setting is read', async (t) => {
     port: 0,
     embeddedDataDir: '/srv/pg',
     embeddedPort: 1,
-    optionalSchema: 'off',
+    optionalSchema: { name: 'e2e', wanted: 'off' },
     databaseWaitMs: 0,
     migrationLockMs: 5000,
     onMigrationFailure: 'stay',
@@ -104,7 +104,7 @@ test('the highest port is a port', async (t) => {
 test('an empty value counts as not set', async (t) => {
   const config = loadConfig({ PORT: '', DATABASE_URL: '', DATABASE_URL_FILE: '', E2E_SCHEMA: '' })
 
-  t.match(config, { port: 8080, databaseUrl: undefined, optionalSchema: undefined })
+  t.match(config, { port: 8080, databaseUrl: undefined, optionalSchema: { wanted: undefined } })
 })
 
 const WRONG: readonly (readonly [string, string])[] = [

@@ -56,7 +56,7 @@ test('another database, that answers in the place of the one that was lost, is n
   await becomes(t, async () => (await service.get('/readyz')).body, {
     status: 'not_ready',
     reason: 'database_unavailable',
-    detail: 'the database that answers has 0 of 2 migrations: start the service again',
+    detail: 'the database that answers has 0 of 2 migrations: restart the service',
   })
   t.match(await service.stop(), { code: 0 })
 })

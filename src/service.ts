@@ -1,0 +1,177 @@
+import type { Client } from 'pg'
+import type { Logger } from 'pino'
+import type { Config } from './config/config.ts'
+import { createMask } from './config/redact.ts'
+import { type Database, openDatabase } from './database/database.ts'
+import { monitorDatabase } from './database/monitor.ts'
+import { EXIT, type ExitCode } from './errors/codes.ts'
+import { ServiceError } from './errors/service-error.ts'
+import { createApp } from './http/app.ts'
+import { listen } from './http/listen.ts'
+import type { ResetRouteOptions } from './http/routes/reset.ts'
+import { readAppliedMigrations } from './migrations/history.ts'
+import { type ProvisionHooks, provision } from './migrations/provision.ts'
+import { waitForDatabase } from './postgres/wait.ts'
+import { createReadiness, type NotReadyReason } from './readiness.ts'
+import { assertReadyForReset, describeResets, type Resetter } from './reset/resetter.ts'
+import { createResetOffHooks } from './reset/startup.ts'
+import { createEnding } from './service/ending.ts'
+import { openReset } from './service/reset.ts'
+import { createStatusReader } from './status.ts'
+
+/** The whole service, as the process sees it. */
+export interface Service {
+  /** Starts; resolves with the exit code once everything is closed, or was not closed in time. */
+  run(): Promise<ExitCode>
+  stop(): void
+  /** Logs an error that nothing handled, and stops with its exit code. */
+  fail(error: unknown): void
+}
+
+/** What the service learns while it starts. */
+interface State {
+  database?: Database
+  serverVersion?: string
+  resetter?: Resetter
+  /** How many migrations the database had when it became ready. */
+  migrationCount: number
+}
+
+/** What `/readyz` says of a failed start where ON_MIGRATION_FAILURE=stay keeps the service up. */
+const STAY_REASONS: Readonly<Partial<Record<ExitCode, NotReadyReason>>> = {
+  [EXIT.migration]: 'migration_failed',
+  [EXIT.history]: 'history_refused',
+  [EXIT.lock]: 'waiting_for_lock',
+}
+
+/** Creates the service and everything that it holds; it does nothing before `run`. */
+export function createService(config: Config, log: Logger): Service {
+  const startedAt = new Date()
+  const state: State = { migrationCount: 0 }
+  const readiness = createReadiness()
+  const readStatus = createStatusReader({
+    startedAt,
+    migrationsDir: config.migrationsDir,
+    readiness,
+    database: () => state.database,
+    serverVersion: () => state.serverVersion,
+    reset: () => ({ enabled: config.resetEnabled, ...describeResets(state.resetter) }),
+  })
+  const app = createApp({
+    log,
+    mask: createMask(config),
+    readiness,
+    readStatus,
+    reset: config.resetEnabled ? createResetRouteOptions() : undefined,
+  })
+  let running: Promise<void> | undefined
+  const ending = createEnding({
+    log,
+    shutdownMs: config.shutdownMs,
+    onStop: () =>
+      readiness.set({ ready: false, reason: 'stopping', detail: 'the service is stopping' }),
+    // Requests finish first, and a migration that is running is rolled back.
+    close: async () => {
+      await Promise.all([app.close(), running])
+      await state.resetter?.close()
+      await state.database?.close()
+    },
+  })
+  const { signal } = ending
+
+  function createResetRouteOptions(): ResetRouteOptions {
+    return {
+      token: config.resetToken ?? '',
+      assertReady: (mode) => assertReadyForReset(readiness, mode),
+      reset: async (options) => {
+        if (state.resetter === undefined) throw new Error('ready without a resetter')
+        return state.resetter.reset(options)
+      },
+    }
+  }
+
+  /** Listens, reaches the database, migrates it, and watches it until the service stops. */
+  async function start(): Promise<void> {
+    await listen(app, config)
+    const database = await openDatabase(config, { log, signal })
+    state.database = database
+    await reach(database)
+    const hooks = prepareReset(database)
+    try {
+      await migrate(database, hooks)
+      void state.resetter?.warm()
+      // There is a status to show even if the database is lost before the first request for it.
+      void readStatus().catch(() => {})
+    } catch (error) {
+      stayOrThrow(error)
+    }
+    await monitorDatabase({
+      url: database.url,
+      onChange: (problem) => readiness.setDatabaseProblem(problem),
+      verify: (client) => findMissingMigrations(client, state.migrationCount),
+      log,
+      signal,
+    })
+  }
+
+  async function reach({ url }: Database): Promise<void> {
+    const { serverVersion } = await waitForDatabase(url, {
+      waitMs: config.databaseWaitMs,
+      purpose: 'wait',
+      log,
+      signal,
+      onWait: (detail) => readiness.set({ ready: false, reason: 'waiting_for_database', detail }),
+    })
+    state.serverVersion = serverVersion
+  }
+
+  function prepareReset(database: Database): ProvisionHooks {
+    if (!config.resetEnabled) return createResetOffHooks(log)
+    const { resetter, hooks } = openReset({ config, database, readiness, log, signal })
+    state.resetter = resetter
+    return hooks
+  }
+
+  async function migrate(database: Database, hooks: ProvisionHooks): Promise<void> {
+    const { applied, appliedNow, optionalSchema } = await provision({
+      config,
+      database,
+      optionalSchema: config.optionalSchema,
+      log,
+      signal,
+      onProgress: (progress) => readiness.set({ ready: false, ...progress }),
+      hooks,
+    })
+    state.migrationCount = applied.length
+    const { ignored } = optionalSchema
+    if (ignored !== undefined) log.warn(ignored)
+    readiness.set({ ready: true, ...(ignored !== undefined && { detail: ignored }) })
+    const startMs = Date.now() - startedAt.getTime()
+    log.info({ migrations: applied.length, appliedNow: appliedNow.length, startMs }, 'ready')
+  }
+
+  /** With ON_MIGRATION_FAILURE=stay the service stays up, not ready, so that its status can be read. */
+  function stayOrThrow(error: unknown): void {
+    const reason = error instanceof ServiceError ? STAY_REASONS[error.exitCode] : undefined
+    if (reason === undefined || config.onMigrationFailure === 'exit' || signal.aborted) throw error
+    log.error({ err: error }, 'migration failed; staying up, not ready (ON_MIGRATION_FAILURE=stay)')
+    readiness.set({ ready: false, reason, detail: (error as ServiceError).message })
+  }
+
+  return {
+    run() {
+      running = start().catch(ending.fail)
+      return ending.exitCode
+    },
+    stop: () => ending.begin(EXIT.stopped),
+    fail: ending.fail,
+  }
+}
+
+/** A server that took the address of the lost one lacks its migrations. */
+async function findMissingMigrations(client: Client, count: number): Promise<string | undefined> {
+  if (count === 0) return undefined
+  const { length } = await readAppliedMigrations(client)
+  if (length >= count) return undefined
+  return `the database that answers has ${length} of ${count} migrations: restart the service`
+}

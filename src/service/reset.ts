@@ -1,0 +1,80 @@
+import { baselineHasSchema } from '../baseline/store.ts'
+import type { Config } from '../config/config.ts'
+import type { Database } from '../database/database.ts'
+import type { Log } from '../logger.ts'
+import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-schema.ts'
+import { type ProvisionHooks, provision } from '../migrations/provision.ts'
+import { openClient } from '../postgres/client.ts'
+import type { Readiness } from '../readiness.ts'
+import { assertReadyForReset, createResetter, type Resetter } from '../reset/resetter.ts'
+import { createResetSessions } from '../reset/session.ts'
+import { createResetHooks } from '../reset/startup.ts'
+
+export interface OpenResetOptions {
+  readonly config: Config
+  readonly database: Database
+  readonly readiness: Readiness
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+export interface OpenedReset {
+  readonly resetter: Resetter
+  /** What the start does for the reset, around the migrations. */
+  readonly hooks: ProvisionHooks
+}
+
+/** Creates the resetter of this database, on a session of its own. */
+export function openReset(options: OpenResetOptions): OpenedReset {
+  const { config, database, readiness, log, signal } = options
+  const sessions = createResetSessions({
+    connect: () => openClient(database.url, 'reset'),
+    database,
+  })
+  const resetter = createResetter({
+    sessions,
+    database,
+    readiness,
+    log,
+    migrate: async (hooks, onProgress) => {
+      const optionalSchema = await recallOptionalSchema(options)
+      return provision({ config, database, optionalSchema, log, signal, onProgress, hooks })
+    },
+  })
+  return {
+    hooks: createResetHooks({ sessions, onInterrupted: readiness.setResetProblem, log }),
+    resetter: {
+      ...resetter,
+      get stats() {
+        return resetter.stats
+      },
+      reset(resetOptions) {
+        const assertWanted = () => {
+          // A stop ends the wait for a lock, and the answer says so.
+          if (signal.aborted) assertReadyForReset(readiness, resetOptions.mode)
+          resetOptions.assertWanted?.()
+        }
+        return resetter.reset({ ...resetOptions, assertWanted })
+      },
+    },
+  }
+}
+
+/**
+ * A rebuild makes the optional schema again if the migrations made it: the baseline knows, whatever
+ * happened to the schema since. Without a baseline it is what exists now.
+ */
+async function recallOptionalSchema({
+  config: { optionalSchema, migrationsDir },
+  database: { pool },
+}: OpenResetOptions): Promise<OptionalSchema> {
+  if (optionalSchema.wanted !== undefined) return optionalSchema
+  const wasThere = await baselineHasSchema(pool, optionalSchema.name)
+  const wanted =
+    wasThere === undefined
+      ? await findOptionalSchema(pool, migrationsDir, optionalSchema)
+      : wasThere
+        ? 'on'
+        : 'off'
+  return { ...optionalSchema, wanted }
+}
