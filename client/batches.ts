@@ -3,7 +3,13 @@ import { type Queryable, query, queryValue, toJson } from './query.ts'
 export type BatchStatus = 'PENDING' | 'IN_PROGRESS' | 'COMPLETED' | 'COMPLETED_WITH_FAILURES'
 
 /** How counters move when they are moved by hand; the finish and tsq functions do it themselves. */
-export type CounterUpdate = 'complete' | 'tsq_move' | 'tsq_complete' | 'tsq_cancel' | 'tsq_retry'
+export type CounterUpdate =
+  | 'complete'
+  | 'failed'
+  | 'tsq_move'
+  | 'tsq_complete'
+  | 'tsq_cancel'
+  | 'tsq_retry'
 
 /** Which batch. Batch ids are unique within their domain. */
 export interface BatchKey {
@@ -26,6 +32,7 @@ export interface Batch extends BatchKey {
   readonly totalCount: number
   readonly completedCount: number
   readonly canceledCount: number
+  readonly failedCount: number
   readonly inTroubleshootingCount: number
   readonly createdAt: Date
   readonly startedAt: Date | null
@@ -48,7 +55,7 @@ export async function getBatch(db: Queryable, key: BatchKey): Promise<Batch | nu
     db,
     `select domain, batch_id as "batchId", name, custom_data as "customData", status,
             total_count as "totalCount", completed_count as "completedCount",
-            canceled_count as "canceledCount",
+            canceled_count as "canceledCount", failed_count as "failedCount",
             in_troubleshooting_count as "inTroubleshootingCount",
             created_at as "createdAt", started_at as "startedAt", completed_at as "completedAt"
        from commandbus.batch

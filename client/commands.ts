@@ -135,7 +135,7 @@ export function listCommands(
 export async function receiveCommand(
   db: Queryable,
   command: CommandKey & {
-    readonly newStatus?: 'IN_PROGRESS' | 'PENDING' | 'FAILED'
+    readonly newStatus?: 'IN_PROGRESS' | 'PENDING'
     readonly msgId?: BigintInput | null
     readonly maxAttempts?: number | null
   },

@@ -1,12 +1,12 @@
 --! Previous: -
---! Hash: sha1:441a47baefecd8c0b5daccdd499f15777ba18aa0
+--! Hash: sha1:ae09dae25947b80558169be9ef5966755dfa9263
 --! Message: commandbus
 
--- The command bus: four tables, the counter rows of large batches, and the functions that move
--- commands and count for their batches. Tables of a database from before this project are adopted
--- rather than made; what is said here of a table, an index or a comment holds for both.
+-- The command bus: its tables, the counter rows of large batches, and the functions that move commands
+-- and count them for their batches. An existing command bus is adopted: its tables get the same columns,
+-- indexes, constraints and comments as new ones.
 
--- Names below are qualified; the system's own mean the system's whatever the session's path is.
+-- Below, names are qualified; unqualified ones are PostgreSQL's own, whatever the session's path is.
 set local search_path = pg_catalog, pg_temp;
 
 --! Included commandbus/adoption/recognize.sql
@@ -340,10 +340,11 @@ end;
 $$;
 --! EndIncluded commandbus/adoption/recognize.sql
 --! Included commandbus/pgmq.sql
--- PGMQ may be there as an extension or as plain SQL; where it is neither, it is created.
+-- PGMQ may be installed as an extension or as plain SQL. If it is neither, create the extension.
 do $$
 declare
   v_missing text;
+  v_columns name[];
 begin
   if not exists (select from pg_catalog.pg_extension where extname = 'pgmq')
      and to_regprocedure('pgmq.send(text, jsonb)') is null then
@@ -358,7 +359,7 @@ begin
     exception when others then
       raise exception 'PGMQ is missing, and creating the extension failed: %', sqlerrm
         using errcode = sqlstate,
-              hint = 'Have an administrator run "create extension pgmq" in this database (a schema pgmq that stands in its way has to go first); then migrate again.';
+              hint = 'Have an administrator run "create extension pgmq" in this database (an existing schema pgmq may have to be dropped first); then migrate again.';
     end;
   end if;
 
@@ -377,6 +378,29 @@ begin
       using errcode = 'feature_not_supported',
             hint = 'Install PGMQ 1.5 or later, as an extension or as plain SQL; then migrate again.';
   end if;
+
+  -- The order depends on the version that is installed in this database, not on the server's.
+  select array_agg(pg_attribute.attname order by pg_attribute.attnum)
+    into v_columns
+    from (
+      select pg_type.typrelid
+        from pg_catalog.pg_proc
+        join pg_catalog.pg_namespace on pg_namespace.oid = pg_proc.pronamespace
+        join pg_catalog.pg_type on pg_type.oid = pg_proc.prorettype
+       where pg_namespace.nspname = 'pgmq'
+         and pg_proc.proname = 'read'
+       order by pg_proc.pronargs
+       limit 1
+    ) as result
+    join pg_catalog.pg_attribute on pg_attribute.attrelid = result.typrelid
+     and pg_attribute.attnum > 0
+     and not pg_attribute.attisdropped;
+
+  if array_position(v_columns, 'last_read_at') < array_position(v_columns, 'vt') then
+    raise warning 'pgmq.read returns last_read_at before vt (%), as PGMQ does from 1.10 on. The command bus''s released Python clients (0.1.0 to 0.2.2) read the columns by position and leave commands PENDING',
+      array_to_string(v_columns, ', ')
+      using hint = 'Let the application name the columns, or use an image with PGMQ 1.9 or earlier, such as ghcr.io/pgmq/pg17-pgmq:v1.6.1.';
+  end if;
 end;
 $$;
 --! EndIncluded commandbus/pgmq.sql
@@ -385,7 +409,7 @@ create schema if not exists commandbus;
 comment on schema commandbus is
   'The command bus: commands sent through PGMQ queues, their audit trail, and their batches.';
 
--- Adoption, first half: old tables come here before the statements that would make new ones.
+-- Adoption, first half: prepares existing tables, so that the statements below find them.
 --! Included commandbus/adoption/lock_tables.sql
 -- Locks the tables to adopt, before anything of them changes.
 do $$
@@ -1178,7 +1202,7 @@ comment on column commandbus.adoption_report.found_at is 'When the database was 
 comment on column commandbus.adoption_report.finding is 'What was found, and what was changed.';
 comment on column commandbus.adoption_report.details is 'The rows concerned, with values before and after.';
 
--- Adoption, second half: what the rows that came along hold, and the rules for them.
+-- Adoption, second half: the contents of existing tables, and their constraints.
 --! Included commandbus/adoption/report.sql
 -- Reports what was adopted, what it lacked, and what stays beside it.
 do $$
@@ -1535,7 +1559,7 @@ end;
 $$;
 --! EndIncluded commandbus/adoption/constraints.sql
 
--- What several functions share.
+-- Functions that others use.
 --! Included commandbus/functions/counter_no.sql
 create or replace function commandbus.counter_no(p_command_id uuid)
 returns smallint
@@ -1549,16 +1573,68 @@ as $$
 declare
   v_bytes bytea := uuid_send(p_command_id);
 begin
-  -- Bytes that differ between neighbours in every version of UUID, and in ids that count up.
+  -- These bytes differ between neighboring ids in every version of UUID, and in ids that count up.
   return (get_byte(v_bytes, 3) # get_byte(v_bytes, 7) # get_byte(v_bytes, 15)) & 15;
 end;
 $$;
 
 comment on function commandbus.counter_no(uuid) is
-  'Which of a large batch''s 16 counter rows counts this command.';
+  'Chooses which of a large batch''s 16 counter rows counts this command.';
 
 revoke all on function commandbus.counter_no(uuid) from public;
 --! EndIncluded commandbus/functions/counter_no.sql
+--! Included commandbus/functions/lock_pending_batch.sql
+create or replace function commandbus.lock_pending_batch(
+  p_domain text,
+  p_batch_id uuid,
+  p_wait boolean
+)
+returns commandbus.batch
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch commandbus.batch;
+begin
+  if p_wait then
+    select batch.*
+      into v_batch
+      from commandbus.batch
+     where batch.domain = p_domain
+       and batch.batch_id = p_batch_id
+       and batch.batch_type = 'COMMAND'
+       and batch.status = 'PENDING'
+       for no key update;
+  else
+    select batch.*
+      into v_batch
+      from commandbus.batch
+     where batch.domain = p_domain
+       and batch.batch_id = p_batch_id
+       and batch.batch_type = 'COMMAND'
+       and batch.status = 'PENDING'
+       for no key update skip locked;
+  end if;
+
+  -- If another session started the batch while this one waited, PostgreSQL has locked the row all the
+  -- same. Counter rows come before the batch in the lock order, so the lock must not stay.
+  if not found then
+    raise exception 'the batch is not pending' using errcode = 'KBUND';
+  end if;
+
+  return v_batch;
+exception when sqlstate 'KBUND' then
+  return null;
+end;
+$$;
+
+comment on function commandbus.lock_pending_batch(text, uuid, boolean) is
+  'Locks a batch of commands that has not started, and returns it; otherwise returns null and leaves no lock. Without p_wait, it skips a batch that another session has locked.';
+
+revoke all on function commandbus.lock_pending_batch(text, uuid, boolean) from public;
+--! EndIncluded commandbus/functions/lock_pending_batch.sql
 --! Included commandbus/functions/start_batch.sql
 create or replace function commandbus.start_batch(p_domain text, p_batch_id uuid, p_wait boolean)
 returns boolean
@@ -1571,36 +1647,14 @@ declare
   v_batch commandbus.batch;
   v_counter_rows int := 0;
 begin
-  -- Waiting may end with the lock of a batch that somebody else has started. A block of its own
-  -- gives it back: in the order of locks it would come before the counters'.
-  begin
-    if p_wait then
-      select batch.*
-        into v_batch
-        from commandbus.batch
-       where batch.domain = p_domain
-         and batch.batch_id = p_batch_id
-         and batch.status = 'PENDING'
-         for no key update;
-    else
-      select batch.*
-        into v_batch
-        from commandbus.batch
-       where batch.domain = p_domain
-         and batch.batch_id = p_batch_id
-         and batch.status = 'PENDING'
-         for no key update skip locked;
-    end if;
+  v_batch := commandbus.lock_pending_batch(p_domain, p_batch_id, p_wait);
 
-    if not found then
-      raise exception 'this batch is not pending' using errcode = 'KBNOP';
-    end if;
-  exception when sqlstate 'KBNOP' then
+  if v_batch.batch_id is null then
     return false;
-  end;
+  end if;
 
-  -- A large batch is counted in several rows, provided that every command is here: only then is
-  -- it known how many each of them has to count.
+  -- A large batch gets counter rows, but only if all its commands exist: otherwise the number of
+  -- commands that each row has to count is unknown.
   if v_batch.total_count > 1000 then
     with part as (
       select commandbus.counter_no(command.command_id) as counter_no,
@@ -1608,7 +1662,7 @@ begin
              count(*) filter (
                where command.counted_as is null
                   or (command.counted_as = 'AS_STATUS'
-                      and command.status in ('PENDING', 'IN_PROGRESS', 'FAILED'))
+                      and command.status in ('PENDING', 'IN_PROGRESS'))
              ) as uncounted
         from commandbus.command
        where command.domain = p_domain
@@ -1621,7 +1675,8 @@ begin
       left join part on part.counter_no = numbers.counter_no
      where (select sum(part.commands) = v_batch.total_count
                    and sum(part.uncounted) = v_batch.total_count - v_batch.completed_count
-                       - v_batch.canceled_count - v_batch.in_troubleshooting_count
+                       - v_batch.canceled_count - v_batch.failed_count
+                       - v_batch.in_troubleshooting_count
               from part);
 
     get diagnostics v_counter_rows = row_count;
@@ -1642,10 +1697,85 @@ end;
 $$;
 
 comment on function commandbus.start_batch(text, uuid, boolean) is
-  'Takes a batch from PENDING to IN_PROGRESS; true for the call that did. Without p_wait a batch that somebody else holds is left alone.';
+  'Takes a batch of commands from PENDING to IN_PROGRESS; true for the call that did it. Without p_wait, it skips a batch that another session has locked.';
 
 revoke all on function commandbus.start_batch(text, uuid, boolean) from public;
 --! EndIncluded commandbus/functions/start_batch.sql
+--! Included commandbus/functions/wait_for_batch.sql
+create or replace function commandbus.wait_for_batch(p_domain text, p_batch_id uuid)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  perform
+     from commandbus.batch
+    where batch.domain = p_domain
+      and batch.batch_id = p_batch_id
+      for no key update;
+
+  -- Within a transaction, only rolling a block back releases a lock.
+  raise exception 'the batch is free' using errcode = 'KBUND';
+exception when sqlstate 'KBUND' then
+  return;
+end;
+$$;
+
+comment on function commandbus.wait_for_batch(text, uuid) is
+  'Waits until no other session has locked the batch, and leaves no lock.';
+
+revoke all on function commandbus.wait_for_batch(text, uuid) from public;
+--! EndIncluded commandbus/functions/wait_for_batch.sql
+--! Included commandbus/functions/start_batch_of_command.sql
+create or replace function commandbus.start_batch_of_command(
+  p_domain text,
+  p_command_id uuid,
+  p_batch_id uuid
+)
+returns void
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+  begin
+    -- The lock order: command first, then batch.
+    perform
+       from commandbus.command
+      where command.domain = p_domain
+        and command.command_id = p_command_id
+        for no key update;
+
+    if commandbus.start_batch(p_domain, p_batch_id, p_wait => false)
+       or not exists (
+         select from commandbus.batch
+          where batch.domain = p_domain
+            and batch.batch_id = p_batch_id
+            and batch.status = 'PENDING')
+    then
+      return;
+    end if;
+
+    -- Another session is starting the batch, and may receive this command next: release it.
+    raise exception 'another session has locked the batch' using errcode = 'KBUND';
+  exception when sqlstate 'KBUND' then
+    null;
+  end;
+
+  -- No lock may be left from this either. Waiting for a command while holding its batch would invert
+  -- the lock order.
+  perform commandbus.wait_for_batch(p_domain, p_batch_id);
+end;
+$$;
+
+comment on function commandbus.start_batch_of_command(text, uuid, uuid) is
+  'Starts the batch of a command. If another session has locked the batch, waits without holding any lock; the caller then checks again.';
+
+revoke all on function commandbus.start_batch_of_command(text, uuid, uuid) from public;
+--! EndIncluded commandbus/functions/start_batch_of_command.sql
 --! Included commandbus/functions/release_place.sql
 create or replace function commandbus.release_place(
   p_domain text,
@@ -1663,7 +1793,8 @@ declare
   v_unreported int;
 begin
   loop
-    -- Its own row first; where that is full (more commands than announced) any other.
+    -- The command's own counter row first. It is full if there are more commands than announced; then
+    -- any other row will do.
     select batch_counter.counter_no
       into v_counter_no
       from commandbus.batch_counter
@@ -1677,7 +1808,7 @@ begin
       return null;
     end if;
 
-    -- Without this place the row may have counted all of its own, so it reports as well.
+    -- Another session may have taken the last place since; then try again.
     update commandbus.batch_counter
        set quota = batch_counter.quota - 1
      where batch_counter.domain = p_domain
@@ -1689,6 +1820,7 @@ begin
     exit when found;
   end loop;
 
+  -- Without this place the row may have counted all of its commands, so it reports now.
   update commandbus.batch_counter
      set unreported = 0
    where batch_counter.domain = p_domain
@@ -1700,7 +1832,7 @@ end;
 $$;
 
 comment on function commandbus.release_place(text, uuid, smallint) is
-  'Takes the place of one command out of a large batch''s counter rows, for the batch''s own row to count; returns what that counter row reports at this, null where no place is left.';
+  'Takes the place of one command out of a large batch''s counter rows, so that the batch''s own row can count it. Returns what the counter row reports, or null if no place is left.';
 
 revoke all on function commandbus.release_place(text, uuid, smallint) from public;
 --! EndIncluded commandbus/functions/release_place.sql
@@ -1722,7 +1854,7 @@ declare
   v_unreported int;
   v_due boolean;
 begin
-  -- What is in troubleshooting belongs to the batch's own row, until an operator retries it.
+  -- The batch's own row counts a command in troubleshooting, until an operator retries it.
   if p_from = 'IN_TROUBLESHOOTING_QUEUE' then
     if p_to is null then
       update commandbus.batch_counter
@@ -1749,7 +1881,7 @@ begin
          into v_unreported, v_due;
 
     if found then
-      -- 16 rows that keep less than 1/320 each leave the batch's row within 5 %.
+      -- 16 rows that each hold back less than 1/320 keep the batch's row within 5 %.
       if not v_due then
         return 0;
       end if;
@@ -1764,7 +1896,7 @@ begin
     end if;
   end if;
 
-  -- The batch's own row counts it, in the place of one that a counter row had to count.
+  -- The batch's own row counts this command, and a counter row one command less.
   v_unreported := commandbus.release_place(p_batch.domain, p_batch.batch_id, v_counter_no);
 
   return v_unreported + case when p_to = 'COMPLETED' then 1 else 0 end;
@@ -1772,7 +1904,7 @@ end;
 $$;
 
 comment on function commandbus.count_in_rows(commandbus.batch, uuid, text, text) is
-  'Counts a command''s move in the batch''s counter rows; returns what the batch''s completed_count has to gain, null where nothing is left to count.';
+  'Counts a command in a large batch''s counter rows. Returns by how much the batch''s completed_count grows, or null if the batch has counted total_count commands already.';
 
 revoke all on function commandbus.count_in_rows(commandbus.batch, uuid, text, text) from public;
 --! EndIncluded commandbus/functions/count_in_rows.sql
@@ -1782,6 +1914,7 @@ create or replace function commandbus.move_batch_counts(
   p_batch_id uuid,
   p_completed int,
   p_canceled int,
+  p_failed int,
   p_in_troubleshooting int
 )
 returns boolean
@@ -1793,31 +1926,34 @@ as $$
 declare
   v_batch commandbus.batch;
 begin
-  -- Bounds and sums are taken from the row as it is when its lock is had.
+  -- The conditions and the sums see the row as it is once this session has its lock.
   update commandbus.batch
      set completed_count = batch.completed_count + p_completed,
          canceled_count = batch.canceled_count + p_canceled,
+         failed_count = batch.failed_count + p_failed,
          in_troubleshooting_count = batch.in_troubleshooting_count + p_in_troubleshooting
    where batch.domain = p_domain
      and batch.batch_id = p_batch_id
+     and batch.batch_type = 'COMMAND'
      and batch.in_troubleshooting_count + p_in_troubleshooting >= 0
-     and batch.completed_count + batch.canceled_count + batch.in_troubleshooting_count
-         + p_completed + p_canceled + p_in_troubleshooting <= batch.total_count
+     and batch.completed_count + batch.canceled_count + batch.failed_count
+         + batch.in_troubleshooting_count
+         + p_completed + p_canceled + p_failed + p_in_troubleshooting <= batch.total_count
   returning batch.* into v_batch;
 
   if not found then
     return null;
   end if;
 
-  if v_batch.completed_count + v_batch.canceled_count < v_batch.total_count
+  if v_batch.completed_count + v_batch.canceled_count + v_batch.failed_count < v_batch.total_count
      or v_batch.total_count = 0
      or v_batch.status in ('COMPLETED', 'COMPLETED_WITH_FAILURES') then
     return false;
   end if;
 
   update commandbus.batch
-     set status = case when batch.canceled_count > 0 then 'COMPLETED_WITH_FAILURES'
-                       else 'COMPLETED' end,
+     set status = case when batch.canceled_count + batch.failed_count > 0
+                       then 'COMPLETED_WITH_FAILURES' else 'COMPLETED' end,
          started_at = coalesce(batch.started_at, now()),
          completed_at = now()
    where batch.domain = p_domain
@@ -1828,16 +1964,17 @@ begin
           jsonb_build_object('batch_id', p_batch_id,
                              'total_count', v_batch.total_count,
                              'completed_count', v_batch.completed_count,
-                             'canceled_count', v_batch.canceled_count));
+                             'canceled_count', v_batch.canceled_count,
+                             'failed_count', v_batch.failed_count));
 
   return true;
 end;
 $$;
 
-comment on function commandbus.move_batch_counts(text, uuid, int, int, int) is
-  'Moves a batch''s counts within their bounds; true if this completed the batch, null if the bounds forbid it.';
+comment on function commandbus.move_batch_counts(text, uuid, int, int, int, int) is
+  'Adds to the counts of a batch of commands, within their bounds. True if this completed the batch, null if the bounds do not allow it.';
 
-revoke all on function commandbus.move_batch_counts(text, uuid, int, int, int) from public;
+revoke all on function commandbus.move_batch_counts(text, uuid, int, int, int, int) from public;
 --! EndIncluded commandbus/functions/move_batch_counts.sql
 --! Included commandbus/functions/count_move.sql
 create or replace function commandbus.count_move(
@@ -1855,6 +1992,7 @@ as $$
 declare
   v_completed int := case when p_to = 'COMPLETED' then 1 else 0 end;
   v_canceled int := case when p_to = 'CANCELED' then 1 else 0 end;
+  v_failed int := case when p_to = 'FAILED' then 1 else 0 end;
   v_in_troubleshooting int := case when p_to = 'IN_TROUBLESHOOTING_QUEUE' then 1 else 0 end
                             - case when p_from = 'IN_TROUBLESHOOTING_QUEUE' then 1 else 0 end;
 begin
@@ -1866,18 +2004,18 @@ begin
     end if;
   end if;
 
-  -- A counter row has counted it, and has nothing to report yet.
-  if v_completed = 0 and v_canceled = 0 and v_in_troubleshooting = 0 then
+  -- A counter row has counted the command, and has nothing to report yet.
+  if v_completed = 0 and v_canceled = 0 and v_failed = 0 and v_in_troubleshooting = 0 then
     return false;
   end if;
 
   return commandbus.move_batch_counts(p_batch.domain, p_batch.batch_id, v_completed, v_canceled,
-                                      v_in_troubleshooting);
+                                      v_failed, v_in_troubleshooting);
 end;
 $$;
 
 comment on function commandbus.count_move(commandbus.batch, uuid, text, text) is
-  'Counts for its batch, which has started, what became of a command that the caller has locked: true if this completed the batch, null if the batch has counted total_count commands already.';
+  'Counts a command for its batch, which has started; the caller has locked the command. True if this completed the batch, null if the batch has counted total_count commands already.';
 
 revoke all on function commandbus.count_move(commandbus.batch, uuid, text, text) from public;
 --! EndIncluded commandbus/functions/count_move.sql
@@ -1895,19 +2033,21 @@ declare
   v_is_complete boolean;
   v_completed_now boolean := false;
 begin
-  -- A command that somebody else holds is theirs to settle. Waiting for it could deadlock: the caller
-  -- holds commands already, in no order, and a transaction may receive any number of them.
+  -- The caller already holds commands, in no order, and a transaction may receive any number of them.
+  -- Waiting for another session's command could deadlock; that session settles it.
   for v_command in
     with differing as materialized (
       select command.command_id,
              command.counted_as as counted_from,
-             case when command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+             case when command.status in ('COMPLETED', 'CANCELED', 'FAILED',
+                                          'IN_TROUBLESHOOTING_QUEUE')
                   then command.status end as counted_to
         from commandbus.command
        where command.domain = p_domain
          and command.batch_id = p_batch_id
          and (command.counted_as is null
-                and command.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+                and command.status in ('COMPLETED', 'CANCELED', 'FAILED',
+                                       'IN_TROUBLESHOOTING_QUEUE')
               or command.counted_as = 'IN_TROUBLESHOOTING_QUEUE'
                 and command.status <> 'IN_TROUBLESHOOTING_QUEUE')
          for no key update skip locked
@@ -1927,11 +2067,13 @@ begin
         into v_batch
         from commandbus.batch
        where batch.domain = p_domain
-         and batch.batch_id = p_batch_id;
+         and batch.batch_id = p_batch_id
+         and batch.batch_type = 'COMMAND';
 
       exit when not found;
 
-      -- Several commands take counter, batch, counter, batch: all the counters come first, then.
+      -- Counting several commands alternates between counter rows and the batch, so lock all counter
+      -- rows first.
       if v_batch.counter_rows > 0 and v_command.number_of_commands > 1 then
         perform
            from commandbus.batch_counter
@@ -1945,7 +2087,7 @@ begin
     v_is_complete := commandbus.count_move(v_batch, v_command.command_id, v_command.counted_from,
                                            v_command.counted_to);
 
-    -- Commands beyond the announced total stay uncounted.
+    -- The batch has counted total_count commands already; this one stays uncounted.
     continue when v_is_complete is null;
 
     update commandbus.command
@@ -1961,10 +2103,168 @@ end;
 $$;
 
 comment on function commandbus.settle_batch(text, uuid) is
-  'Counts every command of the batch whose status is not what the batch holds for it; true if this completed the batch.';
+  'Counts every command of the batch whose status differs from what the batch''s counters hold for it. True if this completed the batch.';
 
 revoke all on function commandbus.settle_batch(text, uuid) from public;
 --! EndIncluded commandbus/functions/settle_batch.sql
+--! Included commandbus/functions/flush_counter_rows.sql
+create or replace function commandbus.flush_counter_rows(p_domain text, p_batch_id uuid)
+returns commandbus.batch
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_unreported int;
+  v_batch commandbus.batch;
+begin
+  -- The lock order: all counter rows by number, then the batch.
+  select sum(counter.unreported)
+    into v_unreported
+    from (
+      select batch_counter.unreported
+        from commandbus.batch_counter
+       where batch_counter.domain = p_domain
+         and batch_counter.batch_id = p_batch_id
+       order by batch_counter.counter_no
+         for no key update
+    ) as counter;
+
+  -- This cannot complete the batch: a counter row that has counted all of its commands has reported
+  -- already.
+  if v_unreported > 0 then
+    update commandbus.batch_counter
+       set unreported = 0
+     where batch_counter.domain = p_domain
+       and batch_counter.batch_id = p_batch_id
+       and batch_counter.unreported > 0;
+
+    update commandbus.batch
+       set completed_count = batch.completed_count + v_unreported
+     where batch.domain = p_domain
+       and batch.batch_id = p_batch_id;
+  end if;
+
+  select batch.*
+    into v_batch
+    from commandbus.batch
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id;
+
+  return v_batch;
+end;
+$$;
+
+comment on function commandbus.flush_counter_rows(text, uuid) is
+  'Adds what the counter rows of a large batch have not reported to the batch''s own row, and returns that row.';
+
+revoke all on function commandbus.flush_counter_rows(text, uuid) from public;
+--! EndIncluded commandbus/functions/flush_counter_rows.sql
+--! Included commandbus/functions/count_processes.sql
+create or replace function commandbus.count_processes(p_domain text, p_batch_id uuid)
+returns commandbus.batch
+language plpgsql
+volatile
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch commandbus.batch;
+  v_found record;
+  v_completed int;
+  v_canceled int;
+  v_in_troubleshooting int;
+  v_status text;
+  v_started_at timestamptz;
+  v_completed_at timestamptz;
+begin
+  -- Locked before counting, so that a concurrent refresh cannot overwrite a newer count.
+  select batch.*
+    into v_batch
+    from commandbus.batch
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id
+     for no key update;
+
+  -- The index on batch_id finds the processes. Materialized, so that the planner does not combine it
+  -- with an index that begins with the domain and reads the entries of other batches.
+  with member as materialized (
+    select process.domain, process.process_id, process.status
+      from commandbus.process
+     where process.batch_id = p_batch_id
+  )
+  select count(*) as processes,
+         count(*) filter (where member.status in ('COMPLETED', 'COMPENSATED')) as completed,
+         count(*) filter (where member.status in ('FAILED', 'CANCELED')) as canceled,
+         count(troubled.correlation_id) as in_troubleshooting,
+         coalesce(bool_or(member.status <> 'PENDING'), false) as any_started
+    into v_found
+    from member
+    -- One index lookup for each unfinished process. The limit keeps the planner from choosing a join
+    -- that reads all commands in troubleshooting.
+    left join lateral (
+      select command.correlation_id
+        from commandbus.command
+       where command.correlation_id = member.process_id
+         and command.status = 'IN_TROUBLESHOOTING_QUEUE'
+         and member.status not in ('COMPLETED', 'COMPENSATED', 'FAILED', 'CANCELED')
+       limit 1
+    ) as troubled on true
+   where member.domain = p_domain;
+
+  -- A complete batch whose processes have been deleted keeps its counts.
+  if v_batch.status in ('COMPLETED', 'COMPLETED_WITH_FAILURES')
+     and v_found.processes < v_batch.total_count then
+    return v_batch;
+  end if;
+
+  v_completed := least(v_found.completed, v_batch.total_count);
+  v_canceled := least(v_found.canceled, v_batch.total_count - v_completed);
+  v_in_troubleshooting := least(v_found.in_troubleshooting,
+                                v_batch.total_count - v_completed - v_canceled);
+  v_status := case
+    when v_batch.total_count > 0 and v_completed + v_canceled = v_batch.total_count
+      then case when v_canceled > 0 then 'COMPLETED_WITH_FAILURES' else 'COMPLETED' end
+    when v_batch.status <> 'PENDING' or v_found.any_started then 'IN_PROGRESS'
+    else 'PENDING'
+  end;
+
+  v_started_at := case when v_status = 'PENDING' then v_batch.started_at
+                       else coalesce(v_batch.started_at, now()) end;
+  v_completed_at := case when v_status in ('COMPLETED', 'COMPLETED_WITH_FAILURES')
+                         then coalesce(v_batch.completed_at, now()) end;
+
+  update commandbus.batch
+     set status = v_status,
+         completed_count = v_completed,
+         canceled_count = v_canceled,
+         failed_count = 0,
+         in_troubleshooting_count = v_in_troubleshooting,
+         started_at = v_started_at,
+         completed_at = v_completed_at
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id
+     and (batch.status, batch.completed_count, batch.canceled_count, batch.failed_count,
+          batch.in_troubleshooting_count, batch.started_at, batch.completed_at)
+         is distinct from
+         (v_status, v_completed, v_canceled, 0, v_in_troubleshooting, v_started_at, v_completed_at);
+
+  select batch.*
+    into v_batch
+    from commandbus.batch
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id;
+
+  return v_batch;
+end;
+$$;
+
+comment on function commandbus.count_processes(text, uuid) is
+  'Counts the processes of a PROCESS batch, writes counts and status to the batch''s row, and returns that row.';
+
+revoke all on function commandbus.count_processes(text, uuid) from public;
+--! EndIncluded commandbus/functions/count_processes.sql
 --! Included commandbus/views/batch_progress.sql
 create or replace view commandbus.batch_progress
 with (security_invoker = true) as
@@ -1974,6 +2274,7 @@ select batch.domain,
        batch.total_count,
        (batch.completed_count + coalesce(counter.unreported, 0))::int as completed_count,
        batch.canceled_count,
+       batch.failed_count,
        batch.in_troubleshooting_count
   from commandbus.batch
   left join lateral (
@@ -1985,17 +2286,18 @@ select batch.domain,
   ) as counter on true;
 
 comment on view commandbus.batch_progress is
-  'The exact counts of each batch, also of a large one while it runs.';
+  'The exact counts of each batch, even of a large one while it runs.';
 comment on column commandbus.batch_progress.domain is 'The batch''s domain.';
 comment on column commandbus.batch_progress.batch_id is 'The batch.';
 comment on column commandbus.batch_progress.status is 'The batch''s status.';
-comment on column commandbus.batch_progress.total_count is 'How many commands were announced.';
+comment on column commandbus.batch_progress.total_count is 'How many commands or processes were announced.';
 comment on column commandbus.batch_progress.completed_count is 'How many completed.';
 comment on column commandbus.batch_progress.canceled_count is 'How many were canceled.';
+comment on column commandbus.batch_progress.failed_count is 'How many a business rule rejected.';
 comment on column commandbus.batch_progress.in_troubleshooting_count is 'How many wait for an operator.';
 --! EndIncluded commandbus/views/batch_progress.sql
 
--- A final status stays.
+-- Triggers on commandbus.command.
 --! Included commandbus/functions/tg_command__keep_final_status.sql
 create or replace function commandbus.tg_command__keep_final_status()
 returns trigger
@@ -2007,20 +2309,21 @@ as $$
 begin
   raise exception 'command % is %, which is final', OLD.command_id, OLD.status
     using errcode = 'object_not_in_prerequisite_state',
-          detail = format('It was to become %s.', NEW.status),
-          hint = 'Somebody else ended it meanwhile; read it again.';
+          detail = format('The update would set it to %s.', NEW.status),
+          hint = 'Another session has finished the command. Roll back, and read it again.';
 end;
 $$;
 
 comment on function commandbus.tg_command__keep_final_status() is
-  'Refuses to change the status of a command that is COMPLETED or CANCELED. Raises object_not_in_prerequisite_state.';
+  'Rejects an update that changes the status of a command that is COMPLETED, CANCELED or FAILED. Raises object_not_in_prerequisite_state.';
 
 revoke all on function commandbus.tg_command__keep_final_status() from public;
 --! EndIncluded commandbus/functions/tg_command__keep_final_status.sql
 create or replace trigger keep_final_status
   before update of status on commandbus.command
   for each row
-  when (OLD.status in ('COMPLETED', 'CANCELED') and NEW.status is distinct from OLD.status)
+  when (OLD.status in ('COMPLETED', 'CANCELED', 'FAILED')
+        and NEW.status is distinct from OLD.status)
   execute function commandbus.tg_command__keep_final_status();
 
 --! Included commandbus/functions/tg_command__mark_adopted.sql
@@ -2032,15 +2335,15 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- Adoption wrote no row: the mark AS_STATUS holds until the status moves on.
-  NEW.counted_as := case when OLD.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
-                         then OLD.status end;
+  -- Adoption writes no rows, so it marks commands AS_STATUS. Of the statuses that can change, only
+  -- this one is counted.
+  NEW.counted_as := case when OLD.status = 'IN_TROUBLESHOOTING_QUEUE' then OLD.status end;
   return NEW;
 end;
 $$;
 
 comment on function commandbus.tg_command__mark_adopted() is
-  'Writes out what an adopted command is counted as, before its status changes.';
+  'Replaces the mark AS_STATUS of an adopted command before its status changes.';
 
 revoke all on function commandbus.tg_command__mark_adopted() from public;
 --! EndIncluded commandbus/functions/tg_command__mark_adopted.sql
@@ -2063,16 +2366,18 @@ declare
   v_held int;
   v_marked int;
 begin
-  -- Locked, so that two inserts do not both take the same count for theirs.
+  -- Locked, so that two inserts do not claim the same count.
   select case NEW.status
            when 'COMPLETED' then batch.completed_count
            when 'CANCELED' then batch.canceled_count
+           when 'FAILED' then batch.failed_count
            else batch.in_troubleshooting_count
          end
     into v_held
     from commandbus.batch
    where batch.domain = NEW.domain
      and batch.batch_id = NEW.batch_id
+     and batch.batch_type = 'COMMAND'
      for no key update;
 
   if v_held > 0 then
@@ -2094,7 +2399,7 @@ end;
 $$;
 
 comment on function commandbus.tg_command__mark_inserted() is
-  'Marks a command that is inserted in troubleshooting or ended as counted, where its batch was inserted with counts that no other command accounts for.';
+  'For copies of a batch and its commands: marks a command that is inserted in a final status or in troubleshooting as counted, if the batch''s counters include it already.';
 
 revoke all on function commandbus.tg_command__mark_inserted() from public;
 --! EndIncluded commandbus/functions/tg_command__mark_inserted.sql
@@ -2102,7 +2407,7 @@ create or replace trigger mark_inserted
   before insert on commandbus.command
   for each row
   when (NEW.batch_id is not null and NEW.counted_as is null
-        and NEW.status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE'))
+        and NEW.status in ('COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE'))
   execute function commandbus.tg_command__mark_inserted();
 
 -- What clients call.
@@ -2140,10 +2445,10 @@ as $$
 declare
   v_batch_is_pending boolean;
 begin
-  if p_new_status is null or p_new_status not in ('IN_PROGRESS', 'PENDING', 'FAILED') then
-    raise exception 'a command is not received into status "%"', p_new_status
+  if p_new_status is null or p_new_status not in ('IN_PROGRESS', 'PENDING') then
+    raise exception 'a receive cannot set the status "%"', p_new_status
       using errcode = 'invalid_parameter_value',
-            hint = 'IN_PROGRESS, PENDING or FAILED.';
+            hint = 'IN_PROGRESS or PENDING.';
   end if;
 
   update commandbus.command
@@ -2153,7 +2458,7 @@ begin
          updated_at = now()
    where command.domain = p_domain
      and command.command_id = p_command_id
-     and command.status not in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+     and command.status not in ('COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE')
   returning command.domain, command.command_id, command.command_type, command.status,
             command.attempts, coalesce(p_max_attempts, command.max_attempts),
             coalesce(p_msg_id, command.msg_id), command.correlation_id, command.reply_queue,
@@ -2163,6 +2468,7 @@ begin
                       from commandbus.batch
                      where batch.domain = command.domain
                        and batch.batch_id = command.batch_id
+                       and batch.batch_type = 'COMMAND'
                        and batch.status = 'PENDING')
        into domain, command_id, command_type, status, attempts, max_attempts, msg_id,
             correlation_id, reply_queue, last_error_type, last_error_code, last_error_msg,
@@ -2176,7 +2482,8 @@ begin
   values (p_domain, p_command_id, 'RECEIVED',
           jsonb_build_object('msg_id', msg_id, 'attempt', attempts, 'max_attempts', max_attempts));
 
-  -- A batch that somebody else holds is left to the next receive or finish: a receive never waits.
+  -- A receive never waits for a batch. If another session has locked it, the next receive or finish
+  -- starts it.
   if v_batch_is_pending then
     perform commandbus.start_batch(p_domain, batch_id, p_wait => false);
   end if;
@@ -2186,7 +2493,7 @@ end;
 $$;
 
 comment on function commandbus.sp_receive_command(text, uuid, text, bigint, int) is
-  'Takes a command for processing and starts its batch; no row where there is nothing left to do. Raises invalid_parameter_value.';
+  'Takes a command for processing and starts its batch. Returns no row if the command is unknown, final or in troubleshooting. Raises invalid_parameter_value.';
 
 revoke all on function commandbus.sp_receive_command(text, uuid, text, bigint, int) from public;
 --! EndIncluded commandbus/functions/sp_receive_command.sql
@@ -2222,64 +2529,38 @@ begin
   if p_status is null
      or p_status not in ('PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELED',
                          'IN_TROUBLESHOOTING_QUEUE') then
-    raise exception 'a command has no status "%"', p_status
+    raise exception 'a command cannot have the status "%"', p_status
       using errcode = 'invalid_parameter_value',
             hint = 'PENDING, IN_PROGRESS, COMPLETED, FAILED, CANCELED or IN_TROUBLESHOOTING_QUEUE.';
   end if;
 
   loop
+    -- A batch of processes counts no commands.
     select command.status, command.counted_as, command.finished_as, batch
       into v_old
       from commandbus.command
       left join commandbus.batch
         on batch.domain = command.domain
        and batch.batch_id = command.batch_id
+       and batch.batch_type = 'COMMAND'
      where command.domain = p_domain
        and command.command_id = p_command_id;
 
     exit when not found;
 
-    -- The batch is started under the command's lock, as everything is counted. Where somebody else
-    -- holds the batch it is waited for without the command, which its starter may want next, and
-    -- then let go: who keeps it and waits for the command would turn the order of locks around.
     if (v_old.batch).status = 'PENDING' then
-      begin
-        perform
-           from commandbus.command
-          where command.domain = p_domain
-            and command.command_id = p_command_id
-            for no key update;
-
-        if not commandbus.start_batch(p_domain, (v_old.batch).batch_id, p_wait => false)
-           and exists (select
-                         from commandbus.batch
-                        where batch.domain = p_domain
-                          and batch.batch_id = (v_old.batch).batch_id
-                          and batch.status = 'PENDING') then
-          raise exception 'another transaction holds the batch' using errcode = 'KBHLD';
-        end if;
-      exception when sqlstate 'KBHLD' then
-        begin
-          perform
-             from commandbus.batch
-            where batch.domain = p_domain
-              and batch.batch_id = (v_old.batch).batch_id
-              for no key update;
-
-          raise exception 'the batch is free' using errcode = 'KBHLD';
-        exception when sqlstate 'KBHLD' then
-          null;
-        end;
-      end;
+      perform commandbus.start_batch_of_command(p_domain, p_command_id, (v_old.batch).batch_id);
       continue;
     end if;
 
-    -- A status that a receive or a client has set is not yet finished with: the errors are missing.
-    if v_old.status in ('COMPLETED', 'CANCELED')
-       or v_old.status = 'IN_TROUBLESHOOTING_QUEUE' and p_status not in ('COMPLETED', 'CANCELED')
+    -- PENDING and IN_PROGRESS may come from a receive or from a client. Then this finish is the first
+    -- with that status, and still has an error to store.
+    if v_old.status in ('COMPLETED', 'CANCELED', 'FAILED')
+       or v_old.status = 'IN_TROUBLESHOOTING_QUEUE'
+          and p_status not in ('COMPLETED', 'CANCELED', 'FAILED')
        or v_old.status = p_status and v_old.finished_as = p_status
     then
-      -- Somebody finished it before: this is only written down, if it is still so under the lock.
+      -- This finish is only audited, provided that the locked row is still what was read.
       perform
          from commandbus.command
         where command.domain = p_domain
@@ -2295,10 +2576,10 @@ begin
     v_from := case when v_old.counted_as <> 'AS_STATUS' then v_old.counted_as
                    when v_old.status = 'IN_TROUBLESHOOTING_QUEUE'
                         and v_old.counted_as = 'AS_STATUS' then v_old.status end;
-    v_to := case when p_status in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE')
+    v_to := case when p_status in ('COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE')
                  then p_status end;
 
-    -- Only if the row is still what was read; who waited for another's commit reads it again.
+    -- Likewise: if another session changed the row first, read it again.
     with finished as (
       update commandbus.command
          set status = p_status,
@@ -2328,7 +2609,7 @@ begin
 
     v_is_complete := commandbus.count_move(v_old.batch, p_command_id, v_from, v_to);
 
-    -- A command beyond the announced total is not counted.
+    -- The batch has counted total_count commands already; this one stays uncounted.
     if v_is_complete is null then
       update commandbus.command
          set counted_as = v_from
@@ -2347,7 +2628,7 @@ end;
 $$;
 
 comment on function commandbus.sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid) is
-  'Finishes a command and counts it for its batch; true for the call that completed the batch, whose caller runs the callback. Raises null_value_not_allowed, invalid_parameter_value.';
+  'Finishes a command and counts it for its batch. True for the call that completed the batch; its caller runs the batch''s callback. Raises null_value_not_allowed, invalid_parameter_value.';
 
 revoke all on function commandbus.sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid) from public;
 --! EndIncluded commandbus/functions/sp_finish_command.sql
@@ -2376,7 +2657,7 @@ begin
          updated_at = now()
    where command.domain = p_domain
      and command.command_id = p_command_id
-     and command.status not in ('COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE');
+     and command.status not in ('COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE');
 
   if not found then
     return false;
@@ -2396,7 +2677,7 @@ end;
 $$;
 
 comment on function commandbus.sp_fail_command(text, uuid, text, text, text, int, int, bigint) is
-  'Writes down a failure that will be retried; false where the command is unknown or has ended.';
+  'Records a failure that will be retried. False if the command is unknown, final or in troubleshooting.';
 
 revoke all on function commandbus.sp_fail_command(text, uuid, text, text, text, int, int, bigint) from public;
 --! EndIncluded commandbus/functions/sp_fail_command.sql
@@ -2412,7 +2693,7 @@ as $$
 $$;
 
 comment on function commandbus.sp_start_batch(text, uuid) is
-  'Starts a batch; true for the one call that took it from PENDING to IN_PROGRESS.';
+  'Starts a batch of commands. True for the one call that took it from PENDING to IN_PROGRESS.';
 
 revoke all on function commandbus.sp_start_batch(text, uuid) from public;
 --! EndIncluded commandbus/functions/sp_start_batch.sql
@@ -2430,55 +2711,50 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_counter_rows int;
-  v_completed int;
-  v_canceled int;
-  v_in_troubleshooting int;
+  v_completed int := 0;
+  v_canceled int := 0;
+  v_failed int := 0;
+  v_in_troubleshooting int := 0;
   v_reported int := 0;
   v_is_complete boolean;
 begin
   case p_update_type
     when 'complete' then
-      v_completed := 1; v_canceled := 0; v_in_troubleshooting := 0;
+      v_completed := 1;
+    when 'failed' then
+      v_failed := 1;
     when 'tsq_move' then
-      v_completed := 0; v_canceled := 0; v_in_troubleshooting := 1;
+      v_in_troubleshooting := 1;
     when 'tsq_complete' then
-      v_completed := 1; v_canceled := 0; v_in_troubleshooting := -1;
+      v_completed := 1; v_in_troubleshooting := -1;
     when 'tsq_cancel' then
-      v_completed := 0; v_canceled := 1; v_in_troubleshooting := -1;
+      v_canceled := 1; v_in_troubleshooting := -1;
     when 'tsq_retry' then
-      v_completed := 0; v_canceled := 0; v_in_troubleshooting := -1;
+      v_in_troubleshooting := -1;
     else
       raise exception 'counters have no update of type "%"', p_update_type
         using errcode = 'invalid_parameter_value',
-              hint = 'complete, tsq_move, tsq_complete, tsq_cancel or tsq_retry.';
+              hint = 'complete, failed, tsq_move, tsq_complete, tsq_cancel or tsq_retry.';
   end case;
 
-  -- A batch that has not started is locked: its start decides how it is counted. The lock of one that
-  -- was started meanwhile is given back, as in start_batch.
-  begin
-    perform
-       from commandbus.batch
-      where batch.domain = p_domain
-        and batch.batch_id = p_batch_id
-        and batch.status = 'PENDING'
-        for no key update;
-
-    if not found then
-      raise exception 'this batch is not pending' using errcode = 'KBNOP';
-    end if;
-  exception when sqlstate 'KBNOP' then
-    null;
-  end;
+  -- The start decides how a batch is counted. While the batch is pending, lock it against a start.
+  perform commandbus.lock_pending_batch(p_domain, p_batch_id, p_wait => true);
 
   select batch.counter_rows
     into v_counter_rows
     from commandbus.batch
    where batch.domain = p_domain
-     and batch.batch_id = p_batch_id;
+     and batch.batch_id = p_batch_id
+     and batch.batch_type = 'COMMAND';
 
-  -- The counter row comes before the batch, which may forbid the move: then both are as they were.
+  if not found then
+    return false;
+  end if;
+
+  -- The counter row changes before the batch's own row, whose bounds may not allow it. Then both
+  -- stay as they were.
   begin
-    if v_counter_rows > 0 and p_update_type in ('complete', 'tsq_move') then
+    if v_counter_rows > 0 and p_update_type in ('complete', 'failed', 'tsq_move') then
       v_reported := commandbus.release_place(p_domain, p_batch_id, 0::smallint);
     elsif v_counter_rows > 0 and p_update_type = 'tsq_retry' then
       update commandbus.batch_counter
@@ -2489,12 +2765,12 @@ begin
     end if;
 
     v_is_complete := commandbus.move_batch_counts(p_domain, p_batch_id, v_completed + v_reported,
-                                                  v_canceled, v_in_troubleshooting);
+                                                  v_canceled, v_failed, v_in_troubleshooting);
 
     if v_is_complete is null then
-      raise exception 'the bounds forbid this' using errcode = 'KBNOP';
+      raise exception 'the bounds do not allow this' using errcode = 'KBUND';
     end if;
-  exception when sqlstate 'KBNOP' then
+  exception when sqlstate 'KBUND' then
     return false;
   end;
 
@@ -2503,7 +2779,7 @@ end;
 $$;
 
 comment on function commandbus.sp_update_batch_counters(text, uuid, text) is
-  'Moves a batch''s counters by one, as far as their bounds allow; true if this completed the batch. Raises invalid_parameter_value.';
+  'Moves a batch''s counters by one, within their bounds. True if this completed the batch. Raises invalid_parameter_value.';
 
 revoke all on function commandbus.sp_update_batch_counters(text, uuid, text) from public;
 --! EndIncluded commandbus/functions/sp_update_batch_counters.sql
@@ -2515,7 +2791,7 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-  -- The command is not named, so this settles whatever the batch does not hold yet.
+  -- The caller does not name the command, so this counts every command that is not counted yet.
   select commandbus.settle_batch(p_domain, p_batch_id);
 $$;
 
@@ -2532,7 +2808,7 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-  -- The command is not named, so this settles whatever the batch does not hold yet.
+  -- The caller does not name the command, so this counts every command that is not counted yet.
   select commandbus.settle_batch(p_domain, p_batch_id);
 $$;
 
@@ -2549,7 +2825,7 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-  -- The command is not named, so this settles whatever the batch does not hold yet.
+  -- The caller does not name the command, so this counts every command that is not counted yet.
   select commandbus.settle_batch(p_domain, p_batch_id);
 $$;
 
@@ -2558,6 +2834,56 @@ comment on function commandbus.sp_tsq_retry(text, uuid) is
 
 revoke all on function commandbus.sp_tsq_retry(text, uuid) from public;
 --! EndIncluded commandbus/functions/sp_tsq_retry.sql
+--! Included commandbus/functions/sp_refresh_batch_stats.sql
+create or replace function commandbus.sp_refresh_batch_stats(p_domain text, p_batch_id uuid)
+returns table (
+  completed_count bigint,
+  failed_count bigint,
+  canceled_count bigint,
+  in_troubleshooting_count bigint,
+  is_complete boolean
+)
+language plpgsql
+volatile
+rows 1
+security invoker
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+  v_batch commandbus.batch;
+begin
+  select batch.*
+    into v_batch
+    from commandbus.batch
+   where batch.domain = p_domain
+     and batch.batch_id = p_batch_id;
+
+  if v_batch.batch_type = 'PROCESS' then
+    v_batch := commandbus.count_processes(p_domain, p_batch_id);
+  elsif v_batch.counter_rows > 0 and v_batch.status = 'IN_PROGRESS' then
+    v_batch := commandbus.flush_counter_rows(p_domain, p_batch_id);
+  end if;
+
+  if v_batch.batch_id is null then
+    return;
+  end if;
+
+  completed_count := v_batch.completed_count;
+  failed_count := v_batch.failed_count;
+  canceled_count := v_batch.canceled_count;
+  in_troubleshooting_count := v_batch.in_troubleshooting_count;
+  is_complete := v_batch.total_count > 0
+    and completed_count + canceled_count + failed_count = v_batch.total_count
+    and in_troubleshooting_count = 0;
+  return next;
+end;
+$$;
+
+comment on function commandbus.sp_refresh_batch_stats(text, uuid) is
+  'Brings a batch''s row up to date and returns its counts: counts the processes of a PROCESS batch, adds the counter rows of a large COMMAND batch. Returns no row for an unknown batch.';
+
+revoke all on function commandbus.sp_refresh_batch_stats(text, uuid) from public;
+--! EndIncluded commandbus/functions/sp_refresh_batch_stats.sql
 
 --! Included commandbus/functions/grant_client.sql
 create or replace function commandbus.grant_client(p_role text)
@@ -2581,25 +2907,28 @@ begin
   execute format('grant usage on schema commandbus to %I', p_role);
   execute format('grant select, insert, update, delete
                      on commandbus.batch, commandbus.batch_counter, commandbus.command,
-                        commandbus.audit, commandbus.payload_archive
+                        commandbus.audit, commandbus.payload_archive, commandbus.process,
+                        commandbus.process_audit
                      to %I', p_role);
   execute format('grant select on commandbus.batch_progress to %I', p_role);
-  execute format('grant usage, select on sequence commandbus.audit_audit_id_seq to %I', p_role);
+  execute format('grant usage, select
+                     on sequence commandbus.audit_audit_id_seq, commandbus.process_audit_id_seq
+                     to %I', p_role);
 
   for v_function in
     select pg_proc.oid
       from pg_proc
      where pg_proc.pronamespace = to_regnamespace('commandbus')
-       -- For administrators.
+       -- These are for administrators.
        and pg_proc.proname <> all (array['grant_client', 'install_legacy_names',
                                          'remove_legacy_names', 'grant_legacy_names'])
   loop
     execute format('grant execute on function %s to %I', v_function, p_role);
   end loop;
 
-  -- Queues: PGMQ's functions run with the caller's rights, too. The tests' tables, where they are.
-  -- PGMQ may belong to somebody else: what the role has is left alone, and what the caller may not
-  -- grant is for an administrator.
+  -- PGMQ's functions run with the caller's rights, so a client needs rights on the queues too; and on
+  -- the tables of e2e, if it exists. PGMQ may belong to another role: leave existing grants alone, and
+  -- report what the caller may not grant.
   for v_right in
     with space as (
       select pg_namespace.oid, quote_ident(pg_namespace.nspname) as name
@@ -2648,7 +2977,7 @@ begin
   end loop;
 
   if v_remedies <> '{}' then
-    raise warning 'role "%" lacks rights that "%" may not grant; an administrator has to run: %',
+    raise warning 'role "%" lacks rights that "%" cannot grant; an administrator has to run: %',
       p_role, current_user,
       (select string_agg(format('grant %s to %I;', remedy, p_role), ' ') from unnest(v_remedies) as remedy);
   end if;
@@ -2656,12 +2985,12 @@ end;
 $$;
 
 comment on function commandbus.grant_client(text) is
-  'Gives a role what a client of the bus needs; to be called again when a queue has been made. Raises undefined_object.';
+  'Grants a role what a client of the bus needs. Call it again after creating a queue. Raises undefined_object.';
 
 revoke all on function commandbus.grant_client(text) from public;
 --! EndIncluded commandbus/functions/grant_client.sql
 
--- The names of before, on request.
+-- The old names in public, created on request.
 --! Included commandbus/functions/grant_legacy_names.sql
 create or replace function commandbus.grant_legacy_names()
 returns void
@@ -2710,12 +3039,12 @@ begin
         join acl on acl.kind = pair.kind and acl.object in (pair.legacy, pair.behind)
         cross join aclexplode(acl.entries) as granted
        where granted.grantee <> acl.owner
-         -- The view has the old columns only.
+         -- The view has only the old columns.
          and (acl.columns = '' or exists (
            select from pg_attribute
             where attrelid = pair.legacy and format(' (%I)', attname) = acl.columns))
     )
-    -- What was granted before goes first, so that a right that was taken from the table goes here too.
+    -- Earlier grants are revoked first, so that a right revoked from the table is revoked here too.
     select case
              when object = legacy then format('revoke all%s on %s %s from %s',
                columns, kind, legacy_name, grantee)
@@ -2731,7 +3060,7 @@ end;
 $$;
 
 comment on function commandbus.grant_legacy_names() is
-  'Gives every legacy name the grants that the table or function behind it has at the time; called by install_legacy_names().';
+  'Copies to each legacy name the current grants of the table or function behind it. Called by install_legacy_names().';
 
 revoke all on function commandbus.grant_legacy_names() from public;
 --! EndIncluded commandbus/functions/grant_legacy_names.sql
@@ -2748,7 +3077,7 @@ declare
     'command_bus_payload_archive', 'e2e_config', 'test_command'];
   v_functions constant text[] := array['sp_receive_command', 'sp_finish_command', 'sp_fail_command',
     'sp_update_batch_counters', 'sp_start_batch', 'sp_tsq_complete', 'sp_tsq_cancel', 'sp_tsq_retry'];
-  -- Tells what was made here from what somebody else made.
+  -- Distinguishes our objects from others with the same name.
   v_mark constant text := 'Legacy name, made by commandbus.install_legacy_names().';
   v_has_e2e constant boolean := to_regclass('e2e.config') is not null;
   v_in_the_way text;
@@ -2775,10 +3104,10 @@ begin
     ) as others;
 
   if v_in_the_way is not null then
-    raise exception 'the legacy names cannot be installed: something else bears one'
+    raise exception 'cannot install the legacy names: other objects have these names'
       using errcode = 'duplicate_object',
             detail = format('Found: %s.', v_in_the_way),
-            hint = 'Drop or rename it, then install again.';
+            hint = 'Drop or rename them, then install again.';
   end if;
 
   create or replace view public.command_bus_batch with (security_invoker = true) as
@@ -2809,7 +3138,7 @@ begin
       select id, command_id, payload, behavior, created_at, processed_at, attempts, result
         from e2e.test_command;
 
-    -- The table has no default; one of the two shapes that it had before has this one.
+    -- The table has no default, but one of the two old shapes of test_command has this one.
     alter view public.test_command alter column behavior set default '{"type": "success"}';
   end if;
 
@@ -2843,7 +3172,7 @@ end;
 $$;
 
 comment on function commandbus.install_legacy_names() is
-  'Puts the old names back into public, as views and functions over the new objects, with the grants that those have; returns the names. Called again, it renews them. Raises duplicate_object.';
+  'Creates the old names in public, as views and functions over the new objects and with the same grants. Returns the names. Can be called again. Raises duplicate_object.';
 
 revoke all on function commandbus.install_legacy_names() from public;
 --! EndIncluded commandbus/functions/install_legacy_names.sql
@@ -2859,7 +3188,7 @@ declare
   v_mark constant text := 'Legacy name, made by commandbus.install_legacy_names().';
   v_object record;
 begin
-  -- What depends on a legacy name is somebody else's: then drop refuses and says what it is.
+  -- If another object depends on a legacy name, drop fails and names that object.
   for v_object in
     select 'view' as kind, format('public.%I', relname) as object, relname as name
       from pg_class
@@ -2879,7 +3208,7 @@ end;
 $$;
 
 comment on function commandbus.remove_legacy_names() is
-  'Takes away what install_legacy_names() made, and nothing else; returns the names, none when there are none. Raises dependent_objects_still_exist.';
+  'Drops what install_legacy_names() created, and nothing else. Returns the names. Raises dependent_objects_still_exist.';
 
 revoke all on function commandbus.remove_legacy_names() from public;
 --! EndIncluded commandbus/functions/remove_legacy_names.sql

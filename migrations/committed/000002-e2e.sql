@@ -1,5 +1,5 @@
---! Previous: sha1:441a47baefecd8c0b5daccdd499f15777ba18aa0
---! Hash: sha1:d09d3a6f8d996ce0136ebad611768b41c3d9d261
+--! Previous: sha1:ae09dae25947b80558169be9ef5966755dfa9263
+--! Hash: sha1:490ff7695c885ef8fbe80ab08da9c97e2739b788
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.

@@ -14,7 +14,7 @@ export interface BatchEvidence {
   readonly history: History
 }
 
-const counted: readonly string[] = ['COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE']
+const counted: readonly string[] = ['COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE']
 
 /** What is wrong with a batch: its bounds, its counters, its events, what its callers were told. */
 export function checkBatch(evidence: BatchEvidence): string[] {
@@ -37,14 +37,14 @@ function isExact({ batch, commands }: BatchEvidence): boolean {
 /** What holds for every batch at every commit. */
 export function checkBounds(row: Batch): string[] {
   const counts = countsOf(row)
-  const sum = counts.completed + counts.canceled + counts.inTroubleshooting
+  const sum = counts.completed + counts.canceled + counts.failed + counts.inTroubleshooting
   const isOutside = Object.values(counts).some((value) => value < 0) || sum > row.totalCount
   const isMarked = row.completedAt !== null
   const problems = isOutside ? [`counters out of bounds: ${JSON.stringify(counts)}`] : []
   if (isMarked !== isComplete(counts, row.totalCount)) {
     problems.push(`complete: ${isMarked}, its counters: ${JSON.stringify(counts)}`)
   }
-  const status = row.canceledCount > 0 ? 'COMPLETED_WITH_FAILURES' : 'COMPLETED'
+  const status = row.canceledCount + row.failedCount > 0 ? 'COMPLETED_WITH_FAILURES' : 'COMPLETED'
   if (isMarked !== (row.status === status)) problems.push(`completed at ${row.completedAt}`)
   return problems
 }
@@ -53,6 +53,7 @@ export function countsOf(row: Batch): Counts {
   return {
     completed: row.completedCount,
     canceled: row.canceledCount,
+    failed: row.failedCount,
     inTroubleshooting: row.inTroubleshootingCount,
   }
 }
@@ -82,6 +83,7 @@ function checkExcess({ batch, row, commands }: BatchEvidence): string[] {
   const isMore =
     found.completed > truth.completed ||
     found.canceled > truth.canceled ||
+    found.failed > truth.failed ||
     found.inTroubleshooting > truth.inTroubleshooting
   return isMore ? compare('its row', found, truth, 0) : []
 }
@@ -91,6 +93,7 @@ export function compare(what: string, found: Counts, truth: Counts, lag: number)
   const isNear =
     Math.abs(found.completed - truth.completed) <= lag &&
     Math.abs(found.canceled - truth.canceled) <= lag &&
+    Math.abs(found.failed - truth.failed) <= lag &&
     Math.abs(found.inTroubleshooting - truth.inTroubleshooting) <= lag
   if (isNear) return []
   return [`${what}: ${JSON.stringify(found)}, its commands: ${JSON.stringify(truth)}`]
@@ -130,7 +133,8 @@ function checkCompletion({ batch, row, events, history }: BatchEvidence): string
       details?.batch_id === row.batchId &&
       details.total_count === row.totalCount &&
       details.completed_count === row.completedCount &&
-      details.canceled_count === row.canceledCount
+      details.canceled_count === row.canceledCount &&
+      details.failed_count === row.failedCount
     if (!isRight) problems.push(`completion audited as ${JSON.stringify(details)}`)
   }
   return problems

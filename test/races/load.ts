@@ -49,7 +49,7 @@ export function loadTrail(db: Queryable, world: World): Promise<AuditRow[]> {
 export async function loadFigures(db: Queryable, key: BatchKey): Promise<Counts> {
   const [figures] = await query<Counts>(
     db,
-    `select completed_count as completed, canceled_count as canceled,
+    `select completed_count as completed, canceled_count as canceled, failed_count as failed,
             in_troubleshooting_count as "inTroubleshooting"
        from commandbus.batch_progress
       where domain = $1::text and batch_id = $2::uuid`,
@@ -65,6 +65,7 @@ export async function loadCounts(db: Queryable, key: BatchKey): Promise<Counts> 
     db,
     `select count(*) filter (where status = 'COMPLETED')::int as completed,
             count(*) filter (where status = 'CANCELED')::int as canceled,
+            count(*) filter (where status = 'FAILED')::int as failed,
             count(*) filter (where status = 'IN_TROUBLESHOOTING_QUEUE')::int as "inTroubleshooting"
        from commandbus.command
       where domain = $1::text and batch_id = $2::uuid`,

@@ -46,7 +46,11 @@ function isOpen(state: CommandState): boolean {
 }
 
 export function isFinal(state: CommandState): boolean {
-  return state.status === 'COMPLETED' || state.status === 'CANCELED'
+  return isFinalStatus(state.status)
+}
+
+export function isFinalStatus(status: CommandStatus): boolean {
+  return status === 'COMPLETED' || status === 'CANCELED' || status === 'FAILED'
 }
 
 /** A finish is always audited, so it never gives null; it may leave the command as it was. */
@@ -56,7 +60,7 @@ function finish(
   errorCode: string | null,
 ): CommandState {
   if (isFinal(state) || (state.status === status && state.finishedAs === status)) return state
-  if (!isOpen(state) && status !== 'COMPLETED' && status !== 'CANCELED') return state
+  if (!isOpen(state) && !isFinalStatus(status)) return state
   return { ...state, status, errorCode: errorCode ?? state.errorCode, finishedAs: status }
 }
 
@@ -71,6 +75,7 @@ function operate(state: CommandState, move: Move): CommandState | null {
 export interface Counts {
   readonly completed: number
   readonly canceled: number
+  readonly failed: number
   readonly inTroubleshooting: number
 }
 
@@ -81,6 +86,7 @@ export function count(commands: readonly CommandState[]): Counts {
   return {
     completed: of('COMPLETED'),
     canceled: of('CANCELED'),
+    failed: of('FAILED'),
     inTroubleshooting: of('IN_TROUBLESHOOTING_QUEUE'),
   }
 }
@@ -89,7 +95,7 @@ export function count(commands: readonly CommandState[]): Counts {
 export function isComplete(counts: Counts, totalCount: number): boolean {
   return (
     totalCount > 0 &&
-    counts.completed + counts.canceled === totalCount &&
+    counts.completed + counts.canceled + counts.failed === totalCount &&
     counts.inTroubleshooting === 0
   )
 }

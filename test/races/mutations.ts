@@ -38,15 +38,15 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a batch is started by everybody',
-    changes: [{ function: 'start_batch', text: /and batch\.status = 'PENDING'/g, by: '' }],
+    changes: [{ function: 'lock_pending_batch', text: /and batch\.status = 'PENDING'/g, by: '' }],
   },
   {
     name: 'a repeated finish counts again',
     changes: [
       {
         function: 'sp_finish_command',
-        text: /v_old\.status in \('COMPLETED', 'CANCELED'\)/,
-        by: "v_old.status = 'CANCELED'",
+        text: /v_old\.status in \('COMPLETED', 'CANCELED', 'FAILED'\)/,
+        by: "v_old.status in ('CANCELED', 'FAILED')",
       },
       {
         function: 'sp_finish_command',

@@ -52,7 +52,7 @@ export type Step =
   | { readonly do: 'count'; readonly batch: number; readonly update: CounterUpdate }
   | { readonly do: 'finish unknown'; readonly status: CommandStatus }
 
-export type ReceiveStatus = 'IN_PROGRESS' | 'PENDING' | 'FAILED'
+export type ReceiveStatus = 'IN_PROGRESS' | 'PENDING'
 export type Move = 'COMPLETED' | 'CANCELED' | 'PENDING'
 
 /** For each command the number of its batch: one of each batch in turn; null for the loose ones. */

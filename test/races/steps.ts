@@ -13,7 +13,7 @@ export function oneOf<T>(...choices: [weight: number, value: T][]): fc.Arbitrary
 const receive: fc.Arbitrary<Step> = fc.record({
   do: fc.constant('receive'),
   command: number,
-  as: oneOf<ReceiveStatus>([8, 'IN_PROGRESS'], [1, 'PENDING'], [1, 'FAILED']),
+  as: oneOf<ReceiveStatus>([8, 'IN_PROGRESS'], [1, 'PENDING']),
 })
 
 const finish: fc.Arbitrary<Step> = fc.record({
@@ -23,7 +23,7 @@ const finish: fc.Arbitrary<Step> = fc.record({
     [8, 'COMPLETED'],
     [6, 'IN_TROUBLESHOOTING_QUEUE'],
     [3, 'CANCELED'],
-    [1, 'FAILED'],
+    [3, 'FAILED'],
     [1, 'PENDING'],
     [1, 'IN_PROGRESS'],
   ),
@@ -57,6 +57,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       batch: number,
       update: fc.constantFrom<CounterUpdate>(
         'complete',
+        'failed',
         'tsq_move',
         'tsq_complete',
         'tsq_cancel',
@@ -68,7 +69,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       do: fc.constant('finish unknown'),
-      status: fc.constantFrom<CommandStatus>('COMPLETED', 'CANCELED'),
+      status: fc.constantFrom<CommandStatus>('COMPLETED', 'CANCELED', 'FAILED'),
     }),
   },
 )

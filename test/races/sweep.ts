@@ -1,4 +1,5 @@
 import type { CommandStatus } from '../../client/client.ts'
+import { isFinalStatus } from './model.ts'
 import type { Move, SessionPlan, Step, TransactionPlan } from './schedule.ts'
 import type { World } from './world.ts'
 
@@ -19,8 +20,7 @@ export function planSweep(
   })
   for (const { id, insertedAtMs, number } of world.commands) {
     const status = statuses.get(id)
-    const isOpen = status !== 'COMPLETED' && status !== 'CANCELED'
-    if (status === undefined || insertedAtMs === Infinity || !isOpen) continue
+    if (status === undefined || insertedAtMs === Infinity || isFinalStatus(status)) continue
     for (let twin = 0; twin < 2; twin++) {
       work.push(endCommand(number, status, random, options.isLast).map(alone))
     }
@@ -50,6 +50,7 @@ function endCommand(
   const end = pick<CommandStatus>(random, [
     ...Array<CommandStatus>(16).fill('COMPLETED'),
     'CANCELED',
+    'FAILED',
     isLast ? 'COMPLETED' : 'IN_TROUBLESHOOTING_QUEUE',
   ])
   return [

@@ -8,20 +8,23 @@ export interface Counts {
   readonly status: string
   readonly completed: number
   readonly canceled: number
+  readonly failed: number
   readonly troubled: number
 }
 
 export interface NewBatch {
   readonly total: number
   readonly status?: string
+  readonly type?: 'COMMAND' | 'PROCESS'
 }
 
 export interface NewCommand {
   readonly batchId?: string
   readonly status?: string
+  readonly correlationId?: string
 }
 
-/** Short words for what a client does in one domain, on one connection or any of a pool. */
+/** What a client does in one domain, on one connection or on any of a pool. */
 export type Bus = ReturnType<typeof createBus>
 
 export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
@@ -38,8 +41,9 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
     async batch(given: NewBatch): Promise<string> {
       const id = randomUUID()
       await db.query(
-        `insert into commandbus.batch (domain, batch_id, total_count, status) values ($1, $2, $3, $4)`,
-        [domain, id, given.total, given.status ?? 'PENDING'],
+        `insert into commandbus.batch (domain, batch_id, total_count, status, batch_type)
+         values ($1, $2, $3, $4, $5)`,
+        [domain, id, given.total, given.status ?? 'PENDING', given.type ?? 'COMMAND'],
       )
       return id
     },
@@ -47,11 +51,18 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
     async commands(number: number, given: NewCommand = {}): Promise<string[]> {
       const { rows } = await db.query<{ command_id: string }>(
         `insert into commandbus.command
-           (domain, queue_name, command_id, command_type, status, max_attempts, msg_id, batch_id)
-         select $1, $1 || '__commands', gen_random_uuid(), 'Pay', $2, 3, 7, $3
+           (domain, queue_name, command_id, command_type, status, max_attempts, msg_id, batch_id,
+            correlation_id)
+         select $1, $1 || '__commands', gen_random_uuid(), 'Pay', $2, 3, 7, $3, $5
            from generate_series(1, $4::int)
          returning command_id`,
-        [domain, given.status ?? 'PENDING', given.batchId ?? null, number],
+        [
+          domain,
+          given.status ?? 'PENDING',
+          given.batchId ?? null,
+          number,
+          given.correlationId ?? null,
+        ],
       )
       return rows.map((row) => row.command_id)
     },
@@ -67,7 +78,9 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
 
     async receiveAs(commandId: string, status: string): Promise<void> {
       await db.query('select commandbus.sp_receive_command($1, $2, $3)', [
-        ...[domain, commandId, status],
+        domain,
+        commandId,
+        status,
       ])
     },
 
@@ -103,6 +116,32 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
 
     settle(batchId: string | null, move: 'complete' | 'cancel' | 'retry'): Promise<boolean> {
       return value(`select commandbus.sp_tsq_${move}($1, $2)`, [domain, batchId])
+    },
+
+    /** The one row of sp_refresh_batch_stats, by name; undefined if there is none. */
+    async refresh(batchId: string | null): Promise<Record<string, unknown> | undefined> {
+      const { rows } = await db.query<Record<string, unknown>>(
+        'select * from commandbus.sp_refresh_batch_stats($1, $2)',
+        [domain, batchId],
+      )
+      return rows[0]
+    },
+
+    async process(given: { batchId?: string; status?: string } = {}): Promise<string> {
+      const id = randomUUID()
+      await db.query(
+        `insert into commandbus.process (domain, process_id, process_type, status, batch_id)
+         values ($1, $2, 'Ship', $3, $4)`,
+        [domain, id, given.status ?? 'PENDING', given.batchId ?? null],
+      )
+      return id
+    },
+
+    async setProcess(processId: string, status: string): Promise<void> {
+      await db.query(
+        'update commandbus.process set status = $3 where domain = $1 and process_id = $2',
+        [domain, processId, status],
+      )
     },
 
     status(commandId: string): Promise<string> {
@@ -153,11 +192,11 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
 
 function countsOf(relation: string): string {
   return `select status, completed_count as completed, canceled_count as canceled,
-                 in_troubleshooting_count as troubled
+                 failed_count as failed, in_troubleshooting_count as troubled
             from ${relation} where domain = $1 and batch_id = $2`
 }
 
-/** Lends a session of its own in an open transaction, rolled back when the work is done. */
+/** Runs the work in a transaction on a session of its own, and rolls it back. */
 export async function withTransaction<T>(
   pool: Pool,
   work: (client: PoolClient) => Promise<T>,
@@ -173,7 +212,7 @@ export async function withTransaction<T>(
   }
 }
 
-/** Whether nobody holds the batch's row. */
+/** Whether no session has locked the batch's row. */
 export async function isBatchFree(pool: Pool, batchId: string): Promise<boolean> {
   const { rowCount } = await pool.query(
     'select from commandbus.batch where batch_id = $1 for update skip locked',
@@ -182,10 +221,11 @@ export async function isBatchFree(pool: Pool, batchId: string): Promise<boolean>
   return rowCount === 1
 }
 
-/** Resolves once `client`'s statement waits for a lock that another session holds. */
+/** Resolves once `client`'s statement waits for another session's lock. */
 export async function untilBlocked(pool: Pool, client: PoolClient): Promise<void> {
   const pid = (client as PoolClient & { readonly processID: number }).processID
-  for (;;) {
+  const deadline = Date.now() + 20_000
+  while (Date.now() < deadline) {
     const { rows } = await pool.query<{ blocked: boolean }>(
       'select cardinality(pg_blocking_pids($1)) > 0 as blocked',
       [pid],
@@ -193,9 +233,10 @@ export async function untilBlocked(pool: Pool, client: PoolClient): Promise<void
     if (rows[0]?.blocked) return
     await sleep(2)
   }
+  throw new Error('the statement did not wait for a lock')
 }
 
-/** The SQLSTATE that the work fails with, or undefined where it does not fail. */
+/** The SQLSTATE with which the work fails, or undefined if it succeeds. */
 export async function sqlstateOf(work: Promise<unknown>): Promise<string | undefined> {
   try {
     await work

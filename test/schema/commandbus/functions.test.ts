@@ -44,6 +44,7 @@ test('the functions', async (t) => {
         'sp_fail_command(p_domain text, p_command_id uuid, p_error_type text, p_error_code text, p_error_msg text, p_attempt integer, p_max_attempts integer, p_msg_id bigint) boolean',
         'sp_finish_command(p_domain text, p_command_id uuid, p_status text, p_event_type text, p_error_type text DEFAULT NULL::text, p_error_code text DEFAULT NULL::text, p_error_msg text DEFAULT NULL::text, p_details jsonb DEFAULT NULL::jsonb, p_batch_id uuid DEFAULT NULL::uuid) boolean',
         `sp_receive_command(p_domain text, p_command_id uuid, p_new_status text DEFAULT 'IN_PROGRESS'::text, p_msg_id bigint DEFAULT NULL::bigint, p_max_attempts integer DEFAULT NULL::integer) TABLE(domain text, command_id uuid, command_type text, status text, attempts integer, max_attempts integer, msg_id bigint, correlation_id uuid, reply_queue text, last_error_type text, last_error_code text, last_error_msg text, created_at timestamp with time zone, updated_at timestamp with time zone, batch_id uuid)`,
+        'sp_refresh_batch_stats(p_domain text, p_batch_id uuid) TABLE(completed_count bigint, failed_count bigint, canceled_count bigint, in_troubleshooting_count bigint, is_complete boolean)',
         'sp_start_batch(p_domain text, p_batch_id uuid) boolean',
         'sp_tsq_cancel(p_domain text, p_batch_id uuid) boolean',
         'sp_tsq_complete(p_domain text, p_batch_id uuid) boolean',
@@ -64,7 +65,7 @@ test('the functions', async (t) => {
     )
   })
 
-  t.test('may be executed by nobody who was not granted it', async (t) => {
+  t.test('can be executed only by roles that were granted it', async (t) => {
     t.strictSame(
       await functionsWhere(
         pool,
@@ -75,11 +76,11 @@ test('the functions', async (t) => {
     )
   })
 
-  t.test('each say what they are for, and what they raise', async (t) => {
+  t.test('have a comment', async (t) => {
     t.strictSame(await functionsWhere(pool, `obj_description(oid, 'pg_proc') is null`), [])
   })
 
-  t.test('load without a warning of PL/pgSQL', async (t) => {
+  t.test('load without PL/pgSQL warnings', async (t) => {
     const client = await pool.connect()
     t.teardown(() => client.release())
     await client.query(`set plpgsql.extra_errors = 'all'`)
@@ -93,7 +94,7 @@ test('the functions', async (t) => {
     ])
   })
 
-  t.test('are, in the database, what the fixtures say', async (t) => {
+  t.test('are committed as the fixtures have them', async (t) => {
     const files = readdirSync(committed).sort()
     const sql = files.map((file) => readFileSync(join(committed, file), 'utf8')).join('\n')
 

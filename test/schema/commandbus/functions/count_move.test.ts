@@ -8,7 +8,7 @@ test('count_move', async (t) => {
 
   t.test('counts each move in the one row of a small batch', async (t) => {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 2, status: 'IN_PROGRESS' })
+    const batchId = await bus.batch({ total: 3, status: 'IN_PROGRESS' })
     const move = async (from: string | null, to: string | null) => {
       const { rows } = await pool.query(
         `select commandbus.count_move(batch, $1, $2, $3) as completed
@@ -19,11 +19,12 @@ test('count_move', async (t) => {
     }
 
     for (const [from, to, completed, counts] of [
-      [null, 'IN_TROUBLESHOOTING_QUEUE', false, { completed: 0, canceled: 0, troubled: 1 }],
-      ['IN_TROUBLESHOOTING_QUEUE', null, false, { completed: 0, canceled: 0, troubled: 0 }],
-      [null, 'COMPLETED', false, { completed: 1, canceled: 0, troubled: 0 }],
-      [null, 'IN_TROUBLESHOOTING_QUEUE', false, { completed: 1, canceled: 0, troubled: 1 }],
-      [null, 'COMPLETED', null, { completed: 1, canceled: 0, troubled: 1 }],
+      [null, 'IN_TROUBLESHOOTING_QUEUE', false, { completed: 0, troubled: 1 }],
+      ['IN_TROUBLESHOOTING_QUEUE', null, false, { completed: 0, troubled: 0 }],
+      [null, 'COMPLETED', false, { completed: 1, troubled: 0 }],
+      [null, 'FAILED', false, { completed: 1, failed: 1, troubled: 0 }],
+      [null, 'IN_TROUBLESHOOTING_QUEUE', false, { completed: 1, failed: 1, troubled: 1 }],
+      [null, 'COMPLETED', null, { completed: 1, failed: 1, troubled: 1 }],
       ['IN_TROUBLESHOOTING_QUEUE', 'CANCELED', true, { completed: 1, canceled: 1, troubled: 0 }],
     ] as const) {
       t.equal(await move(from, to), completed)

@@ -7,7 +7,7 @@ test('move_batch_counts', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
   const move = async (domain: string, batchId: string, by: readonly number[]) => {
     const { rows } = await pool.query(
-      'select commandbus.move_batch_counts($1, $2, $3, $4, $5) as completed',
+      'select commandbus.move_batch_counts($1, $2, $3, $4, $5, $6) as completed',
       [domain, batchId, ...by],
     )
     return rows[0].completed
@@ -15,36 +15,46 @@ test('move_batch_counts', async (t) => {
 
   t.test('is true for the move that completes the batch, then null', async (t) => {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 3, status: 'IN_PROGRESS' })
+    const batchId = await bus.batch({ total: 4, status: 'IN_PROGRESS' })
 
-    t.equal(await move(bus.domain, batchId, [2, 0, 1]), false)
-    t.equal(await move(bus.domain, batchId, [0, 1, -1]), true)
-    t.equal(await move(bus.domain, batchId, [1, 0, 0]), null)
+    t.equal(await move(bus.domain, batchId, [2, 0, 1, 1]), false)
+    t.equal(await move(bus.domain, batchId, [0, 1, 0, -1]), true)
+    t.equal(await move(bus.domain, batchId, [1, 0, 0, 0]), null)
 
     t.strictSame(await bus.counts(batchId), {
       status: 'COMPLETED_WITH_FAILURES',
       completed: 2,
       canceled: 1,
+      failed: 1,
       troubled: 0,
     })
     t.strictSame(await bus.events(batchId), ['BATCH_COMPLETED'])
   })
 
-  t.test('is null, and moves nothing, beyond the bounds or without a batch', async (t) => {
-    const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 1 })
+  t.test(
+    'is null and changes nothing beyond the bounds, for an unknown batch, and for one of processes',
+    async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total: 1 })
 
-    t.equal(await move(bus.domain, batchId, [2, 0, 0]), null)
-    t.equal(await move(bus.domain, batchId, [0, 0, -1]), null)
-    t.equal(await move(bus.domain, randomUUID(), [1, 0, 0]), null)
-    t.match(await bus.counts(batchId), { completed: 0, canceled: 0, troubled: 0 })
-  })
+      const processes = await bus.batch({ total: 1, type: 'PROCESS' })
 
-  t.test('does not report again a batch that the client inserted as completed', async (t) => {
+      t.equal(await move(bus.domain, batchId, [2, 0, 0, 0]), null)
+      t.equal(await move(bus.domain, batchId, [0, 1, 1, 0]), null)
+      t.equal(await move(bus.domain, batchId, [0, 0, 0, -1]), null)
+      t.equal(await move(bus.domain, randomUUID(), [1, 0, 0, 0]), null)
+      t.equal(await move(bus.domain, processes, [1, 0, 0, 0]), null)
+      for (const id of [batchId, processes]) {
+        t.match(await bus.counts(id), { completed: 0, canceled: 0, failed: 0, troubled: 0 })
+      }
+    },
+  )
+
+  t.test('does not report a batch that the client inserted as completed', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1, status: 'COMPLETED' })
 
-    t.equal(await move(bus.domain, batchId, [1, 0, 0]), false)
+    t.equal(await move(bus.domain, batchId, [1, 0, 0, 0]), false)
     t.strictSame(await bus.events(batchId), [])
   })
 })

@@ -5,13 +5,15 @@ import { createBus } from '../bus.ts'
 test('release_place', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  /** A batch with two counter rows: what each has to count, has counted, has not reported. */
+  /** A batch with these counter rows: quota, completed, unreported. */
   async function batchWith(counters: readonly (readonly [number, number, number])[]) {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 10 })
     for (const [n, row] of counters.entries()) {
       await pool.query('insert into commandbus.batch_counter values ($1, $2, $3, $4, $5, $6)', [
-        ...[bus.domain, batchId, n],
+        bus.domain,
+        batchId,
+        n,
         ...row,
       ])
     }
@@ -34,7 +36,7 @@ test('release_place', async (t) => {
     return { release, rows }
   }
 
-  t.test('takes the place from the counter asked for, and has it report', async (t) => {
+  t.test('takes the place from the given counter row, which reports', async (t) => {
     const { release, rows } = await batchWith([
       [5, 2, 1],
       [5, 3, 2],
@@ -47,7 +49,7 @@ test('release_place', async (t) => {
     ])
   })
 
-  t.test('takes it from another where that one is full', async (t) => {
+  t.test('takes it from another row if that one is full', async (t) => {
     const { release, rows } = await batchWith([
       [5, 2, 1],
       [5, 5, 0],
@@ -60,7 +62,7 @@ test('release_place', async (t) => {
     ])
   })
 
-  t.test('is null where every counter is full', async (t) => {
+  t.test('is null if every row is full', async (t) => {
     const { release, rows } = await batchWith([
       [5, 5, 0],
       [0, 0, 0],

@@ -5,23 +5,33 @@ import { createBus, isBatchFree, sqlstateOf, untilBlocked, withTransaction } fro
 test('settle_batch', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  t.test('counts every command whose status is not what the batch holds for it', async (t) => {
+  t.test('counts every command whose status differs from its mark', async (t) => {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 5 })
-    const ids = (await bus.commands(5, { batchId })) as [string, string, string, string, string]
-    await bus.finish(ids[0], 'IN_TROUBLESHOOTING_QUEUE')
-    await bus.finish(ids[1], 'IN_TROUBLESHOOTING_QUEUE')
-    await bus.set(ids[0], 'COMPLETED')
-    await bus.set(ids[1], 'PENDING')
-    await bus.set(ids[2], 'CANCELED')
-    await bus.set(ids[3], 'IN_TROUBLESHOOTING_QUEUE')
+    const batchId = await bus.batch({ total: 7 })
+    const expected = [
+      { was: 'IN_TROUBLESHOOTING_QUEUE', is: 'COMPLETED', mark: 'COMPLETED' },
+      { was: 'IN_TROUBLESHOOTING_QUEUE', is: 'PENDING', mark: null },
+      { was: 'IN_TROUBLESHOOTING_QUEUE', is: 'FAILED', mark: 'FAILED' },
+      { is: 'CANCELED', mark: 'CANCELED' },
+      { is: 'FAILED', mark: 'FAILED' },
+      { is: 'IN_TROUBLESHOOTING_QUEUE', mark: 'IN_TROUBLESHOOTING_QUEUE' },
+      { is: 'IN_PROGRESS', mark: null },
+    ]
+    const ids: string[] = []
+    for (const { was, is } of expected) {
+      const id = await bus.command({ batchId })
+      if (was !== undefined) await bus.finish(id, was)
+      await bus.set(id, is)
+      ids.push(id)
+    }
 
     t.equal(await bus.settle(batchId, 'retry'), false)
 
-    t.match(await bus.counts(batchId), { completed: 1, canceled: 1, troubled: 1 })
-    t.strictSame(await Promise.all(ids.map((id) => bus.mark(id))), [
-      ...['COMPLETED', null, 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE', null],
-    ])
+    t.match(await bus.counts(batchId), { completed: 1, canceled: 1, failed: 2, troubled: 1 })
+    t.strictSame(
+      await Promise.all(ids.map((id) => bus.mark(id))),
+      expected.map(({ mark }) => mark),
+    )
   })
 
   t.test('a retried command counts again when it is finished', async (t) => {
@@ -36,7 +46,7 @@ test('settle_batch', async (t) => {
     t.equal(await bus.finish(id, 'COMPLETED'), true)
   })
 
-  t.test('a finish counts the move that an operator forgot to count', async (t) => {
+  t.test('a finish counts a move that an operator did not settle', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1 })
     const id = await bus.command({ batchId })
@@ -48,21 +58,18 @@ test('settle_batch', async (t) => {
     t.match(await bus.counts(batchId), { completed: 1, troubled: 0 })
   })
 
-  t.test(
-    'the batch that an operator ends before anybody received from it has started',
-    async (t) => {
-      const bus = createBus(pool)
-      const batchId = await bus.batch({ total: 1 })
-      const id = await bus.command({ batchId })
-      await bus.set(id, 'CANCELED')
+  t.test('an operator who finishes a batch before its first receive starts it', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
+    const id = await bus.command({ batchId })
+    await bus.set(id, 'CANCELED')
 
-      t.equal(await bus.settle(batchId, 'cancel'), true)
+    t.equal(await bus.settle(batchId, 'cancel'), true)
 
-      t.strictSame(await bus.events(batchId), ['BATCH_STARTED', 'BATCH_COMPLETED'])
-    },
-  )
+    t.strictSame(await bus.events(batchId), ['BATCH_STARTED', 'BATCH_COMPLETED'])
+  })
 
-  t.test('two operators on one command: the late one is refused, it counts once', async (t) => {
+  t.test('of two operators on one command, the second fails, and it counts once', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const id = await bus.command({ batchId })
@@ -82,7 +89,7 @@ test('settle_batch', async (t) => {
     t.match(await bus.counts(batchId), { completed: 1, troubled: 0 })
   })
 
-  t.test('leaves a command that another session holds to that session', async (t) => {
+  t.test('skips a command that another session has locked', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const [held, own] = (await bus.commands(2, { batchId })) as [string, string]
@@ -98,11 +105,11 @@ test('settle_batch', async (t) => {
     t.equal(await bus.settle(batchId, 'cancel'), true)
   })
 
-  t.test('takes all the counter rows that it needs before the batch', async (t) => {
+  t.test('locks all counter rows before the batch', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1001 })
     await bus.commands(1001, { batchId })
-    // The first command of two different counter rows: an order that the ids do not have.
+    // The first commands of two counter rows, in an order that the counter numbers do not have.
     const { rows } = await pool.query<{ id: string; counter_no: number }>(
       `select min(command_id::text) as id, counter_no
          from commandbus.command, commandbus.counter_no(command_id)

@@ -42,15 +42,18 @@ test('sp_fail_command', async (t) => {
     })
   })
 
-  t.test('is false and writes nothing where the command has ended or is unknown', async (t) => {
-    const bus = createBus(pool)
-    for (const status of ['COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE']) {
-      const id = await bus.command({ status })
-      t.equal(await fail(bus.domain, id), false)
-      t.strictSame(await bus.events(id), [])
-    }
+  t.test(
+    'is false and writes nothing if the command is final, in troubleshooting or unknown',
+    async (t) => {
+      const bus = createBus(pool)
+      for (const status of ['COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE']) {
+        const id = await bus.command({ status })
+        t.equal(await fail(bus.domain, id), false)
+        t.strictSame(await bus.events(id), [])
+      }
 
-    t.equal(await fail(bus.domain, randomUUID()), false)
-    t.equal(await fail(null, null), false)
-  })
+      t.equal(await fail(bus.domain, randomUUID()), false)
+      t.equal(await fail(null, null), false)
+    },
+  )
 })

@@ -6,16 +6,17 @@ import { createBus, sqlstateOf, untilBlocked, withTransaction } from '../bus.ts'
 test('sp_finish_command', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  t.test('sets the status, and keeps the old errors where it is given none', async (t) => {
+  t.test('sets the status, and keeps each error field for which it is given null', async (t) => {
     const bus = createBus(pool)
     const id = await bus.command()
     const finish = (...rest: unknown[]) =>
       pool.query('select commandbus.sp_finish_command($1, $2, $3, $4, $5, $6, $7, $8)', [
-        ...[bus.domain, id],
+        bus.domain,
+        id,
         ...rest,
       ])
 
-    await finish('FAILED', 'FAILED', 'TRANSIENT', 'E1', 'no answer', { attempt: 1 })
+    await finish('PENDING', 'FAILED', 'TRANSIENT', 'E1', 'no answer', { attempt: 1 })
     await finish('COMPLETED', 'COMPLETED', null, 'E2', null, null)
 
     const { rows } = await pool.query('select * from commandbus.command where command_id = $1', [
@@ -34,11 +35,12 @@ test('sp_finish_command', async (t) => {
   })
 
   for (const [status, counts] of [
-    ['COMPLETED', { completed: 1, canceled: 0, troubled: 0 }],
-    ['CANCELED', { completed: 0, canceled: 1, troubled: 0 }],
-    ['IN_TROUBLESHOOTING_QUEUE', { completed: 0, canceled: 0, troubled: 1 }],
-    ['FAILED', { completed: 0, canceled: 0, troubled: 0 }],
-    ['IN_PROGRESS', { completed: 0, canceled: 0, troubled: 0 }],
+    ['COMPLETED', { completed: 1, canceled: 0, failed: 0, troubled: 0 }],
+    ['CANCELED', { completed: 0, canceled: 1, failed: 0, troubled: 0 }],
+    ['FAILED', { completed: 0, canceled: 0, failed: 1, troubled: 0 }],
+    ['IN_TROUBLESHOOTING_QUEUE', { completed: 0, canceled: 0, failed: 0, troubled: 1 }],
+    ['IN_PROGRESS', { completed: 0, canceled: 0, failed: 0, troubled: 0 }],
+    ['PENDING', { completed: 0, canceled: 0, failed: 0, troubled: 0 }],
   ] as const) {
     t.test(`counts a finish as ${status} once, however often it is repeated`, async (t) => {
       const bus = createBus(pool)
@@ -53,40 +55,48 @@ test('sp_finish_command', async (t) => {
     })
   }
 
-  for (const status of ['PENDING', 'IN_PROGRESS', 'FAILED']) {
-    t.test(`a first finish as ${status} stores its error, whatever set that status`, async (t) => {
-      const bus = createBus(pool)
-      const id = await bus.command()
-      const read = async () => {
-        const { rows } = await pool.query<{ last_error_code: string }>(
-          'select status, last_error_code, updated_at from commandbus.command where command_id = $1',
-          [id],
+  for (const status of ['PENDING', 'IN_PROGRESS']) {
+    t.test(
+      `the first finish as ${status} stores its error, even if a receive set the status`,
+      async (t) => {
+        const bus = createBus(pool)
+        const id = await bus.command()
+        const read = async () => {
+          const { rows } = await pool.query<{ last_error_code: string }>(
+            'select status, last_error_code, updated_at from commandbus.command where command_id = $1',
+            [id],
+          )
+          return rows[0]
+        }
+
+        await bus.receiveAs(id, status)
+        await bus.finish(id, status, 'E1')
+        const finished = await read()
+        t.match(finished, { status, last_error_code: 'E1' })
+
+        await bus.finish(id, status, 'E2')
+        t.strictSame(await read(), finished, 'the second finish does not change the command')
+
+        await bus.receiveAs(id, status)
+        await bus.finish(id, status, 'E3')
+        t.match(
+          await read(),
+          { status, last_error_code: 'E3' },
+          'after another receive, it is the first again',
         )
-        return rows[0]
-      }
-
-      await bus.receiveAs(id, status)
-      await bus.finish(id, status, 'E1')
-      const finished = await read()
-      t.match(finished, { status, last_error_code: 'E1' })
-
-      await bus.finish(id, status, 'E2')
-      t.strictSame(await read(), finished, 'a second one leaves the command as it is')
-
-      await bus.receiveAs(id, status)
-      await bus.finish(id, status, 'E3')
-      t.match(await read(), { status, last_error_code: 'E3' }, 'received again, it is a first one')
-      t.equal((await bus.events(id)).length, 5)
-    })
+        t.equal((await bus.events(id)).length, 5)
+      },
+    )
   }
 
   for (const [was, status] of [
     ['COMPLETED', 'COMPLETED'],
     ['CANCELED', 'FAILED'],
-    ['IN_TROUBLESHOOTING_QUEUE', 'FAILED'],
+    ['FAILED', 'COMPLETED'],
+    ['IN_TROUBLESHOOTING_QUEUE', 'PENDING'],
     ['PENDING', 'PENDING'],
   ] as const) {
-    t.test(`a finish as ${status} of a command ${was} starts the batch`, async (t) => {
+    t.test(`a finish as ${status} of a command that is ${was} starts the batch`, async (t) => {
       const bus = createBus(pool)
       const batchId = await bus.batch({ total: 2 })
       const id = await bus.command({ batchId })
@@ -100,8 +110,8 @@ test('sp_finish_command', async (t) => {
     })
   }
 
-  for (const final of ['COMPLETED', 'CANCELED']) {
-    t.test(`a command that is ${final} is only audited from then on`, async (t) => {
+  for (const final of ['COMPLETED', 'CANCELED', 'FAILED']) {
+    t.test(`a finish of a command that is ${final} is only audited`, async (t) => {
       const bus = createBus(pool)
       const batchId = await bus.batch({ total: 2 })
       const id = await bus.command({ batchId })
@@ -118,23 +128,23 @@ test('sp_finish_command', async (t) => {
     })
   }
 
-  t.test('from troubleshooting it moves to an end, and to nothing else', async (t) => {
+  t.test('from troubleshooting a finish moves a command to a final status only', async (t) => {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 3 })
-    const [one, two] = (await bus.commands(2, { batchId })) as [string, string]
-    await bus.finish(one, 'IN_TROUBLESHOOTING_QUEUE')
-    await bus.finish(two, 'IN_TROUBLESHOOTING_QUEUE')
+    const batchId = await bus.batch({ total: 4 })
+    const [one, two, three] = (await bus.commands(3, { batchId })) as [string, string, string]
+    for (const id of [one, two, three]) await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
 
-    for (const status of ['PENDING', 'IN_PROGRESS', 'FAILED']) await bus.finish(one, status)
+    for (const status of ['PENDING', 'IN_PROGRESS']) await bus.finish(one, status)
     t.equal(await bus.status(one), 'IN_TROUBLESHOOTING_QUEUE')
-    t.match(await bus.counts(batchId), { completed: 0, canceled: 0, troubled: 2 })
+    t.match(await bus.counts(batchId), { completed: 0, canceled: 0, failed: 0, troubled: 3 })
 
     await bus.finish(one, 'COMPLETED')
     await bus.finish(two, 'CANCELED')
-    t.match(await bus.counts(batchId), { completed: 1, canceled: 1, troubled: 0 })
+    await bus.finish(three, 'FAILED')
+    t.match(await bus.counts(batchId), { completed: 1, canceled: 1, failed: 1, troubled: 0 })
   })
 
-  t.test('tells the one call that completed the batch', async (t) => {
+  t.test('is true for the one call that completed the batch', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const [one, two] = (await bus.commands(2, { batchId })) as [string, string]
@@ -150,16 +160,41 @@ test('sp_finish_command', async (t) => {
       total_count: 2,
       completed_count: 2,
       canceled_count: 0,
+      failed_count: 0,
     })
   })
 
-  t.test('a batch with a canceled command completes with failures', async (t) => {
+  for (const status of ['CANCELED', 'FAILED']) {
+    t.test(`a batch with a command that is ${status} completes with failures`, async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total: 2 })
+      const [one, two] = (await bus.commands(2, { batchId })) as [string, string]
+
+      t.equal(await bus.finish(one, status), false)
+      t.equal(await bus.finish(two, 'COMPLETED'), true)
+
+      t.match(await bus.counts(batchId), { status: 'COMPLETED_WITH_FAILURES', completed: 1 })
+      t.match(await bus.details(batchId, 'BATCH_COMPLETED'), {
+        canceled_count: status === 'CANCELED' ? 1 : 0,
+        failed_count: status === 'FAILED' ? 1 : 0,
+      })
+    })
+  }
+
+  t.test('neither starts nor counts for a batch of processes', async (t) => {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 1 })
+    const batchId = await bus.batch({ total: 1, type: 'PROCESS' })
+    const before = await bus.counts(batchId)
 
-    t.equal(await bus.finish(await bus.command({ batchId }), 'CANCELED'), true)
+    for (const status of ['IN_TROUBLESHOOTING_QUEUE', 'COMPLETED', 'CANCELED', 'FAILED']) {
+      const id = await bus.command({ batchId })
+      t.equal(await bus.finish(id, status), false)
+      t.equal(await bus.status(id), status)
+      t.equal(await bus.mark(id), null)
+    }
 
-    t.match(await bus.counts(batchId), { status: 'COMPLETED_WITH_FAILURES', canceled: 1 })
+    t.strictSame(await bus.counts(batchId), before)
+    t.strictSame(await bus.events(batchId), [])
   })
 
   t.test('a batch with a command in troubleshooting is not complete', async (t) => {
@@ -196,7 +231,7 @@ test('sp_finish_command', async (t) => {
     t.match(await bus.counts(batchId), { status: 'IN_PROGRESS', completed: 0 })
   })
 
-  t.test('counts for the batch that the command names, whatever the caller says', async (t) => {
+  t.test('counts for the batch that the command names, and ignores p_batch_id', async (t) => {
     const bus = createBus(pool)
     const [own, other] = [await bus.batch({ total: 1 }), await bus.batch({ total: 1 })]
     const id = await bus.command({ batchId: own })
@@ -211,7 +246,7 @@ test('sp_finish_command', async (t) => {
     t.match(await bus.counts(other), { status: 'PENDING', completed: 0 })
   })
 
-  t.test('an unknown command is audited, and that is all', async (t) => {
+  t.test('only audits an unknown command', async (t) => {
     const bus = createBus(pool)
     const id = randomUUID()
 
@@ -220,7 +255,7 @@ test('sp_finish_command', async (t) => {
     t.strictSame(await bus.events(id), ['FINISHED_COMPLETED'])
   })
 
-  t.test('refuses a status that does not exist, and nulls, and writes nothing', async (t) => {
+  t.test('rejects unknown statuses and nulls, and writes nothing', async (t) => {
     const bus = createBus(pool)
     const id = await bus.command()
     const finish = (values: unknown[]) =>
@@ -235,7 +270,7 @@ test('sp_finish_command', async (t) => {
     t.strictSame(await bus.events(id), [])
   })
 
-  t.test('a slow worker and its twin count once, whichever commits first', async (t) => {
+  t.test('a slow worker and its twin finish a command that counts once', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const id = await bus.command({ batchId })
@@ -255,7 +290,7 @@ test('sp_finish_command', async (t) => {
     t.match(await bus.counts(batchId), { completed: 1 })
   })
 
-  t.test('the last two at once: one waits, and only it completes the batch', async (t) => {
+  t.test('of two concurrent last finishes, the one that waits completes the batch', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const [one, two] = (await bus.commands(2, { batchId })) as [string, string]
@@ -275,27 +310,30 @@ test('sp_finish_command', async (t) => {
     t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: 2 })
   })
 
-  t.test('under repeatable read the late one gets 40001, never a wrong count', async (t) => {
-    const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 2 })
-    const [one, two] = (await bus.commands(2, { batchId })) as [string, string]
-    await bus.startBatch(batchId)
+  t.test(
+    'under repeatable read the second finish gets 40001, and the count stays right',
+    async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total: 2 })
+      const [one, two] = (await bus.commands(2, { batchId })) as [string, string]
+      await bus.startBatch(batchId)
 
-    await withTransaction(
-      pool,
-      async (late) => {
-        await late.query('select')
-        t.equal(await bus.finish(one, 'COMPLETED'), false)
-        t.equal(await sqlstateOf(bus.on(late).finish(two, 'COMPLETED')), '40001')
-      },
-      'repeatable read',
-    )
+      await withTransaction(
+        pool,
+        async (late) => {
+          await late.query('select')
+          t.equal(await bus.finish(one, 'COMPLETED'), false)
+          t.equal(await sqlstateOf(bus.on(late).finish(two, 'COMPLETED')), '40001')
+        },
+        'repeatable read',
+      )
 
-    t.equal(await bus.finish(two, 'COMPLETED'), true)
-    t.match(await bus.counts(batchId), { completed: 2 })
-  })
+      t.equal(await bus.finish(two, 'COMPLETED'), true)
+      t.match(await bus.counts(batchId), { completed: 2 })
+    },
+  )
 
-  t.test('waits for whoever starts its batch, without holding the command', async (t) => {
+  t.test('waits for the session that starts the batch without locking the command', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const [one, two] = (await bus.commands(2, { batchId })) as [string, string]
@@ -316,7 +354,7 @@ test('sp_finish_command', async (t) => {
     t.strictSame(await bus.events(batchId), ['BATCH_STARTED'])
   })
 
-  t.test('waits for whoever holds its command, without holding the batch', async (t) => {
+  t.test('waits for the session that locked the command without locking the batch', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const id = await bus.command({ batchId })
@@ -340,7 +378,7 @@ test('sp_finish_command', async (t) => {
     t.strictSame(await bus.events(batchId), ['BATCH_STARTED'])
   })
 
-  t.test('starts the batch itself where the starter rolled back', async (t) => {
+  t.test('starts the batch if the session that was starting it rolls back', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const id = await bus.command({ batchId })

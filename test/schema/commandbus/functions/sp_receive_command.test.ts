@@ -6,7 +6,7 @@ import { createBus, sqlstateOf, untilBlocked, withTransaction } from '../bus.ts'
 test('sp_receive_command', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  t.test('takes a command: one attempt more, the new status, an event', async (t) => {
+  t.test('counts an attempt, sets the status, and audits it', async (t) => {
     const bus = createBus(pool)
     const id = await bus.command()
 
@@ -15,15 +15,21 @@ test('sp_receive_command', async (t) => {
     t.strictSame(
       fields.map((field) => field.name),
       [
-        ...['domain', 'command_id', 'command_type', 'status', 'attempts', 'max_attempts', 'msg_id'],
-        ...[
-          'correlation_id',
-          'reply_queue',
-          'last_error_type',
-          'last_error_code',
-          'last_error_msg',
-        ],
-        ...['created_at', 'updated_at', 'batch_id'],
+        'domain',
+        'command_id',
+        'command_type',
+        'status',
+        'attempts',
+        'max_attempts',
+        'msg_id',
+        'correlation_id',
+        'reply_queue',
+        'last_error_type',
+        'last_error_code',
+        'last_error_msg',
+        'created_at',
+        'updated_at',
+        'batch_id',
       ],
     )
     t.match(rows, [{ command_id: id, status: 'IN_PROGRESS', attempts: 1, max_attempts: 3 }])
@@ -32,7 +38,7 @@ test('sp_receive_command', async (t) => {
     t.strictSame(await bus.details(id, 'RECEIVED'), { msg_id: 7, attempt: 1, max_attempts: 3 })
   })
 
-  t.test('returns the msg_id and max_attempts that it was given, and stores neither', async (t) => {
+  t.test('returns the given msg_id and max_attempts without storing them', async (t) => {
     const bus = createBus(pool)
     const id = await bus.command()
 
@@ -55,8 +61,8 @@ test('sp_receive_command', async (t) => {
     t.strictSame(await bus.events(id), ['RECEIVED', 'RECEIVED'])
   })
 
-  for (const status of ['COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE']) {
-    t.test(`returns no row and writes nothing where the command is ${status}`, async (t) => {
+  for (const status of ['COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE']) {
+    t.test(`returns no row and writes nothing if the command is ${status}`, async (t) => {
       const bus = createBus(pool)
       const id = await bus.command({ status })
 
@@ -66,7 +72,7 @@ test('sp_receive_command', async (t) => {
     })
   }
 
-  t.test('returns no row and writes nothing where there is no such command', async (t) => {
+  t.test('returns no row and writes nothing if the command is unknown', async (t) => {
     const bus = createBus(pool)
     const id = randomUUID()
 
@@ -75,7 +81,7 @@ test('sp_receive_command', async (t) => {
     t.strictSame(await bus.events(id), [])
   })
 
-  t.test('takes IN_PROGRESS, PENDING or FAILED, and no other status', async (t) => {
+  t.test('accepts IN_PROGRESS and PENDING, and no other status', async (t) => {
     const bus = createBus(pool)
     const id = await bus.command()
     const into = (status: string | null) =>
@@ -85,13 +91,20 @@ test('sp_receive_command', async (t) => {
         status,
       ])
 
-    for (const status of ['IN_PROGRESS', 'PENDING', 'FAILED']) {
+    for (const status of ['IN_PROGRESS', 'PENDING']) {
       t.match((await into(status)).rows, [{ status }])
     }
-    for (const status of ['COMPLETED', 'CANCELED', 'IN_TROUBLESHOOTING_QUEUE', 'failed', null]) {
+    for (const status of [
+      'COMPLETED',
+      'CANCELED',
+      'FAILED',
+      'IN_TROUBLESHOOTING_QUEUE',
+      'pending',
+      null,
+    ]) {
       t.equal(await sqlstateOf(into(status)), '22023')
     }
-    t.equal((await bus.events(id)).length, 3)
+    t.equal((await bus.events(id)).length, 2)
   })
 
   t.test('starts the batch once', async (t) => {
@@ -107,7 +120,17 @@ test('sp_receive_command', async (t) => {
     t.strictSame(await bus.details(batchId, 'BATCH_STARTED'), { batch_id: batchId })
   })
 
-  t.test('never waits to start a batch, and the next one starts it', async (t) => {
+  t.test('does not start a batch of processes', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1, type: 'PROCESS' })
+
+    t.equal((await bus.receive(await bus.command({ batchId }))).rowCount, 1)
+
+    t.match(await bus.counts(batchId), { status: 'PENDING' })
+    t.strictSame(await bus.events(batchId), [])
+  })
+
+  t.test('never waits to start a batch; the next receive starts it', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const [first, second] = await bus.commands(2, { batchId })
@@ -124,7 +147,7 @@ test('sp_receive_command', async (t) => {
     t.strictSame(await bus.events(batchId), ['BATCH_STARTED'])
   })
 
-  t.test('neither takes nor needs a lock on a batch that has started', async (t) => {
+  t.test('does not lock a batch that has started, and does not wait for its lock', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const [first, second] = await bus.commands(2, { batchId })
@@ -141,28 +164,31 @@ test('sp_receive_command', async (t) => {
     })
   })
 
-  t.test('two receivers take from two batches in opposite orders without a deadlock', async (t) => {
-    const bus = createBus(pool)
-    const [a, b] = [await bus.batch({ total: 2 }), await bus.batch({ total: 2 })]
-    const [a1, a2] = (await bus.commands(2, { batchId: a })) as [string, string]
-    const [b1, b2] = (await bus.commands(2, { batchId: b })) as [string, string]
+  t.test(
+    'two sessions receive from two batches in opposite orders without a deadlock',
+    async (t) => {
+      const bus = createBus(pool)
+      const [a, b] = [await bus.batch({ total: 2 }), await bus.batch({ total: 2 })]
+      const [a1, a2] = (await bus.commands(2, { batchId: a })) as [string, string]
+      const [b1, b2] = (await bus.commands(2, { batchId: b })) as [string, string]
 
-    await withTransaction(pool, async (one) => {
-      await withTransaction(pool, async (two) => {
-        await bus.on(one).receive(a1)
-        await bus.on(two).receive(b1)
-        t.equal((await bus.on(one).receive(b2)).rowCount, 1)
-        t.equal((await bus.on(two).receive(a2)).rowCount, 1)
-        await one.query('commit')
-        await two.query('commit')
+      await withTransaction(pool, async (one) => {
+        await withTransaction(pool, async (two) => {
+          await bus.on(one).receive(a1)
+          await bus.on(two).receive(b1)
+          t.equal((await bus.on(one).receive(b2)).rowCount, 1)
+          t.equal((await bus.on(two).receive(a2)).rowCount, 1)
+          await one.query('commit')
+          await two.query('commit')
+        })
       })
-    })
 
-    t.match(await bus.counts(a), { status: 'IN_PROGRESS' })
-    t.match(await bus.counts(b), { status: 'IN_PROGRESS' })
-  })
+      t.match(await bus.counts(a), { status: 'IN_PROGRESS' })
+      t.match(await bus.counts(b), { status: 'IN_PROGRESS' })
+    },
+  )
 
-  t.test('waits for a twin of the same command, and sees that it was finished', async (t) => {
+  t.test('waits for a finish of the same command, then returns no row', async (t) => {
     const bus = createBus(pool)
     const id = await bus.command()
 

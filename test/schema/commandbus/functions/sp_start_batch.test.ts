@@ -22,33 +22,42 @@ test('sp_start_batch', async (t) => {
     t.strictSame(await bus.details(batchId, 'BATCH_STARTED'), { batch_id: batchId })
   })
 
-  t.test('is false for a null, unknown or completed batch', async (t) => {
+  t.test('is false for a null, unknown or completed batch, and for one of processes', async (t) => {
     const bus = createBus(pool)
     const completed = await bus.batch({ total: 0, status: 'COMPLETED' })
+    const processes = await bus.batch({ total: 1, type: 'PROCESS' })
 
     const { rows } = await pool.query(
       `select commandbus.sp_start_batch(null, null) as of_null,
               commandbus.sp_start_batch($1, $2) as of_unknown,
-              commandbus.sp_start_batch($1, $3) as of_completed`,
-      [bus.domain, randomUUID(), completed],
+              commandbus.sp_start_batch($1, $3) as of_completed,
+              commandbus.sp_start_batch($1, $4) as of_processes`,
+      [bus.domain, randomUUID(), completed, processes],
     )
 
-    t.strictSame(rows, [{ of_null: false, of_unknown: false, of_completed: false }])
+    t.strictSame(rows, [
+      { of_null: false, of_unknown: false, of_completed: false, of_processes: false },
+    ])
     t.strictSame(await bus.events(completed), [])
+    t.strictSame(await bus.events(processes), [])
+    t.match(await bus.counts(processes), { status: 'PENDING' })
   })
 
-  t.test('waits for another starter, is false when that one committed', async (t) => {
-    const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 1 })
+  t.test(
+    'waits for another session that starts the batch, and is false if that one commits',
+    async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total: 1 })
 
-    await withTransaction(pool, async (first) => {
-      await withTransaction(pool, async (second) => {
-        await bus.on(first).startBatch(batchId)
-        const started = bus.on(second).startBatch(batchId)
-        await untilBlocked(pool, second)
-        await first.query('commit')
-        t.equal(await started, false)
+      await withTransaction(pool, async (first) => {
+        await withTransaction(pool, async (second) => {
+          await bus.on(first).startBatch(batchId)
+          const started = bus.on(second).startBatch(batchId)
+          await untilBlocked(pool, second)
+          await first.query('commit')
+          t.equal(await started, false)
+        })
       })
-    })
-  })
+    },
+  )
 })

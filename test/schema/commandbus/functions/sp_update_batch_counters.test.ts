@@ -6,18 +6,19 @@ import { createBus, isBatchFree, sqlstateOf, untilBlocked, withTransaction } fro
 test('sp_update_batch_counters', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  t.test('moves the counters as each kind says', async (t) => {
+  t.test('moves the counters by each kind', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 9 })
 
     for (const [type, counts] of [
-      ['complete', { completed: 1, canceled: 0, troubled: 0 }],
-      ['tsq_move', { completed: 1, canceled: 0, troubled: 1 }],
-      ['tsq_retry', { completed: 1, canceled: 0, troubled: 0 }],
-      ['tsq_move', { completed: 1, canceled: 0, troubled: 1 }],
-      ['tsq_complete', { completed: 2, canceled: 0, troubled: 0 }],
-      ['tsq_move', { completed: 2, canceled: 0, troubled: 1 }],
-      ['tsq_cancel', { completed: 2, canceled: 1, troubled: 0 }],
+      ['complete', { completed: 1, canceled: 0, failed: 0, troubled: 0 }],
+      ['tsq_move', { completed: 1, canceled: 0, failed: 0, troubled: 1 }],
+      ['tsq_retry', { completed: 1, canceled: 0, failed: 0, troubled: 0 }],
+      ['tsq_move', { completed: 1, canceled: 0, failed: 0, troubled: 1 }],
+      ['tsq_complete', { completed: 2, canceled: 0, failed: 0, troubled: 0 }],
+      ['tsq_move', { completed: 2, canceled: 0, failed: 0, troubled: 1 }],
+      ['tsq_cancel', { completed: 2, canceled: 1, failed: 0, troubled: 0 }],
+      ['failed', { completed: 2, canceled: 1, failed: 1, troubled: 0 }],
     ] as const) {
       t.equal(await bus.updateCounters(batchId, type), false)
       t.match(await bus.counts(batchId), counts)
@@ -52,16 +53,34 @@ test('sp_update_batch_counters', async (t) => {
 
       await bus.updateCounters(batchId, 'tsq_move')
       await bus.updateCounters(batchId, 'tsq_retry')
+      t.match(await bus.exactCounts(batchId), { completed: 0, failed: 0, troubled: 0 })
       await pool.query(
         `select commandbus.sp_update_batch_counters($1, $2, 'tsq_move') from generate_series(1, $3::int)`,
         [bus.domain, batchId, total + 1],
       )
       t.equal(await bus.updateCounters(batchId, 'complete'), false)
-      t.match(await bus.exactCounts(batchId), { completed: 0, canceled: 0, troubled: total })
+      t.equal(await bus.updateCounters(batchId, 'failed'), false)
+      t.match(await bus.exactCounts(batchId), {
+        completed: 0,
+        canceled: 0,
+        failed: 0,
+        troubled: total,
+      })
     })
   }
 
-  t.test('a large batch completes when as many as announced are counted', async (t) => {
+  t.test('is false for a batch of processes, and changes nothing', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1, type: 'PROCESS' })
+    const before = await bus.counts(batchId)
+
+    for (const type of ['complete', 'failed', 'tsq_move']) {
+      t.equal(await bus.updateCounters(batchId, type), false)
+    }
+    t.strictSame(await bus.counts(batchId), before)
+  })
+
+  t.test('a large batch completes when total_count commands are counted', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1001 })
     const ids = await bus.commands(1001, { batchId })
@@ -78,8 +97,8 @@ test('sp_update_batch_counters', async (t) => {
     t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: 1001 })
   })
 
-  for (const type of ['tsq_move', 'tsq_retry']) {
-    t.test(`${type} waits for a counter row without holding the batch`, async (t) => {
+  for (const type of ['tsq_move', 'failed', 'tsq_retry']) {
+    t.test(`${type} waits for a counter row without locking the batch`, async (t) => {
       const bus = createBus(pool)
       const batchId = await bus.batch({ total: 1001 })
       await bus.commands(1001, { batchId })
@@ -102,7 +121,7 @@ test('sp_update_batch_counters', async (t) => {
     })
   }
 
-  t.test('gives back the lock of a batch that was started meanwhile', async (t) => {
+  t.test('releases the lock of a batch that another session started meanwhile', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
 
@@ -118,7 +137,7 @@ test('sp_update_batch_counters', async (t) => {
     })
   })
 
-  t.test('refuses another kind, and is false for a null or unknown batch', async (t) => {
+  t.test('rejects an unknown kind, and is false for a null or unknown batch', async (t) => {
     const bus = createBus(pool)
 
     t.equal(await sqlstateOf(bus.updateCounters(null, 'done')), '22023')
@@ -130,7 +149,7 @@ test('sp_update_batch_counters', async (t) => {
     t.strictSame(rows, [{ completed: false }])
   })
 
-  t.test('refuses a null kind', async (t) => {
+  t.test('rejects a null kind', async (t) => {
     const call = pool.query('select commandbus.sp_update_batch_counters(null, null, null)')
 
     t.equal(await sqlstateOf(call), '22023')

@@ -13,7 +13,7 @@ test('start_batch', async (t) => {
   }
   const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
 
-  t.test('sets up 16 counters for a large batch whose commands are all there', async (t) => {
+  t.test('creates 16 counter rows for a large batch whose commands all exist', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1001 })
     await bus.commands(1001, { batchId })
@@ -27,8 +27,8 @@ test('start_batch', async (t) => {
 
   for (const [what, total, commands] of [
     ['a batch of 1,000', 1000, 1000],
-    ['a batch that lacks a command', 1001, 1000],
-    ['a batch with a command too many', 1001, 1002],
+    ['a batch without all its commands', 1001, 1000],
+    ['a batch with one command too many', 1001, 1002],
   ] as const) {
     t.test(`counts ${what} in its own row`, async (t) => {
       const bus = createBus(pool)
@@ -42,26 +42,28 @@ test('start_batch', async (t) => {
     })
   }
 
-  t.test('leaves out of the counters what the batch holds already', async (t) => {
+  t.test('leaves commands that the batch has counted out of the counter rows', async (t) => {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 1001 })
+    const batchId = await bus.batch({ total: 1002 })
     await bus.commands(1000, { batchId })
     await pool.query(
       `insert into commandbus.command
          (domain, queue_name, command_id, command_type, status, max_attempts, batch_id, counted_as)
-       values ($1, 'q', gen_random_uuid(), 'Pay', 'COMPLETED', 3, $2, 'COMPLETED')`,
+       values ($1, 'q', gen_random_uuid(), 'Pay', 'COMPLETED', 3, $2, 'COMPLETED'),
+              ($1, 'q', gen_random_uuid(), 'Pay', 'FAILED', 3, $2, 'AS_STATUS')`,
       [bus.domain, batchId],
     )
-    await pool.query('update commandbus.batch set completed_count = 1 where batch_id = $1', [
-      batchId,
-    ])
+    await pool.query(
+      'update commandbus.batch set completed_count = 1, failed_count = 1 where batch_id = $1',
+      [batchId],
+    )
 
     await bus.startBatch(batchId)
 
     t.equal(sum(await quotasOf(batchId)), 1000)
   })
 
-  t.test('gives back the lock of a batch that somebody else has started', async (t) => {
+  t.test('releases the lock of a batch that another session has started', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1 })
 

@@ -5,7 +5,7 @@ import { type Bus, createBus } from '../bus.ts'
 test('tg_command__mark_adopted', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  /** As adoption leaves it: the counters hold what the status says, and no mark was written. */
+  /** Adoption marks a command AS_STATUS: the counters include it as what its status says. */
   async function adopt(bus: Bus, batchId: string, status: string): Promise<string> {
     const id = await bus.command({ batchId, status })
     await pool.query(

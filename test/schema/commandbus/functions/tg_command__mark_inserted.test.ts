@@ -1,37 +1,65 @@
 import { test } from 'tap'
 import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus } from '../bus.ts'
+import { createBus, untilBlocked, withTransaction } from '../bus.ts'
 
 test('tg_command__mark_inserted', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  /** A batch of 3 as a client copies it from elsewhere: its counts come with its row. */
-  async function copiedBatch(counts: string) {
+  /** A batch of 4 that a client copies from another database: its row brings its counts. */
+  async function copiedBatch(counts: string, type: 'COMMAND' | 'PROCESS' = 'COMMAND') {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 3, status: 'IN_PROGRESS' })
+    const batchId = await bus.batch({ total: 4, status: 'IN_PROGRESS', type })
     await pool.query(`update commandbus.batch set ${counts} where batch_id = $1`, [batchId])
     return { bus, batchId }
   }
 
-  t.test('a command that its batch’s counts hold already is not counted again', async (t) => {
-    const { bus, batchId } = await copiedBatch('completed_count = 1, in_troubleshooting_count = 1')
+  t.test('a command that the batch’s counts include is not counted again', async (t) => {
+    const { bus, batchId } = await copiedBatch(
+      'completed_count = 1, failed_count = 1, in_troubleshooting_count = 1',
+    )
     const ended = await bus.command({ batchId, status: 'COMPLETED' })
+    const failed = await bus.command({ batchId, status: 'FAILED' })
     const troubled = await bus.command({ batchId, status: 'IN_TROUBLESHOOTING_QUEUE' })
     const open = await bus.command({ batchId })
 
     t.equal(await bus.mark(ended), 'COMPLETED')
+    t.equal(await bus.mark(failed), 'FAILED')
     await bus.set(troubled, 'CANCELED')
     t.equal(await bus.settle(batchId, 'cancel'), false)
-    t.match(await bus.counts(batchId), { completed: 1, canceled: 1, troubled: 0 })
+    t.match(await bus.counts(batchId), { completed: 1, canceled: 1, failed: 1, troubled: 0 })
     t.equal(await bus.finish(open, 'COMPLETED'), true)
   })
 
-  t.test('a command beyond what the counts hold is still to be counted', async (t) => {
+  t.test('a command that the counts do not include is still to be counted', async (t) => {
     const { bus, batchId } = await copiedBatch('canceled_count = 1')
     const [, second] = await bus.commands(2, { batchId, status: 'CANCELED' })
 
     t.equal(await bus.mark(second as string), null)
     await bus.settle(batchId, 'cancel')
     t.match(await bus.counts(batchId), { canceled: 2 })
+  })
+
+  t.test('two sessions that insert at the same time do not claim the same count', async (t) => {
+    const { bus, batchId } = await copiedBatch('completed_count = 1')
+
+    const marks = await withTransaction(pool, async (first) => {
+      const one = await bus.on(first).command({ batchId, status: 'COMPLETED' })
+      return withTransaction(pool, async (second) => {
+        const inserted = bus.on(second).command({ batchId, status: 'COMPLETED' })
+        await untilBlocked(pool, second)
+        await first.query('commit')
+        const two = await inserted
+        await second.query('commit')
+        return [await bus.mark(one), await bus.mark(two)]
+      })
+    })
+
+    t.strictSame(marks, ['COMPLETED', null])
+  })
+
+  t.test('leaves the commands of a batch of processes alone', async (t) => {
+    const { bus, batchId } = await copiedBatch('completed_count = 1', 'PROCESS')
+
+    t.equal(await bus.mark(await bus.command({ batchId, status: 'COMPLETED' })), null)
   })
 })

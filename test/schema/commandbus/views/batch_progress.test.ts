@@ -5,18 +5,25 @@ import { createBus } from '../bus.ts'
 test('batch_progress', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
-  t.test('adds what the counter rows have not reported', async (t) => {
+  t.test('includes what the counter rows have not reported', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 3200 })
-    const [one, two] = (await bus.commands(3200, { batchId })) as [string, string]
+    const ids = (await bus.commands(3200, { batchId })) as [string, string, string]
+    const [one, two, three] = ids
 
     await bus.finish(one, 'COMPLETED')
     await bus.finish(two, 'CANCELED')
+    await bus.finish(three, 'FAILED')
 
-    t.match(await bus.exactCounts(batchId), { status: 'IN_PROGRESS', completed: 1, canceled: 1 })
+    t.match(await bus.exactCounts(batchId), {
+      status: 'IN_PROGRESS',
+      completed: 1,
+      canceled: 1,
+      failed: 1,
+    })
   })
 
-  t.test('shows a batch without counter rows as it is', async (t) => {
+  t.test('equals the row of a batch without counter rows', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     await bus.finish(await bus.command({ batchId }), 'COMPLETED')
