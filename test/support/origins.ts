@@ -6,9 +6,10 @@ import { projectDir } from './server.ts'
 const script = (name: string) =>
   readFileSync(join(projectDir, 'test', 'support', 'origins', `${name}.sql`), 'utf8')
 
-const refreshFunction = (result: string, body: string) => `
+const refreshFunction = (result: string) => `
+  drop function if exists commandbus.sp_refresh_batch_stats(text, uuid);
   create function commandbus.sp_refresh_batch_stats(p_domain text, p_batch_id uuid)
-  returns ${result} language plpgsql as 'begin ${body} end'`
+  returns ${result} language plpgsql as 'begin return; end'`
 
 /**
  * What the client's project added to its first schema, release by release, each with what has to come
@@ -19,16 +20,13 @@ const ADDITIONS = {
     sql: refreshFunction(
       `table (completed_count bigint, canceled_count bigint,
               in_troubleshooting_count bigint, is_complete boolean)`,
-      'return;',
     ),
   },
   refresh_failed: {
-    sql: `drop function if exists commandbus.sp_refresh_batch_stats(text, uuid);
-          ${refreshFunction(
-            `table (completed_count bigint, failed_count bigint, canceled_count bigint,
-                    in_troubleshooting_count bigint, is_complete boolean)`,
-            'return;',
-          )}`,
+    sql: refreshFunction(
+      `table (completed_count bigint, failed_count bigint, canceled_count bigint,
+              in_troubleshooting_count bigint, is_complete boolean)`,
+    ),
   },
   command_batch_status: {
     sql: `create index ix_command_batch_status on commandbus.command (batch_id, status)
@@ -47,8 +45,9 @@ const ADDITIONS = {
     after: 'processes',
   },
   process_batch_id_indexes: {
-    sql: `create index ix_process_batch_id on commandbus.process (batch_id);
-          create index ix_process_batch_status on commandbus.process (batch_id, status)`,
+    sql: `create index if not exists ix_process_batch_id on commandbus.process (batch_id);
+          create index if not exists ix_process_batch_status
+              on commandbus.process (batch_id, status)`,
     after: 'process_batch_id',
   },
   process_batch_id_partial_indexes: {
@@ -86,10 +85,7 @@ const ADDITIONS = {
           insert into public.flyway_schema_history values (1, '001', 'commandbus schema', 1, now(), true)`,
   },
   /** The package's second file, run by hand. */
-  void_refresh: {
-    sql: `drop function if exists commandbus.sp_refresh_batch_stats(text, uuid);
-          ${refreshFunction('void', 'return;')}`,
-  },
+  void_refresh: { sql: refreshFunction('void') },
 } as const satisfies Record<string, { readonly sql: string; readonly after?: string }>
 
 export type Addition = keyof typeof ADDITIONS
