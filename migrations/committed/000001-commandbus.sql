@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:ae09dae25947b80558169be9ef5966755dfa9263
+--! Hash: sha1:ef827f5baa7d188a2463fc8a0a9a1024101eac15
 --! Message: commandbus
 
 -- The command bus: its tables, the counter rows of large batches, and the functions that move commands
@@ -60,11 +60,11 @@ declare
   }$json$;
   -- The functions that such a schema has; this migration replaces them.
   v_functions constant text[] = array[
-    'sp_receive_command(text, uuid, text, bigint, int)',
+    'sp_receive_command(text, uuid, text, bigint, integer)',
     'sp_finish_command(text, uuid, text, text, text, text, text, jsonb, uuid)',
     -- The oldest, without batches.
     'sp_finish_command(text, uuid, text, text, text, text, text, jsonb)',
-    'sp_fail_command(text, uuid, text, text, text, int, int, bigint)',
+    'sp_fail_command(text, uuid, text, text, text, integer, integer, bigint)',
     'sp_update_batch_counters(text, uuid, text)',
     'sp_start_batch(text, uuid)',
     'sp_tsq_complete(text, uuid)',
@@ -97,8 +97,8 @@ begin
       select oid::regprocedure::text
         from pg_proc
        where to_regnamespace('commandbus') is not null
-         and oid = any (array(select to_regprocedure('public.' || signature)
-                                from unnest(v_functions) as signature)::oid[])
+         and pronamespace = to_regnamespace('public')
+         and format('%s(%s)', proname, oidvectortypes(proargtypes)) = any (v_functions)
     ) as old_name;
 
   if to_regnamespace('commandbus') is not null then
@@ -226,17 +226,19 @@ begin
         -- This migration needs the name.
         select format('view %s', oid::regclass)
           from pg_class
-         where oid = to_regclass('commandbus.batch_progress') and relkind in ('v', 'm')
+         where relnamespace = v_schema::regnamespace
+           and relname = 'batch_progress'
+           and relkind in ('v', 'm')
       ) as further;
 
     if coalesce(v_missing, v_not_tables, v_differing, v_further) is not null then
       raise exception 'the schema commandbus exists, and is not one that can be adopted'
         using errcode = 'duplicate_schema',
               detail = format('Found in commandbus: %s.', v_found)
-                || coalesce(format(' Missing: %s.', v_missing), '')
-                || coalesce(format(' Not an ordinary table: %s.', v_not_tables), '')
-                || coalesce(format(' Not as expected: %s.', v_differing), '')
-                || coalesce(format(' Unknown: %s.', v_further), ''),
+                || coalesce(' Missing: ' || v_missing || '.', '')
+                || coalesce(' Not an ordinary table: ' || v_not_tables || '.', '')
+                || coalesce(' Not as expected: ' || v_differing || '.', '')
+                || coalesce(' Unknown: ' || v_further || '.', ''),
               hint = 'Nothing was changed. docs/use/from-flyway.md lists the schemas that can be '
                      'adopted. If yours should be one of them, send this message to the maintainers '
                      'of commandbus-db; meanwhile, give the service a database of its own.';
@@ -261,8 +263,8 @@ begin
       select oid::regprocedure::text, pg_get_userbyid(proowner)
         from pg_proc
        where v_schema = 'commandbus'
-         and oid = any (array(select to_regprocedure('commandbus.' || signature)
-                                from unnest(v_functions) as signature)::oid[])
+         and pronamespace = v_schema::regnamespace
+         and format('%s(%s)', proname, oidvectortypes(proargtypes)) = any (v_functions)
          and not pg_has_role(proowner, 'usage')
     ) as foreign_object;
 
@@ -309,8 +311,7 @@ begin
         from pg_proc
        where v_schema = 'commandbus'
          and pronamespace = v_schema::regnamespace
-         and oid <> all (array(select coalesce(to_regprocedure('commandbus.' || signature), 0)
-                                 from unnest(v_functions) as signature)::oid[])
+         and format('%s(%s)', proname, oidvectortypes(proargtypes)) <> all (v_functions)
       union all
       select format('trigger %I on %s', tgname, tgrelid::regclass)
         from pg_trigger
@@ -333,8 +334,8 @@ begin
           set_config('adoption.functions', array(
             select pg_proc.oid
               from pg_proc
-             where oid = any (array(select to_regprocedure(format('%I.%s', v_schema, signature))
-                                      from unnest(v_functions) as signature)::oid[])
+             where pronamespace = v_schema::regnamespace
+               and format('%s(%s)', proname, oidvectortypes(proargtypes)) = any (v_functions)
           )::text, true);
 end;
 $$;
@@ -546,7 +547,7 @@ begin
            filter (where not coalesce(pg_class.relkind = 'v', index.relkind = 'i', false)),
          jsonb_agg(distinct jsonb_build_object(
            'name', ev_class::regclass::text,
-           'options', coalesce(format('with (%s)', array_to_string(pg_class.reloptions, ', ')), ''),
+           'options', coalesce('with (' || array_to_string(pg_class.reloptions, ', ') || ')', ''),
            'definition', pg_get_viewdef(ev_class)))
            filter (where pg_class.relkind = 'v'),
          array_agg(distinct pg_get_indexdef(index.oid)) filter (where index.relkind = 'i')

@@ -1,5 +1,5 @@
---! Previous: sha1:ae09dae25947b80558169be9ef5966755dfa9263
---! Hash: sha1:490ff7695c885ef8fbe80ab08da9c97e2739b788
+--! Previous: sha1:ef827f5baa7d188a2463fc8a0a9a1024101eac15
+--! Hash: sha1:aba04922d87ddaba0714d2c191275a2e2050e683
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.
