@@ -9,11 +9,14 @@ export interface OptionalSchema {
   readonly placeholder: string
   /** The environment variable. */
   readonly setting: string
-  /** The variable's value; undefined keeps what the database has, and is `on` in a new one. */
+  /** The variable's value; undefined keeps what an adopted database has, and is `on` in a new one. */
   readonly wanted: OnOrOff | undefined
 }
 
 type OnOrOff = 'on' | 'off'
+
+/** A database that has this schema before the first migration is adopted, and keeps what it has. */
+const ADOPTED_SCHEMA = 'commandbus'
 
 /** Whether the migrations create the optional schema. */
 export interface OptionalSchemaChoice {
@@ -34,13 +37,13 @@ export async function chooseOptionalSchema(
   const isDecided = committed
     .slice(0, applied.length)
     .some(({ body }) => body.includes(placeholder))
-  if (!isDecided) return { value: wanted ?? 'on', ignored: undefined }
+  if (!isDecided) {
+    const isKept = wanted === undefined && (await isAdopted(client, applied.length > 0))
+    const value = isKept && !(await schemaExists(client, name)) ? 'off' : (wanted ?? 'on')
+    return { value, ignored: undefined }
+  }
 
-  const { rows } = await client.query<{ exists: boolean }>(
-    'select pg_catalog.to_regnamespace($1) is not null as exists',
-    [name],
-  )
-  const value = rows[0]?.exists ? 'on' : 'off'
+  const value = (await schemaExists(client, name)) ? 'on' : 'off'
   if (wanted === undefined || wanted === value) return { value, ignored: undefined }
   const has = value === 'on' ? 'has' : 'does not have'
   return {
@@ -60,4 +63,29 @@ export async function findOptionalSchema(
   const committed = readCommittedMigrations(migrationsDir)
   const choice = await chooseOptionalSchema(client, { committed, applied }, schema)
   return choice.value
+}
+
+async function schemaExists(client: Queryable, name: string): Promise<boolean> {
+  const { rows } = await client.query<{ exists: boolean }>(
+    'select pg_catalog.to_regnamespace($1) is not null as exists',
+    [name],
+  )
+  return rows[0]?.exists === true
+}
+
+/**
+ * Between two migrations the schema exists in any database. It is older than the history, and so has
+ * the smaller oid, only if the first migration adopted it.
+ */
+async function isAdopted(client: Queryable, hasHistory: boolean): Promise<boolean> {
+  const { rows } = await client.query<{ found: boolean }>(
+    `select exists (
+       select from pg_catalog.pg_namespace as adopted
+        where adopted.nspname = $1
+          and (not $2 or adopted.oid < (select oid from pg_catalog.pg_namespace
+                                         where nspname = 'graphile_migrate'))
+     ) as found`,
+    [ADOPTED_SCHEMA, hasHistory],
+  )
+  return rows[0]?.found === true
 }

@@ -80,7 +80,7 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
       await lock.waitForTool()
       await hooks?.afterLocking?.(session)
       const status = await readMigrationStatus(session, config.migrationsDir)
-      const optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
+      let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
       await hooks?.beforeMigrating?.(session, status)
       if (status.pending.length > 0) {
         // Imported only here, because a start with nothing pending has to be fast.
@@ -95,6 +95,15 @@ export async function provision(options: ProvisionOptions): Promise<ProvisionRes
         })
       }
       const applied = await readAppliedMigrations(session)
+      if (status.pending.length > 0) {
+        // A schema that was adopted is there whatever the setting says.
+        const { committed } = status
+        optionalSchema = await chooseOptionalSchema(
+          session,
+          { committed, applied },
+          options.optionalSchema,
+        )
+      }
       const result = { applied, appliedNow: status.pending, optionalSchema }
       await hooks?.afterMigrating?.(session, result)
       return result

@@ -165,6 +165,7 @@ test('old e2e tables in public stay beside a schema e2e, and install_legacy_name
     [['public.e2e_config', 'public.test_command']],
   ])
   await t.rejects(pool.query('select commandbus.install_legacy_names()'), {
+    code: '42710',
     detail: /public\.e2e_config.*public\.test_command/,
   })
 })
