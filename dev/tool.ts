@@ -32,7 +32,7 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-db-'))
   try {
     const settings = join(folder, 'gmrc.json')
-    writeFileSync(settings, JSON.stringify(await gatherSettings(run)))
+    writeFileSync(settings, JSON.stringify(await createCommandSettings(run)))
     const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js')
     const tool = spawn(process.execPath, [cli, '--config', settings, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -73,8 +73,8 @@ export function requireShadow({ shadowUrl, rootUrl }: DevelopmentDatabase): void
   )
 }
 
-/** What `.gmrc` says, for the folder that is meant and with the service's choice of schemas. */
-async function gatherSettings({ config, migrationsDir }: ToolRun): Promise<object> {
+/** The settings of `.gmrc`, for this migrations folder and with E2E_SCHEMA applied. */
+async function createCommandSettings({ config, migrationsDir }: ToolRun): Promise<object> {
   const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
   const settings = gmrc as { placeholders?: Record<string, string> }
   const { placeholder, wanted } = config.optionalSchema

@@ -141,3 +141,13 @@ test('every log message that the documentation quotes is one that the service lo
     t.ok(source.includes(`'${message}'`), message)
   }
 })
+
+test('every file of the sources that the documentation names exists', async (t) => {
+  const folders = 'src|client|dev|bench|scripts|test|migrations/fixtures|embedded|deploy|examples'
+  const paths = new RegExp(`\`((?:${folders})/[\\w./-]*)\``, 'g')
+  for (const page of pages) {
+    for (const [, path = ''] of readProjectFile(page).matchAll(paths)) {
+      t.ok(existsSync(join(root, path)), `${page}: ${path}`)
+    }
+  }
+})

@@ -1,63 +1,111 @@
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../src/migrations/files/committed.ts'
 import { findPendingMigrations, readAppliedMigrations } from '../../src/migrations/history.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
-const BODIES = ['create schema one;', 'create table one.t ();', 'create table one.u ();']
-const appliedAt = new Date()
+const BODIES = ['create schema shop;', 'create table shop.a ();', 'create table shop.b ();']
 
-test('what is recorded is not pending, the rest is', async (t) => {
-  const files = readCommittedMigrations(createMigrationsFolder(t, BODIES))
-  const records = files.map((file) => ({ ...file, appliedAt }))
+/** Committed files with these bodies, and the history of a database that applied them all. */
+function createHistory(t: Test, bodies: readonly string[]) {
+  const files = readCommittedMigrations(createMigrationsFolder(t, bodies))
+  const appliedAt = new Date()
+  const applied = files.map(({ recordedAs, hash, previousHash }) => ({
+    recordedAs,
+    hash,
+    previousHash,
+    appliedAt,
+  }))
+  return { files, applied }
+}
+
+test('the files after the last applied one are pending', async (t) => {
+  const { files, applied } = createHistory(t, BODIES)
 
   t.strictSame(findPendingMigrations(files, []), files)
-  t.strictSame(findPendingMigrations(files, records.slice(0, 2)), files.slice(2))
-  t.strictSame(findPendingMigrations(files, records), [])
+  t.strictSame(findPendingMigrations(files, applied.slice(0, 2)), files.slice(2))
+  t.strictSame(findPendingMigrations(files, applied), [])
 })
 
-test('a database that is ahead of the files is refused', async (t) => {
-  const files = readCommittedMigrations(createMigrationsFolder(t, BODIES))
-  const records = files.map((file) => ({ ...file, appliedAt }))
+test('a database that is ahead of the files is rejected', async (t) => {
+  const { files, applied } = createHistory(t, BODIES)
 
-  t.throws(() => findPendingMigrations(files.slice(0, 2), records), {
+  t.throws(() => findPendingMigrations(files.slice(0, 2), applied), {
     code: 'history_refused',
     exitCode: 5,
-    message: new RegExp(`000003.sql.*${files[2]?.hash}`),
+    extensions: {
+      problems: [
+        {
+          filename: '000003.sql',
+          problem:
+            'is missing: the database is ahead of the files; ' +
+            `the database has 000003.sql with hash ${applied[2]?.hash}`,
+        },
+      ],
+    },
   })
 })
 
-test('another history is refused with both hashes, whichever migration differs', async (t) => {
-  const files = readCommittedMigrations(createMigrationsFolder(t, BODIES))
-  const others = readCommittedMigrations(
-    createMigrationsFolder(t, ['select 1;', ...BODIES.slice(1)]),
-  )
-  const records = others.map((file) => ({ ...file, appliedAt }))
+test('every migration of another history is reported, with both hashes', async (t) => {
+  const { files } = createHistory(t, BODIES)
+  const { applied } = createHistory(t, ['select 1;', ...BODIES.slice(1)])
 
   for (const length of [1, 2, 3]) {
-    t.throws(() => findPendingMigrations(files, records.slice(0, length)), {
+    const problems = files.slice(0, length).map(({ filename, hash, recordedAs }, index) => ({
+      filename,
+      problem:
+        'differs from what was applied: ' +
+        `the database has ${recordedAs} with hash ${applied[index]?.hash}, the file has ${hash}`,
+    }))
+    t.throws(() => findPendingMigrations(files, applied.slice(0, length)), {
       code: 'history_refused',
-      message: new RegExp(`000001-step-1.sql.*${others[0]?.hash}.*${files[0]?.hash}`),
+      extensions: { problems },
     })
   }
 })
 
-test('a record with another number, or another previous hash, is refused', async (t) => {
-  const files = readCommittedMigrations(createMigrationsFolder(t, BODIES))
-  const records = files.map((file) => ({ ...file, appliedAt }))
-  const [first, second] = records
-  if (!first || !second) throw new Error('two records expected')
+test('a row with another number is rejected', async (t) => {
+  const { files, applied } = createHistory(t, BODIES)
+  const [first, second] = applied
+  if (!first || !second) throw new Error('the history has no two rows')
 
-  for (const wrong of [
-    [first, { ...second, recordedAs: '2.sql' }],
-    [first, { ...second, previousHash: null }],
-    [second],
-  ]) {
-    t.throws(() => findPendingMigrations(files, wrong), { code: 'history_refused' })
-  }
+  const problems = [{ filename: '000002-step-2.sql', problem: /^was never applied: in its place / }]
+  const renumbered = [first, { ...second, recordedAs: '2.sql' }]
+  t.throws(() => findPendingMigrations(files, renumbered), {
+    code: 'history_refused',
+    extensions: { problems },
+  })
 })
 
-test('a database without a record has had no migration', async (t) => {
+test('a history without its first row is rejected', async (t) => {
+  const { files, applied } = createHistory(t, BODIES)
+
+  const problems = [{ filename: '000001-step-1.sql', problem: /^was never applied: in its place / }]
+  t.throws(() => findPendingMigrations(files, applied.slice(1, 2)), {
+    code: 'history_refused',
+    extensions: { problems },
+  })
+})
+
+test('a row with another previous hash is rejected', async (t) => {
+  const { files, applied } = createHistory(t, BODIES)
+  const [first, second] = applied
+  if (!first || !second) throw new Error('the history has no two rows')
+
+  const problems = [
+    {
+      filename: '000002-step-2.sql',
+      problem: /^does not follow the same migration .* previous hash -, the file has sha1:/,
+    },
+  ]
+  const unchained = [first, { ...second, previousHash: null }]
+  t.throws(() => findPendingMigrations(files, unchained), {
+    code: 'history_refused',
+    extensions: { problems },
+  })
+})
+
+test('a database that was never migrated has no history', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'empty' })
 
   t.strictSame(await readAppliedMigrations(pool), [])
@@ -81,7 +129,7 @@ test('the history is read in the order of its numbers, however it is stored', as
   )
 })
 
-test('a migrated database fits the committed files', async (t) => {
+test('the history of a migrated database matches the committed files', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
   const applied = await readAppliedMigrations(pool)

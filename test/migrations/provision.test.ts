@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
 import pino from 'pino'
 import { type Test, test } from 'tap'
 import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
@@ -8,6 +10,7 @@ import {
 } from '../../src/migrations/provision.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
+import { createTestRole } from '../support/roles.ts'
 
 /** Provisions a database with migrations of these bodies. */
 function run(
@@ -57,7 +60,7 @@ test('progress is reported migration by migration', async (t) => {
   t.equal(result.appliedNow.length, 2)
 })
 
-test('hooks run in order under the lock, also when nothing is pending', async (t) => {
+test('hooks run in order, even if nothing is pending', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const bodies = ['select 1']
   await run(t, database, { bodies })
@@ -118,6 +121,65 @@ test('a lock session that an administrator terminates is a lost database', async
   )
 })
 
+test('a server that runs out of resources is reported with what it lacks', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const raise = `do $$ begin raise 'no space left' using errcode = 'disk_full'; end $$`
+
+  await t.rejects(
+    run(t, database, {
+      hooks: { afterLocking: async (client) => void (await client.query(raise)) },
+    }),
+    {
+      code: 'database_lost',
+      exitCode: 3,
+      message: 'the database ran out of resources while provisioning: no space left (53100)',
+    },
+  )
+})
+
+test('an error of the file system is not taken for a lost database', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const failure = Object.assign(new Error('no such file'), { code: 'ENOENT' })
+
+  await t.rejects(
+    run(t, database, { hooks: { afterLocking: () => Promise.reject(failure) } }),
+    failure,
+  )
+})
+
+test('a wait for a free connection is reported, and ends when there is one', async (t) => {
+  const password = randomBytes(8).toString('hex')
+  const role = await createTestRole(t, `login password '${password}' connection limit 1`)
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const url = new URL(database.url)
+  url.username = role
+  url.password = password
+  const occupant = new pg.Client({ connectionString: url.href })
+  await occupant.connect()
+  const progress: ProvisionProgress[] = []
+  const connected = new Error('connected')
+
+  await t.rejects(
+    run(
+      t,
+      { ...database, url: url.href },
+      {
+        onProgress: (step) => {
+          progress.push(step)
+          void occupant.end()
+        },
+        hooks: { afterLocking: () => Promise.reject(connected) },
+      },
+    ),
+    connected,
+  )
+
+  t.match(progress, [
+    { reason: 'waiting_for_database', detail: /^waiting for a connection .*\(53300\)$/ },
+  ])
+  t.equal(progress.length, 1)
+})
+
 test('a missing privilege is reported as such', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
 
@@ -132,7 +194,7 @@ test('a missing privilege is reported as such', async (t) => {
   )
 })
 
-test('any other error of a statement stays what it is', async (t) => {
+test('any other error of a statement is passed on unchanged', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
 
   await t.rejects(

@@ -1,5 +1,4 @@
-import type { Client } from 'pg'
-import pg from 'pg'
+import pg, { type Client } from 'pg'
 import { type Test, test } from 'tap'
 import { type LockOptions, withMigrationLock } from '../../src/migrations/service-lock.ts'
 import { becomes } from '../support/becomes.ts'
@@ -72,7 +71,9 @@ test('a wait that times out names the session that holds the lock', async (t) =>
       {
         code: 'migration_lock_timeout',
         exitCode: 6,
-        message: new RegExp(`within 0 s .*pid ${rows[0]?.pid}, application first`),
+        message: new RegExp(
+          `^could not acquire the migration lock within 0 s .*pid ${rows[0]?.pid}, application first`,
+        ),
       },
     )
   })
@@ -105,7 +106,10 @@ test("graphile-migrate's own lock is waited for in this database", async (t) => 
 
   await t.rejects(
     withMigrationLock(client, describeLock({ timeoutMs: 0 }), (lock) => lock.waitForTool()),
-    { code: 'migration_lock_timeout', message: /graphile-migrate's own lock .*elsewhere/ },
+    {
+      code: 'migration_lock_timeout',
+      message: /^graphile-migrate's own lock was not released within 0 s .*application elsewhere/,
+    },
   )
 })
 

@@ -1,14 +1,19 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { calculateHash } from '../../src/migrations/files/hash.ts'
 
-/** What these helpers need of a tap test. */
+/** The part of a tap test that these helpers use. */
 interface Teardown {
   teardown(work: () => void): unknown
 }
 
-/** Makes a migrations folder that is gone after the test, with one committed file for each body. */
+/** graphile-migrate's own function, so that the files do not depend on the code under test. */
+export const { calculateHash } = createRequire(import.meta.url)(
+  'graphile-migrate/dist/hash.js',
+) as { calculateHash(body: string, previousHash: string | null): string }
+
+/** Creates a migrations folder for one test, with one committed file for each body. */
 export function createMigrationsFolder(t: Teardown, bodies: readonly string[]): string {
   const folder = createFolder(t)
   mkdirSync(join(folder, 'committed'))
@@ -16,6 +21,7 @@ export function createMigrationsFolder(t: Teardown, bodies: readonly string[]): 
   return folder
 }
 
+/** Creates a folder that is deleted after the test. */
 export function createFolder(t: Teardown): string {
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-migrations-'))
   chmodSync(folder, 0o755)
@@ -23,7 +29,7 @@ export function createFolder(t: Teardown): string {
   return folder
 }
 
-/** Writes committed files as `graphile-migrate commit` would, and returns their names. */
+/** Writes committed files as `graphile-migrate commit` does, and returns their names. */
 export function writeCommitted(folder: string, bodies: readonly string[]): string[] {
   let previous: string | null = null
   return bodies.map((body, index) => {

@@ -39,7 +39,7 @@ function parseToolSettings({ path, content }: Gmrc): ToolSettings {
   const report = (key: string, given: string, expected: string) =>
     problems.push({ name: `${path}, ${key}`, given, expected })
   const settings = isRecord(content) ? content : {}
-  if (!isRecord(content)) report('all of it', typeof content, 'an object')
+  if (!isRecord(content)) report('the whole file', typeOf(content), 'an object')
 
   const {
     placeholders = {},
@@ -58,14 +58,14 @@ function parseToolSettings({ path, content }: Gmrc): ToolSettings {
     if (!/^:[A-Z][0-9A-Z_]+$/.test(name)) report(key, 'this name', 'a name such as :SOME_NAME')
     else if (value === '!ENV')
       report(key, '"!ENV"', 'a literal: the service reads no such variable')
-    else if (typeof value !== 'string') report(key, typeof value, 'a string')
+    else if (typeof value !== 'string') report(key, typeOf(value), 'a string')
   }
   for (const [name, value] of Object.entries(isRecord(pgSettings) ? pgSettings : {})) {
     if (typeof value === 'string' || typeof value === 'number') continue
-    report(`pgSettings, ${name}`, typeof value, 'a string')
+    report(`pgSettings, ${name}`, typeOf(value), 'a string')
   }
-  if (!isRecord(placeholders)) report('placeholders', typeof placeholders, 'an object')
-  if (!isRecord(pgSettings)) report('pgSettings', typeof pgSettings, 'an object')
+  if (!isRecord(placeholders)) report('placeholders', typeOf(placeholders), 'an object')
+  if (!isRecord(pgSettings)) report('pgSettings', typeOf(pgSettings), 'an object')
   if (problems.length > 0) throw wrongSettingsError(problems)
 
   return {
@@ -76,6 +76,11 @@ function parseToolSettings({ path, content }: Gmrc): ToolSettings {
     ...(typeof databaseOwner === 'string' && { databaseOwner }),
     ...(typeof manageGraphileMigrateSchema === 'boolean' && { manageGraphileMigrateSchema }),
   }
+}
+
+function typeOf(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

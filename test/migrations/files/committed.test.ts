@@ -1,5 +1,5 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
 import {
@@ -8,14 +8,26 @@ import {
   writeCommitted,
 } from '../../support/migrations-folder.ts'
 
-const BODIES = ['create schema one;', 'create table one.t ();', 'create table one.u ();']
+const BODIES = [
+  'create schema shop;',
+  'create table shop.customers ();',
+  'create table shop.orders ();',
+]
+const FIRST = '000001-step-1.sql'
+const SECOND = '000002-step-2.sql'
+const THIRD = '000003-step-3.sql'
 
-function changeFile(file: string, change: (text: string) => string): void {
+interface Problem {
+  readonly filename: string
+  readonly problem: string
+}
+
+function edit(file: string, change: (text: string) => string): void {
   writeFileSync(file, change(readFileSync(file, 'utf8')))
 }
 
-/** Makes three good files, spoils them, and says which files were named. */
-function namesRefused(t: Test, spoil: (committed: string) => void): string[] {
+/** Creates three valid files, spoils them, and returns the problems that are reported. */
+function readProblems(t: Test, spoil: (committed: string) => void): readonly Problem[] {
   const folder = createMigrationsFolder(t, BODIES)
   spoil(join(folder, 'committed'))
   try {
@@ -23,24 +35,23 @@ function namesRefused(t: Test, spoil: (committed: string) => void): string[] {
     return []
   } catch (error) {
     t.match(error, { code: 'history_refused', exitCode: 5 })
-    const { problems } = (error as { extensions: { problems: { filename: string }[] } }).extensions
-    return problems.map(({ filename }) => filename)
+    return (error as { extensions: { problems: readonly Problem[] } }).extensions.problems
   }
 }
 
-test('committed files are read in order, with what their headers say', async (t) => {
+test('committed files are read in order, with their headers', async (t) => {
   const folder = createMigrationsFolder(t, BODIES)
 
   const migrations = readCommittedMigrations(folder)
 
   t.match(migrations, [
-    { number: 1, filename: '000001-step-1.sql', recordedAs: '000001.sql', slug: 'step-1' },
-    { number: 2, message: 'step', body: 'create table one.t ();\n', bodyLine: 5 },
+    { number: 1, filename: FIRST, recordedAs: '000001.sql', slug: 'step-1', previousHash: null },
+    { number: 2, message: 'step', body: 'create table shop.customers ();\n', bodyLine: 5 },
     { number: 3, previousHash: migrations[1]?.hash, noTransaction: false },
   ])
 })
 
-test('1,000 files are read in their numeric order', async (t) => {
+test('1,000 files are read in the order of their numbers', async (t) => {
   const bodies = Array.from({ length: 1000 }, (_, index) => `select ${index};`)
   const folder = createMigrationsFolder(t, bodies)
 
@@ -52,7 +63,7 @@ test('1,000 files are read in their numeric order', async (t) => {
   )
 })
 
-test('a missing folder is a wrong setting, an empty one a refused history', async (t) => {
+test('a missing folder is a wrong setting, an empty folder is an error of its own', async (t) => {
   const folder = createFolder(t)
   t.throws(() => readCommittedMigrations(folder), { code: 'no_migrations_folder', exitCode: 2 })
 
@@ -60,122 +71,170 @@ test('a missing folder is a wrong setting, an empty one a refused history', asyn
   t.throws(() => readCommittedMigrations(folder), { code: 'no_migrations', exitCode: 5 })
 })
 
-const SECOND = '000002-step-2.sql'
-const THIRD = '000003-step-3.sql'
-
-const SPOILED: Record<string, { spoil: (committed: string) => void; named: string[] }> = {
+const SPOILED: Record<
+  string,
+  { spoil: (committed: string) => void; problems: [string, RegExp][] }
+> = {
   'a changed byte in a body': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replace('one.t', 'one.x')),
-    named: [SECOND],
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('customers', 'clients')),
+    problems: [[SECOND, /^was changed: its header says sha1:\w+, its content has sha1:\w+$/]],
   },
   'a changed Hash': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replace(/Hash: sha1:./, '$&0')),
-    named: [SECOND],
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace(/Hash: sha1:./, '$&0')),
+    problems: [[SECOND, /^was changed: /]],
   },
   'a changed Previous': {
-    spoil: (dir) =>
-      changeFile(join(dir, THIRD), (text) => text.replace(/Previous: .*/, 'Previous: -')),
-    named: [THIRD],
+    spoil: (dir) => edit(join(dir, THIRD), (text) => text.replace(/Previous: .*/, 'Previous: -')),
+    problems: [[THIRD, /^was changed: /]],
   },
-  'a missing header': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replace(/--! Hash.*\n/, '')),
-    named: [SECOND],
+  'a missing Hash': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace(/--! Hash.*\n/, '')),
+    problems: [[SECOND, /^has no header "--! Hash: …"$/]],
+  },
+  'a missing Previous': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace(/--! Previous.*\n/, '')),
+    problems: [[SECOND, /^has no header "--! Previous: …"$/]],
   },
   'a header given twice': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replace(/--! Hash.*\n/, '$&$&')),
-    named: [SECOND],
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace(/--! Hash.*\n/, '$&$&')),
+    problems: [[SECOND, /^has the header Hash twice$/]],
   },
-  'no empty line after the headers': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replace('\n\n', '\n')),
-    named: [SECOND],
+  'a missing empty line after the headers': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('\n\n', '\n')),
+    problems: [[SECOND, /^has no empty line after its headers$/]],
   },
-  'CRLF line ends throughout': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replaceAll('\n', '\r\n')),
-    named: [SECOND],
+  'CRLF line endings throughout': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replaceAll('\n', '\r\n')),
+    problems: [[SECOND, /^has CRLF line endings/]],
+  },
+  'a CRLF line ending within a body': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('table ', 'table\r\n')),
+    problems: [[SECOND, /^has CRLF line endings/]],
+  },
+  'a CRLF line ending on the last line only': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace(/\n$/, '\r\n')),
+    problems: [[SECOND, /^has CRLF line endings/]],
   },
   'AllowInvalidHash on a valid hash': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => `--! AllowInvalidHash\n${text}`),
-    named: [SECOND],
+    spoil: (dir) => edit(join(dir, SECOND), (text) => `--! AllowInvalidHash\n${text}`),
+    problems: [[SECOND, /^has AllowInvalidHash, but its hash is valid$/]],
   },
-  'a stray file': {
+  'a file that is not a migration': {
     spoil: (dir) => writeFileSync(join(dir, 'README.md'), ''),
-    named: ['README.md'],
+    problems: [['README.md', /^is not named like a committed migration/]],
   },
-  'a backup of an editor': {
+  "an editor's backup": {
     spoil: (dir) => writeFileSync(join(dir, `${SECOND}~`), ''),
-    named: [`${SECOND}~`],
+    problems: [[`${SECOND}~`, /^is not named like a committed migration/]],
   },
   'a folder named like a migration': {
     spoil: (dir) => mkdirSync(join(dir, '000004-step.sql')),
-    named: ['000004-step.sql'],
+    problems: [['000004-step.sql', /^is not a file$/]],
   },
-  'a link to nowhere': {
+  'a broken symbolic link': {
     spoil: (dir) => symlinkSync('/nowhere', join(dir, '000004-step.sql')),
-    named: ['000004-step.sql'],
+    problems: [['000004-step.sql', /^cannot be read \(ENOENT\)$/]],
   },
-  'a gap': { spoil: (dir) => rmSync(join(dir, SECOND)), named: [THIRD] },
+  'a gap in the numbers': {
+    spoil: (dir) => rmSync(join(dir, SECOND)),
+    problems: [[THIRD, /^follows a gap: number 2 is missing$/]],
+  },
   'a gap at the beginning': {
-    spoil: (dir) => rmSync(join(dir, '000001-step-1.sql')),
-    named: [SECOND],
+    spoil: (dir) => rmSync(join(dir, FIRST)),
+    problems: [[SECOND, /^follows a gap: number 1 is missing$/]],
   },
   'the same number twice': {
     spoil: (dir) => renameSync(join(dir, THIRD), join(dir, '000002-zzz.sql')),
-    named: ['000002-zzz.sql'],
+    problems: [['000002-zzz.sql', /^has the same number as 000002-step-2\.sql$/]],
   },
-  'a number that sorts wrong as text': {
+  'a number with more digits than the one before': {
     spoil: (dir) => renameSync(join(dir, THIRD), join(dir, '0000003-step-3.sql')),
-    named: ['0000003-step-3.sql'],
+    problems: [['0000003-step-3.sql', /^has a different number of digits than 000002-step-2/]],
   },
   'a number with fewer digits than the one before': {
     spoil: (dir) => renameSync(join(dir, THIRD), join(dir, '3-step.sql')),
-    named: ['3-step.sql'],
+    problems: [['3-step.sql', /^has a different number of digits than 000002-step-2/]],
   },
-  'a last line that alone ends with CRLF': {
-    spoil: (dir) => changeFile(join(dir, SECOND), (text) => text.replace(/\n$/, '\r\n')),
-    named: [SECOND],
+  'a file from another chain': {
+    spoil: (dir) => {
+      const [, second = '', third = ''] = BODIES
+      writeCommitted(dirname(dir), ['create schema other;', second, third])
+      const foreign = readFileSync(join(dir, THIRD))
+      writeCommitted(dirname(dir), BODIES)
+      writeFileSync(join(dir, THIRD), foreign)
+    },
+    problems: [[THIRD, /^does not follow 000002-step-2\.sql: its header Previous says sha1:/]],
   },
   'two wrong files at once': {
     spoil: (dir) => {
-      changeFile(join(dir, SECOND), (text) => text.replace('one.t', 'one.x'))
-      changeFile(join(dir, THIRD), (text) => text.replace('one.u', 'one.x'))
+      edit(join(dir, SECOND), (text) => text.replace('customers', 'clients'))
+      edit(join(dir, THIRD), (text) => text.replace('orders', 'purchases'))
     },
-    named: [SECOND, THIRD],
+    problems: [
+      [SECOND, /^was changed: /],
+      [THIRD, /^was changed: /],
+    ],
   },
 }
-for (const [what, { spoil, named }] of Object.entries(SPOILED)) {
-  test(`${what} is refused, and the file named`, async (t) => {
-    t.strictSame(namesRefused(t, spoil).sort(), named)
+
+for (const [what, { spoil, problems }] of Object.entries(SPOILED)) {
+  test(`${what} is reported with the file's name`, async (t) => {
+    const reported = readProblems(t, spoil)
+
+    t.strictSame(
+      reported.map(({ filename }) => filename),
+      problems.map(([filename]) => filename),
+    )
+    problems.forEach(([, problem], index) => {
+      t.match(reported[index]?.problem, problem)
+    })
   })
 }
 
-test('a changed file is refused with both hashes', async (t) => {
+test('a changed file is reported with both hashes', async (t) => {
   const folder = createMigrationsFolder(t, BODIES)
   const [first] = readCommittedMigrations(folder)
-  changeFile(join(folder, 'committed', '000001-step-1.sql'), (text) => text.replace('one', 'two'))
+  edit(join(folder, 'committed', FIRST), (text) => text.replace('shop', 'store'))
 
   t.throws(() => readCommittedMigrations(folder), {
-    message: new RegExp(`${first?.hash}.*sha1:[0-9a-f]{40}`),
+    message: new RegExp(`header says ${first?.hash}, its content has sha1:[0-9a-f]{40}`),
   })
 })
 
-test('what is allowed beside the rule is let pass', async (t) => {
+test('of many problems the message lists 20, the extensions all', async (t) => {
+  const folder = createMigrationsFolder(t, BODIES)
+  for (let number = 10; number < 33; number++) {
+    writeFileSync(join(folder, 'committed', `note-${number}`), '')
+  }
+
+  const read = () => readCommittedMigrations(folder)
+  t.throws(read, {
+    code: 'history_refused',
+    message: /note-10 .*note-29 is not named [^:]*; and 3 more$/,
+    extensions: { problems: Array.from({ length: 23 }, () => ({ filename: /^note-/ })) },
+  })
+})
+
+test('harmless deviations are accepted', async (t) => {
   await t.test('an invalid hash with AllowInvalidHash', async (t) => {
     const folder = createMigrationsFolder(t, BODIES)
-    changeFile(join(folder, 'committed', SECOND), (text) =>
-      text.replace('--! Message', '--! AllowInvalidHash\n--! Message').replace('one.t', 'one.x'),
+    edit(join(folder, 'committed', SECOND), (text) =>
+      text
+        .replace('--! Message', '--! AllowInvalidHash\n--! Message')
+        .replace('customers', 'clients'),
     )
-    t.equal(readCommittedMigrations(folder)[1]?.body, 'create table one.x ();\n')
+    t.equal(readCommittedMigrations(folder)[1]?.body, 'create table shop.clients ();\n')
   })
 
-  await t.test('another slug and message', async (t) => {
+  await t.test('a file without slug and message', async (t) => {
     const folder = createMigrationsFolder(t, BODIES)
     const renamed = join(folder, 'committed', '000002.sql')
     renameSync(join(folder, 'committed', SECOND), renamed)
-    changeFile(renamed, (text) => text.replace('--! Message: step\n', ''))
+    edit(renamed, (text) => text.replace('--! Message: step\n', ''))
     t.match(readCommittedMigrations(folder)[1], { slug: null, message: null })
   })
 
-  await t.test('dot files, and files that are links, as Kubernetes mounts them', async (t) => {
+  await t.test('dot files, and symbolic links as Kubernetes mounts them', async (t) => {
     const folder = createMigrationsFolder(t, [])
     const elsewhere = createMigrationsFolder(t, BODIES)
     symlinkSync(join(elsewhere, 'committed'), join(folder, 'committed', '..data'))
@@ -186,14 +245,21 @@ test('what is allowed beside the rule is let pass', async (t) => {
     t.equal(readCommittedMigrations(folder).length, 3)
   })
 
-  await t.test('line ends that the hash was taken over', async (t) => {
-    const folder = createMigrationsFolder(t, ["select 'a\r\nb';"])
+  await t.test('CRLF that was there when the file was committed', async (t) => {
+    const folder = createMigrationsFolder(t, ["select 'two\r\nlines';"])
     t.equal(readCommittedMigrations(folder).length, 1)
   })
 })
 
-test('a migration outside a transaction is known, and where its body begins', async (t) => {
+test('a migration outside a transaction is recognized', async (t) => {
   const folder = createMigrationsFolder(t, ['--! no-transaction\nselect 1;'])
 
   t.match(readCommittedMigrations(folder), [{ noTransaction: true, bodyLine: 5 }])
+})
+
+test('empty lines before the body count for the line on which it begins', async (t) => {
+  const folder = createMigrationsFolder(t, ['select 1;'])
+  edit(join(folder, 'committed', FIRST), (text) => text.replace('\n\n', '\n\n\n\n'))
+
+  t.match(readCommittedMigrations(folder), [{ body: 'select 1;\n', bodyLine: 7 }])
 })

@@ -29,19 +29,19 @@ function describeRun(
   }
 }
 
-test('progress is told with each migration that begins', async (t) => {
+test('each migration that starts is reported', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  const progress: string[] = []
+  const started: string[] = []
 
   await runTool({
     ...describeRun(t, database, ['select 1;', 'select 2;']),
-    onMigration: (detail) => progress.push(detail),
+    onMigration: (detail) => started.push(detail),
   })
 
-  t.strictSame(progress, ['000001-step-1.sql, 1 of 2', '000002-step-2.sql, 2 of 2'])
+  t.strictSame(started, ['000001-step-1.sql, 1 of 2', '000002-step-2.sql, 2 of 2'])
 })
 
-test("the tool's lock, taken at the last moment, is told from a failure", async (t) => {
+test("graphile-migrate's own lock, held by another session, has an error of its own", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const holder = await database.pool.connect()
   await holder.query('select pg_advisory_lock(4727445306447283)')
@@ -57,7 +57,7 @@ test('pgSettings and placeholders reach the migrations', async (t) => {
 
   await runTool({
     ...describeRun(t, database, [
-      `create table seen as select ':NAME' as name, current_setting('search_path') as path;`,
+      `create table result as select ':NAME' as name, current_setting('search_path') as path;`,
     ]),
     settings: {
       placeholders: { ':NAME': 'value' },
@@ -65,7 +65,7 @@ test('pgSettings and placeholders reach the migrations', async (t) => {
     },
   })
 
-  const { rows } = await database.pool.query('select * from seen')
+  const { rows } = await database.pool.query('select * from result')
   t.strictSame(rows, [{ name: 'value', path: 'public, pg_temp' }])
 })
 
@@ -99,7 +99,7 @@ test('a stop ends a migration that traps the cancel', async (t) => {
   t.equal(await countSleeping(), 0)
 })
 
-test('a stop before the tool has begun leaves nothing', async (t) => {
+test('a stop before the tool has connected leaves nothing behind', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const reason = new Error('stopping')
 
@@ -114,7 +114,7 @@ test('a stop before the tool has begun leaves nothing', async (t) => {
 
 for (const [what, body, expected] of [
   [
-    'a position behind placeholders and wide characters',
+    'a position after placeholders and wide characters',
     `select ':NAME', '😀😀';\nselect ':NAME', missing;`,
     { line: 6, text: `select ':NAME', missing;`, sqlstate: '42703' },
   ],
@@ -124,7 +124,7 @@ for (const [what, body, expected] of [
     { line: 6, text: 'missing;', sqlstate: '42601' },
   ],
   [
-    'a position behind a longer word that begins like a placeholder',
+    'a position after a longer word that begins like a placeholder',
     `select ':NAMESAKE';\nmissing;`,
     { line: 6, text: 'missing;', sqlstate: '42601' },
   ],
@@ -135,11 +135,16 @@ for (const [what, body, expected] of [
   ],
   [
     'a hint',
-    `do $$ begin raise exception 'no' using hint = 'do so', detail = 'since', errcode = 'MGXYZ'; end $$`,
-    { hint: 'do so', postgresDetail: 'since', sqlstate: 'MGXYZ', postgresMessage: 'no' },
+    `do $$ begin raise exception 'refused' using hint = 'try this', detail = 'because', errcode = 'MGXYZ'; end $$`,
+    {
+      hint: 'try this',
+      postgresDetail: 'because',
+      sqlstate: 'MGXYZ',
+      postgresMessage: 'refused',
+    },
   ],
   [
-    'a deferred constraint, which fails at the end',
+    'no line for a deferred constraint, which fails at the commit',
     `create table t (id int primary key deferrable initially deferred);
      insert into t values (1), (1);`,
     { line: undefined, sqlstate: '23505' },
@@ -157,29 +162,30 @@ for (const [what, body, expected] of [
   })
 }
 
-test('outside a transaction, the error says that something may be left', async (t) => {
+test('outside a transaction, the error warns that changes may be left behind', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   await database.pool.query('create table t (id int); insert into t values (1), (1)')
   const body = '--! no-transaction\ncreate unique index concurrently t_key on t (id);'
 
   await t.rejects(runTool(describeRun(t, database, [body])), {
     code: 'migration_failed',
-    message: /no-transaction/,
+    message: /it runs outside a transaction \(--! no-transaction\): check what it left behind$/,
     extensions: { sqlstate: '23505' },
   })
 })
 
-test('after a commit of its own, the error says that something may be left', async (t) => {
+test('after a commit of its own, the error warns that changes may be left behind', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const body = 'create table left_behind ();\ncommit;\nselect 1 / 0;'
 
   await t.rejects(runTool(describeRun(t, database, [body])), {
-    message: /left behind/,
+    code: 'migration_failed',
+    message: /it contains a commit of its own: check what it left behind$/,
     extensions: { sqlstate: '22012', line: 7 },
   })
 })
 
-test('a session that PostgreSQL ended shows what it said', async (t) => {
+test("a session that PostgreSQL ends is reported with PostgreSQL's error", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const body = 'select pg_terminate_backend(pg_backend_pid());'
 
@@ -189,18 +195,18 @@ test('a session that PostgreSQL ended shows what it said', async (t) => {
   })
 })
 
-test('what a migration says is told from what the tool makes PostgreSQL say', async (t) => {
+test("a migration's notices are logged, those that the tool causes are not", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   await runTool(describeRun(t, database, ['select 1;']))
   const lines: { migration?: string; notice?: string }[] = []
   const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) })
-  const bodies = ['select 1;', `do $$ begin raise notice 'said'; end $$; commit;`]
+  const bodies = ['select 1;', `do $$ begin raise notice 'from the migration'; end $$; commit;`]
 
   const run = describeRun(t, database, bodies)
   await runTool({ ...run, pending: run.pending.slice(1), log })
 
   t.strictSame(
     lines.flatMap(({ notice }) => notice ?? []),
-    ['said'],
+    ['from the migration'],
   )
 })

@@ -4,13 +4,13 @@ import { test } from 'tap'
 import { loadToolSettings } from '../../../src/migrations/tool/settings.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 
-test("the project's own .gmrc is honoured", async (t) => {
+test("the project's own .gmrc is used", async (t) => {
   const { placeholders } = await loadToolSettings('migrations')
 
   t.strictSame(placeholders, { ':E2E_SCHEMA': 'on' })
 })
 
-test('the .gmrc inside the folder counts before the one beside it, and none will do', async (t) => {
+test('the .gmrc in the folder wins over the one beside it, and neither is required', async (t) => {
   const project = createFolder(t)
   const folder = join(project, 'migrations')
   mkdirSync(folder)
@@ -23,7 +23,7 @@ test('the .gmrc inside the folder counts before the one beside it, and none will
   t.match(await loadToolSettings(folder), { placeholders: { ':WHERE': 'inside' } })
 })
 
-test('placeholders, pgSettings and the owner are honoured, the rest of the tool ignored', async (t) => {
+test("placeholders, pgSettings and the owner are used, the tool's other settings ignored", async (t) => {
   const folder = createFolder(t)
   const content = {
     '//': 'a comment',
@@ -49,39 +49,97 @@ test('placeholders, pgSettings and the owner are honoured, the rest of the tool 
   })
 })
 
-for (const [what, content] of Object.entries({
-  'a command before all migrations': { beforeAllMigrations: { _: 'command', command: 'id' } },
-  'SQL after all migrations': { afterAllMigrations: ['grants.sql'] },
-  'a placeholder from the environment': { placeholders: { ':SECRET': '!ENV' } },
-  'a placeholder that is no text': { placeholders: { ':SOME_NAME': 1 } },
-  'a placeholder with another name': { placeholders: { some_name: 'value' } },
-  'placeholders that are no object': { placeholders: ['a'] },
-  'pgSettings that are no text': { pgSettings: { search_path: ['a', 'b'] } },
-  'an unknown key': { placeholder: {} },
-  'no object at all': [],
-})) {
-  test(`${what} is a wrong setting, named with the file`, async (t) => {
+const WRONG: Record<string, { content: unknown; key: string; given: string }> = {
+  'a command before all migrations': {
+    content: { beforeAllMigrations: { _: 'command', command: 'id' } },
+    key: 'beforeAllMigrations',
+    given: 'actions',
+  },
+  'SQL after all migrations': {
+    content: { afterAllMigrations: ['grants.sql'] },
+    key: 'afterAllMigrations',
+    given: 'actions',
+  },
+  'a placeholder from the environment': {
+    content: { placeholders: { ':SECRET': '!ENV' } },
+    key: 'placeholders, :SECRET',
+    given: '"!ENV"',
+  },
+  'a placeholder that is not a string': {
+    content: { placeholders: { ':SOME_NAME': 1 } },
+    key: 'placeholders, :SOME_NAME',
+    given: 'number',
+  },
+  'a placeholder with an unusable name': {
+    content: { placeholders: { some_name: 'value' } },
+    key: 'placeholders, some_name',
+    given: 'this name',
+  },
+  'a list of placeholders': {
+    content: { placeholders: ['value'] },
+    key: 'placeholders',
+    given: 'array',
+  },
+  'a list in pgSettings': {
+    content: { pgSettings: { search_path: ['app', 'public'] } },
+    key: 'pgSettings, search_path',
+    given: 'array',
+  },
+  'pgSettings that are null': {
+    content: { pgSettings: null },
+    key: 'pgSettings',
+    given: 'null',
+  },
+  'an unknown key': { content: { placeholder: {} }, key: 'placeholder', given: 'an unknown key' },
+  'a file that is not an object': { content: [], key: 'the whole file', given: 'array' },
+}
+for (const [what, { content, key, given }] of Object.entries(WRONG)) {
+  test(`${what} is a wrong setting, reported with file and key`, async (t) => {
     const folder = createFolder(t)
-    writeFileSync(join(folder, '.gmrc'), JSON.stringify(content))
+    const path = join(folder, '.gmrc')
+    writeFileSync(path, JSON.stringify(content))
 
     await t.rejects(loadToolSettings(folder), {
       code: 'wrong_settings',
       exitCode: 2,
-      extensions: { problems: [{ name: new RegExp(`^${join(folder, '.gmrc')}`) }] },
+      extensions: { problems: [{ name: `${path}, ${key}`, given }] },
     })
   })
 }
 
-test('a .gmrc that cannot be parsed is a wrong setting', async (t) => {
+test('every wrong setting is reported', async (t) => {
   const folder = createFolder(t)
-  writeFileSync(join(folder, '.gmrc'), '{ placeholders: ')
+  const content = { unknown: 1, placeholders: { lower: 1 }, pgSettings: 'none' }
+  writeFileSync(join(folder, '.gmrc'), JSON.stringify(content))
 
-  await t.rejects(loadToolSettings(folder), { code: 'wrong_settings', exitCode: 2 })
+  await t.rejects(loadToolSettings(folder), {
+    extensions: {
+      problems: [{ name: /, unknown$/ }, { name: /, lower$/ }, { name: /, pgSettings$/ }],
+    },
+    code: 'wrong_settings',
+  })
 })
 
-test('a .gmrc that is a program is not run but refused', async (t) => {
+test('a .gmrc that cannot be parsed is a wrong setting', async (t) => {
   const folder = createFolder(t)
-  writeFileSync(join(folder, '.gmrc.js'), 'throw new Error("run")')
+  const path = join(folder, '.gmrc')
+  writeFileSync(path, '{ placeholders: ')
 
-  await t.rejects(loadToolSettings(folder), { code: 'wrong_settings', exitCode: 2 })
+  await t.rejects(loadToolSettings(folder), {
+    code: 'wrong_settings',
+    exitCode: 2,
+    extensions: { problems: [{ name: path, given: /^JSON5: /, expected: /JSON5/ }] },
+  })
+})
+
+test('a .gmrc that is a program is rejected and not run', async (t) => {
+  const folder = createFolder(t)
+  const path = join(folder, '.gmrc.js')
+  writeFileSync(path, 'throw new Error("run")')
+
+  await t.rejects(loadToolSettings(folder), {
+    code: 'wrong_settings',
+    exitCode: 2,
+    extensions: { problems: [{ name: path, given: 'a program' }] },
+  })
 })

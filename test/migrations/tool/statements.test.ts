@@ -2,8 +2,8 @@ import { test } from 'tap'
 import { findStatement } from '../../../src/migrations/tool/statements.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 
-/** Cuts a script where its statements begin. */
-function list(sql: string): string[] {
+/** Splits a script where its statements begin. */
+function splitStatements(sql: string): string[] {
   const starts: number[] = []
   for (let index = 0; ; index++) {
     const start = findStatement(sql, index)
@@ -31,13 +31,14 @@ test('statements begin where PostgreSQL sees them begin', async (t) => {
 
   const results = (await pool.query(sql)) as unknown as { command: string }[]
 
-  t.equal(list(sql).length, results.length)
-  t.match(list(sql)[2], /^select \$\$/)
-  t.match(list(sql)[4], /^do/)
+  t.strictSame(
+    splitStatements(sql).map((statement) => /^\w+/.exec(statement)?.[0].toUpperCase()),
+    results.map(({ command }) => command),
+  )
 })
 
-test('a script that breaks off has an end', async (t) => {
+test('an unfinished script has at most one statement', async (t) => {
   for (const sql of ['', ' ; ; ', '/* open', 'select $$ open', "select 'open", 'begin atomic ;']) {
-    t.ok(list(sql).length <= 1, sql)
+    t.ok(splitStatements(sql).length <= 1, sql)
   }
 })
