@@ -7,6 +7,7 @@ export type AuditEventType =
   | 'RECEIVED'
   | 'COMPLETED'
   | 'FAILED'
+  | 'BUSINESS_RULE_FAILED'
   | 'RETRY_SCHEDULED'
   | 'RETRY_EXHAUSTED'
   | 'MOVED_TO_TSQ'

@@ -11,6 +11,9 @@ export type CounterUpdate =
   | 'tsq_cancel'
   | 'tsq_retry'
 
+/** What a batch counts: commands, or the processes of the process manager. */
+export type BatchType = 'COMMAND' | 'PROCESS'
+
 /** Which batch. Batch ids are unique within their domain. */
 export interface BatchKey {
   readonly domain: string
@@ -22,6 +25,8 @@ export interface NewBatch extends BatchKey {
   readonly totalCount: number
   readonly name?: string | null
   readonly customData?: unknown
+  /** COMMAND where it is left out. */
+  readonly batchType?: BatchType
 }
 
 /** A batch's row. In a running batch of more than 1,000 commands the counts may lag by up to 5 %. */
@@ -34,6 +39,7 @@ export interface Batch extends BatchKey {
   readonly canceledCount: number
   readonly failedCount: number
   readonly inTroubleshootingCount: number
+  readonly batchType: BatchType
   readonly createdAt: Date
   readonly startedAt: Date | null
   readonly completedAt: Date | null
@@ -43,9 +49,16 @@ export interface Batch extends BatchKey {
 export async function insertBatch(db: Queryable, batch: NewBatch): Promise<void> {
   await query(
     db,
-    `insert into commandbus.batch (domain, batch_id, name, custom_data, total_count)
-     values ($1::text, $2::uuid, $3::text, $4::jsonb, $5::int)`,
-    [batch.domain, batch.batchId, batch.name ?? null, toJson(batch.customData), batch.totalCount],
+    `insert into commandbus.batch (domain, batch_id, name, custom_data, total_count, batch_type)
+     values ($1::text, $2::uuid, $3::text, $4::jsonb, $5::int, $6::text)`,
+    [
+      batch.domain,
+      batch.batchId,
+      batch.name ?? null,
+      toJson(batch.customData),
+      batch.totalCount,
+      batch.batchType ?? 'COMMAND',
+    ],
   )
 }
 
@@ -56,7 +69,7 @@ export async function getBatch(db: Queryable, key: BatchKey): Promise<Batch | nu
     `select domain, batch_id as "batchId", name, custom_data as "customData", status,
             total_count as "totalCount", completed_count as "completedCount",
             canceled_count as "canceledCount", failed_count as "failedCount",
-            in_troubleshooting_count as "inTroubleshootingCount",
+            in_troubleshooting_count as "inTroubleshootingCount", batch_type as "batchType",
             created_at as "createdAt", started_at as "startedAt", completed_at as "completedAt"
        from commandbus.batch
       where domain = $1::text and batch_id = $2::uuid`,
@@ -84,4 +97,31 @@ export function updateBatchCounters(
     'select commandbus.sp_update_batch_counters($1::text, $2::uuid, $3::text) as value',
     [key.domain, key.batchId, update],
   )
+}
+
+/** The counts of a batch at one moment. */
+export interface BatchStats {
+  readonly completedCount: number
+  readonly failedCount: number
+  readonly canceledCount: number
+  readonly inTroubleshootingCount: number
+  readonly isComplete: boolean
+}
+
+/**
+ * Brings a batch's row up to date and returns its counts; null for an unknown batch. A PROCESS batch is
+ * counted from its processes; of a COMMAND batch, whose counters are kept as commands finish, what a
+ * large one has not yet reported is added.
+ */
+export async function refreshBatchStats(db: Queryable, key: BatchKey): Promise<BatchStats | null> {
+  const rows = await query<BatchStats>(
+    db,
+    `select completed_count::int as "completedCount", failed_count::int as "failedCount",
+            canceled_count::int as "canceledCount",
+            in_troubleshooting_count::int as "inTroubleshootingCount",
+            is_complete as "isComplete"
+       from commandbus.sp_refresh_batch_stats($1::text, $2::uuid)`,
+    [key.domain, key.batchId],
+  )
+  return rows[0] ?? null
 }

@@ -17,5 +17,6 @@ export {
   RetryableError,
 } from './errors.ts'
 export * from './operators.ts'
+export * from './processes.ts'
 export type { Queryable } from './query.ts'
 export * from './queues.ts'

@@ -130,7 +130,7 @@ export function listCommands(
 
 /**
  * Takes a command for processing. Null when there is nothing to do: no such command, or it is
- * completed, canceled or in troubleshooting; archive its message then.
+ * completed, canceled, failed or in troubleshooting: archive its message then.
  */
 export async function receiveCommand(
   db: Queryable,

@@ -15,13 +15,13 @@ export class CommandBusError extends Error {
 /** 40001 or 40P01: nothing is wrong, another transaction was first. Run the whole transaction again. */
 export class RetryableError extends CommandBusError {}
 
-/** 55000: the command is COMPLETED or CANCELED and keeps that status. Roll back; read it again. */
+/** 55000: the command is COMPLETED, CANCELED or FAILED and keeps that status. Roll back and read it again. */
 export class CommandIsFinalError extends CommandBusError {}
 
-/** The (domain, command id) is already there: the command was sent before. */
+/** The (domain, command id) already exists: the command was sent before. */
 export class DuplicateCommandError extends CommandBusError {}
 
-/** The (domain, batch id) is already there. */
+/** The (domain, batch id) already exists. */
 export class DuplicateBatchError extends CommandBusError {}
 
 /** A command names a batch that does not exist: insert the batch first. */
@@ -39,7 +39,7 @@ export function isRetryable(error: unknown): boolean {
   return code === '40001' || code === '40P01'
 }
 
-/** Gives PostgreSQL's errors their names; what it does not know it hands back as it is. */
+/** Names PostgreSQL's errors; returns any other error unchanged. */
 export function toCommandBusError(error: unknown, statement: string): unknown {
   const named = nameOf(error, statement)
   const code = sqlState(error)

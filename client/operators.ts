@@ -6,7 +6,7 @@ import { type Queryable, query, queryValue } from './query.ts'
  * First half of an operator's move, in one transaction with the second: takes the command out of
  * troubleshooting. PENDING is a retry: attempts start again at 0 and the errors are forgotten, and
  * `msgId` is the message sent for it. False when the command is no longer in troubleshooting:
- * somebody else was first, so roll back.
+ * another operator was first, so roll back.
  */
 export async function leaveTroubleshooting(
   db: Queryable,
