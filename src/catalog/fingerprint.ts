@@ -19,9 +19,8 @@ ${sources.map((source) => `(${rowsFingerprintSql(source)})`).join(' union all\n'
  * ANALYZE update in place.
  */
 export const OBJECTS_FINGERPRINT_SQL = sumOfFingerprints([
-  // Of every kind, indexes too.
+  // Of every kind, indexes too. ALTER SEQUENCE writes it as well, since it rewrites the sequence.
   `pg_class where oid >= 16384 and relpersistence <> 't'`,
-  'pg_sequence',
   'pg_enum where oid >= 16384',
   // The types of tables and arrays come and go with pg_class, also those of temporary tables.
   `pg_type where oid >= 16384 and typtype in ('d', 'e', 'r')`,
@@ -34,10 +33,12 @@ export const OBJECTS_FINGERPRINT_SQL = sumOfFingerprints([
   'pg_extension',
 ])
 
-/** The same for the parts of relations. A default also writes pg_attribute, and an index pg_class. */
+/** The same for the parts of relations. A default also writes pg_attribute. */
 export const PARTS_FINGERPRINT_SQL = sumOfFingerprints([
   'pg_attribute where attrelid >= 16384 and attnum > 0',
   'pg_constraint where conrelid >= 16384',
+  // An index can become invalid without any change to pg_class.
+  'pg_index where indexrelid >= 16384',
   'pg_trigger where oid >= 16384',
   'pg_rewrite where oid >= 16384',
   'pg_policy',

@@ -1,21 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
-import { type Test, test } from 'tap'
+import { test } from 'tap'
 import {
   isDisposable,
   markDisposableIfEmpty,
   unmarkDisposable,
 } from '../../src/baseline/disposable.ts'
 import { ensureStore } from '../../src/baseline/store.ts'
-import { createResetWorld } from '../reset/world.ts'
+import { connect, copyDatabase, createResetWorld, maintain, urlOf } from '../reset/world.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
-import { loadServer } from '../support/server.ts'
 
 const log = { debug() {}, info() {}, warn() {}, error() {} }
 
-test('a database that held nothing is marked, one that holds anything is not', async (t) => {
-  const found = async (prepare: string) => {
+test('an empty database is marked disposable, and no other', async (t) => {
+  const isMarkedAfter = async (prepare: string) => {
     const db = await createTestDatabase(t, { from: 'empty' })
     if (prepare !== '') await db.pool.query(prepare)
     await ensureStore(db.pool)
@@ -23,32 +21,51 @@ test('a database that held nothing is marked, one that holds anything is not', a
     return isDisposable(db.pool)
   }
 
-  t.equal(await found(''), true)
-  t.equal(await found('create extension pgmq'), true)
-  t.equal(await found('create schema nothing_in_it'), true)
-  t.equal(await found('create table public.t ()'), false)
-  t.equal(await found('create view public.v as select 1 as one'), false)
-  t.equal(await found('create function public.f() returns int language sql as $$select 1$$'), false)
-  t.equal(await found(`create type public.e as enum ('a')`), false)
-  t.equal(await found('create domain public.d as int'), false)
-  t.equal(await found('create sequence public.s'), false)
-  t.equal(await found('create type public.shell'), false)
+  t.equal(await isMarkedAfter(''), true)
+  t.equal(await isMarkedAfter('create extension pgmq'), true)
+  t.equal(await isMarkedAfter('create schema nothing_in_it'), true)
+  t.equal(await isMarkedAfter('create table public.t ()'), false)
+  t.equal(await isMarkedAfter('create view public.v as select 1 as one'), false)
   t.equal(
-    await found(`create schema graphile_migrate; create table graphile_migrate.mine ()`),
+    await isMarkedAfter('create function public.f() returns int language sql as $$select 1$$'),
     false,
   )
-  t.equal(await found('create schema provisioning; create table provisioning.orders ()'), false)
-  t.equal(await found(`${TOOL_TABLES}; select 1`), true)
-  t.equal(await found(`create extension pgmq; select pgmq.create('orders')`), false)
+  t.equal(await isMarkedAfter(`create type public.e as enum ('a')`), false)
+  t.equal(await isMarkedAfter('create domain public.d as int'), false)
+  t.equal(await isMarkedAfter(RANGE_WITHOUT_FUNCTIONS), false)
+  t.equal(await isMarkedAfter('create sequence public.s'), false)
+  t.equal(await isMarkedAfter('create type public.shell'), false)
+  t.equal(
+    await isMarkedAfter(`create schema graphile_migrate; create table graphile_migrate.mine ()`),
+    false,
+  )
+  t.equal(
+    await isMarkedAfter('create schema provisioning; create table provisioning.orders ()'),
+    false,
+  )
+  t.equal(await isMarkedAfter(`${TOOL_TABLES}; select 1`), true)
+  t.equal(await isMarkedAfter(`create extension pgmq; select pgmq.create('orders')`), false)
 })
 
-/** As the tool leaves them when it has been started once. */
+/** A range type comes with functions; an extension that owns those leaves the type alone. */
+const RANGE_WITHOUT_FUNCTIONS = `
+  create type public.r as range (subtype = int);
+  do $$
+  declare v_function regprocedure;
+  begin
+    for v_function in select oid from pg_proc where pronamespace = 'public'::regnamespace loop
+      execute format('alter extension plpgsql add function %s', v_function);
+    end loop;
+  end
+  $$`
+
+/** The tables that the migration tool creates when it starts. */
 const TOOL_TABLES = `
   create schema graphile_migrate;
   create table graphile_migrate.migrations (hash text primary key);
   create table graphile_migrate.current (filename text primary key default 'current.sql', content text)`
 
-test('a database with a history is not marked, empty or not', async (t) => {
+test('a database with a history is not marked, even if it is empty', async (t) => {
   const db = await createTestDatabase(t, { from: 'empty' })
   await ensureStore(db.pool)
 
@@ -57,7 +74,7 @@ test('a database with a history is not marked, empty or not', async (t) => {
   t.equal(await isDisposable(db.pool), false)
 })
 
-test('the mark of an empty database goes when something else was put there before a migration', async (t) => {
+test('the mark is removed if another client fills the database before the first migration', async (t) => {
   const db = await createTestDatabase(t, { from: 'empty' })
   await ensureStore(db.pool)
   await markDisposableIfEmpty(db.pool, true, log)
@@ -68,7 +85,7 @@ test('the mark of an empty database goes when something else was put there befor
   t.equal(await isDisposable(db.pool), false)
 })
 
-test('an owner allows and forbids with one statement each, and has to name the database', async (t) => {
+test('an owner marks and unmarks the database with one statement each, and has to name it', async (t) => {
   const { pool, name } = await createTestDatabase(t, { from: 'migrated' })
   await ensureStore(pool)
 
@@ -80,15 +97,15 @@ test('an owner allows and forbids with one statement each, and has to name the d
   t.equal(await isDisposable(pool), false)
 })
 
-test('reset switched off takes the mark away and says so, once', async (t) => {
+test('reset switched off removes the mark, and logs it once', async (t) => {
   const { pool, name } = await createTestDatabase(t, { from: 'empty' })
   await ensureStore(pool)
   await pool.query('select provisioning.allow_reset($1)', [name])
-  let words = 0
+  let warnings = 0
   const counting = {
     ...log,
     warn() {
-      words += 1
+      warnings += 1
     },
   }
 
@@ -96,10 +113,10 @@ test('reset switched off takes the mark away and says so, once', async (t) => {
   await unmarkDisposable(pool, counting)
 
   t.equal(await isDisposable(pool), false)
-  t.equal(words, 1)
+  t.equal(warnings, 1)
 })
 
-test('a role that may not remove a mark is told so, and goes on', async (t) => {
+test('a role that may not remove the mark gets a warning', async (t) => {
   const role = await createTestRole(t, 'nologin')
   const { pool, name } = await createTestDatabase(t, { from: 'empty' })
   await ensureStore(pool)
@@ -107,17 +124,20 @@ test('a role that may not remove a mark is told so, and goes on', async (t) => {
   const client = await pool.connect()
   t.teardown(async () => client.release(true))
   await client.query(`set role ${role}`)
-  const words: string[] = []
+  const warnings: string[] = []
 
-  await unmarkDisposable(client, { ...log, warn: (text: unknown) => void words.push(String(text)) })
+  await unmarkDisposable(client, {
+    ...log,
+    warn: (text: unknown) => void warnings.push(String(text)),
+  })
 
   t.equal(await isDisposable(client), false)
-  t.match(words, [
+  t.same(warnings, [
     'RESET_ENABLED is false, but another role may have marked the database disposable',
   ])
 })
 
-test('a mark counts only on the server, database, name and timeline that it names', async (t) => {
+test('a mark is valid only on the server, database, name and timeline that it names', async (t) => {
   const world = await createResetWorld(t, { from: 'migrated' })
   await world.reset()
 
@@ -129,32 +149,56 @@ test('a mark counts only on the server, database, name and timeline that it name
   ] as const) {
     await world.pool.query(`update provisioning.disposable set ${column} = ${other}`)
     t.equal(await isDisposable(world.pool), false, column)
-    const refused = { code: 'database_not_disposable', statusCode: 403 }
-    await t.rejects(world.reset(), refused, column)
+    const expected = { code: 'database_not_disposable', statusCode: 403 }
+    await t.rejects(world.reset(), expected, column)
     await world.pool.query('select provisioning.allow_reset($1)', [world.name])
   }
   await world.reset()
 })
 
-test('a mark does not come along with a template copy, nor survive a rename', async (t) => {
-  const { name } = await createMarked(t)
-  const copy = `test_copy_${randomBytes(4).toString('hex')}`
+test('a mark is not valid in a template copy, nor after a rename', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const { name } = database
+  await ensureStore(database.pool)
+  await database.pool.query('select provisioning.allow_reset($1)', [name])
   const renamed = `test_renamed_${randomBytes(4).toString('hex')}`
-  t.teardown(() =>
-    maintain(`drop database if exists ${copy}`, `drop database if exists ${renamed}`),
-  )
+  t.teardown(() => maintain(`drop database if exists ${renamed} with (force)`))
 
-  await maintain(`create database ${copy} template ${name}`)
-  t.equal(await isDisposableIn(copy), false)
+  t.equal(await isDisposableAt(await copyDatabase(t, database)), false)
 
   await maintain(`alter database ${name} rename to ${renamed}`)
-  t.equal(await isDisposableIn(renamed), false)
+  t.equal(await isDisposableAt(urlOf(renamed)), false)
 
   await maintain(`alter database ${renamed} rename to ${name}`)
-  t.equal(await isDisposableIn(name), true)
+  t.equal(await isDisposableAt(urlOf(name)), true)
 })
 
-test('the mark is read again inside the reset: taking it back is enough', async (t) => {
+test('marking a database again replaces a mark that is no longer valid', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'empty' })
+  await ensureStore(pool)
+
+  for (const stale of [
+    '1, database_oid, database_name, timeline',
+    `system_identifier, 1, database_name, timeline`,
+    `system_identifier, database_oid, 'another', timeline`,
+    'system_identifier, database_oid, database_name, timeline + 1',
+  ]) {
+    await pool.query(`delete from provisioning.disposable;
+      insert into provisioning.disposable
+             (system_identifier, database_oid, database_name, timeline, is_by_service)
+      select ${stale}, false from provisioning.this_database`)
+    t.equal(await isDisposable(pool), false, stale)
+
+    await markDisposableIfEmpty(pool, true, log)
+
+    t.equal(await isDisposable(pool), true, stale)
+  }
+  await pool.query('create table public.restored_from_a_dump ()')
+  await markDisposableIfEmpty(pool, true, log)
+  t.equal(await isDisposable(pool), false, 'the service owns the new mark, and removes it')
+})
+
+test('a reset reads the mark again: forbid_reset works at once', async (t) => {
   const world = await createResetWorld(t, { from: 'migrated' })
   await world.reset()
   await world.pool.query(`delete from e2e.config; select provisioning.forbid_reset()`)
@@ -164,7 +208,7 @@ test('the mark is read again inside the reset: taking it back is enough', async 
   t.equal((await world.pool.query('select from e2e.config')).rowCount, 0)
 })
 
-test('a role that may not make temporary objects is refused, and told what it needs', async (t) => {
+test('a role without TEMPORARY gets an error that names the privilege', async (t) => {
   const world = await createResetWorld(t, { from: 'empty', schema: 'select 1', asOwner: true })
   await world.pool.query(`alter database ${world.name} owner to current_user;
                           revoke temporary on database ${world.name} from public`)
@@ -174,7 +218,7 @@ test('a role that may not make temporary objects is refused, and told what it ne
   t.match(error, { code: 'privilege_missing', statusCode: 409, message: /grant it TEMPORARY/ })
 })
 
-test('rows that their constraints do not let in again are refused, and stay as they are', async (t) => {
+test('rows of the baseline that a constraint rejects are an error, and the data stays as it is', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create table public.seeds (v int); insert into public.seeds values (-1);
@@ -187,11 +231,11 @@ test('rows that their constraints do not let in again are refused, and stay as t
   t.equal((await world.pool.query('select from public.seeds')).rowCount, 2)
 })
 
-test('what the role may not reset is refused by name, and nothing is reset', async (t) => {
+test('a table that the role may not reset is reported by name, and nothing is reset', async (t) => {
   const schema = 'create table public.mine (n int); create table public.theirs (n int)'
   const world = await createResetWorld(t, { from: 'empty', schema, asOwner: true })
   await world.pool.query(`insert into public.mine values (1)`)
-  await world.pool.query(`alter table public.theirs owner to ${(await whoIs(world.pool)).name}`)
+  await world.pool.query(`alter table public.theirs owner to current_user`)
 
   const error = await world.reset().catch((cause) => cause)
 
@@ -200,39 +244,10 @@ test('what the role may not reset is refused by name, and nothing is reset', asy
   t.equal((await world.pool.query('select from public.mine')).rowCount, 1)
 })
 
-async function createMarked(t: Test): Promise<{ name: string }> {
-  const { pool, name } = await createTestDatabase(t, { from: 'empty' })
-  await ensureStore(pool)
-  await pool.query('select provisioning.allow_reset($1)', [name])
-  // A database with connections can be neither copied nor renamed.
-  await maintain(
-    `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${name}'`,
-  )
-  return { name }
-}
-
-async function whoIs(pool: pg.Pool): Promise<{ name: string }> {
-  const { rows } = await pool.query<{ name: string }>('select current_user as name')
-  return rows[0] as { name: string }
-}
-
-async function isDisposableIn(name: string): Promise<boolean> {
-  const url = new URL(loadServer().url)
-  url.pathname = `/${name}`
-  const client = new pg.Client({ connectionString: url.href })
-  await client.connect()
+async function isDisposableAt(url: string): Promise<boolean> {
+  const client = await connect(url)
   try {
     return await isDisposable(client)
-  } finally {
-    await client.end()
-  }
-}
-
-async function maintain(...statements: string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: loadServer().url })
-  await client.connect()
-  try {
-    for (const statement of statements) await client.query(statement)
   } finally {
     await client.end()
   }

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { captureBaseline } from '../../src/baseline/capture.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
-import { connect, createResetWorld, type ResetWorld, waitUntilBlocked } from './world.ts'
+import { HELD_TABLE, holdReset } from './hold.ts'
+import { connect, createResetWorld, type ResetWorld, readPid, waitUntilBlocked } from './world.ts'
 
-test('a table that is made while a reset writes to the catalogue is noticed by the next', async (t) => {
+test('the next reset detects a table that was created while a reset wrote to the catalogue', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create table public.log (what text);
@@ -27,32 +27,28 @@ test('a table that is made while a reset writes to the catalogue is noticed by t
   await world.reset()
 })
 
-test('a table that is made before the signs are taken anew is noticed by the next', async (t) => {
+test('the next reset detects a table that was created before a reset stored new fingerprints', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: `create table public.large (what text); create table public.slow (v int unique);
-             create table public.slow_too (v int references public.slow (v))`,
+    schema: `create table public.large (what text); ${HELD_TABLE}`,
   })
   await world.reset()
-  await world.pool.query(`
-    insert into public.large select repeat('x', 1000) from generate_series(1, 2000);
-    insert into public.slow select generate_series(1, 300);
-    insert into public.slow_too select 1 + n % 300 from generate_series(1, 15000) n`)
-  const reader = await connect(world.url)
-  t.teardown(() => reader.end())
-  // Makes it take its time, as the rows are deleted one by one.
-  await reader.query('begin; select from public.slow_too; select from public.slow')
+  // Truncating it writes to the catalogue.
+  await world.pool.query(
+    `insert into public.large select repeat('x', 1000) from generate_series(1, 2000)`,
+  )
+  const hold = await holdReset(t, world)
   const reset = world.reset()
-  await waitUntilActive(world)
+  await hold.arrival()
 
   await world.pool.query('create table public.sneaky (v int)')
-  await reset.catch(() => {})
-  await reader.query('commit')
+  await hold.release()
 
+  t.same((await reset).result.tables, { emptied: ['public.large'], restored: ['public.held'] })
   await t.rejects(world.reset(), { code: 'schema_changed' })
 })
 
-test('a refresh of a materialised view is waited for, and brings nothing back', async (t) => {
+test('a reset waits for the refresh of a materialised view, which brings nothing back', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create table public.things (id int primary key);
@@ -65,9 +61,9 @@ test('a refresh of a materialised view is waited for, and brings nothing back', 
   const other = await connect(world.url)
   t.teardown(() => other.end())
   await other.query('begin; refresh materialized view concurrently public.seen')
-  const refused = await world.reset({ lockTimeoutMs: 100 }).catch((error) => error)
-  t.match(refused, { code: 'locked' })
-  t.equal(refused.extensions.blockers.length, 1)
+  const error = await world.reset({ lockTimeoutMs: 100 }).catch((cause) => cause)
+  t.match(error, { code: 'locked' })
+  t.equal(error.extensions.blockers.length, 1)
   const reset = world.reset({ lockTimeoutMs: 10_000 })
   await waitUntilBlocked(world, 'reset_data')
   await other.query('commit')
@@ -79,7 +75,7 @@ test('a refresh of a materialised view is waited for, and brings nothing back', 
   t.same(rows, [{ text: `it's seen` }])
 })
 
-test('a blocker that came while another was waited for is named, and ended', async (t) => {
+test('a blocker that came while the reset waited for another is reported and terminated', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: 'create table public.t (v int)',
@@ -90,17 +86,20 @@ test('a blocker that came while another was waited for is named, and ended', asy
   await first.query('begin; insert into public.t values (1)')
   const reset = world.reset({ lockTimeoutMs: 1200, terminateBlockers: true })
   await waitUntilBlocked(world, 'reset_data')
+  const pid = await readPid(second)
   await second.query('begin; insert into public.t values (2)')
-  const { rows } = await second.query('select pg_backend_pid() as pid')
   await first.query('commit')
 
   const { terminated } = await reset
 
-  t.match(terminated, rows)
+  t.same(
+    terminated.map(({ pid }) => pid),
+    [pid],
+  )
   t.equal((await world.pool.query('select from public.t')).rowCount, 0)
 })
 
-test('whatever is in the way of a rebuild is named', async (t) => {
+test('a blocker of a rebuild is reported, whatever it uses', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create sequence public.s; create view public.v as select 1 as one;
@@ -108,7 +107,7 @@ test('whatever is in the way of a rebuild is named', async (t) => {
   })
   const other = await connect(world.url)
   t.teardown(() => other.end())
-  const { rows } = await other.query('select pg_backend_pid() as pid')
+  const pid = await readPid(other)
   for (const use of [
     `select nextval('public.s')`,
     'select * from public.m',
@@ -118,12 +117,12 @@ test('whatever is in the way of a rebuild is named', async (t) => {
 
     const error = await drop(world, 100).catch((cause) => cause)
 
-    t.match(error, { code: 'locked', extensions: { blockers: rows } }, use)
+    t.match(error, { code: 'locked', extensions: { blockers: [{ pid }] } }, use)
     await other.query('rollback')
   }
 })
 
-test('a writer that does not wait for the migrations leaves no baseline', async (t) => {
+test('no baseline is captured while another session is writing', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: 'create table public.t (v int)',
@@ -138,7 +137,7 @@ test('a writer that does not wait for the migrations leaves no baseline', async 
   await t.rejects(world.reset(), { code: 'no_baseline' })
 })
 
-test('nothing is captured of a database that does not agree any more', async (t) => {
+test('no baseline is captured in a database that is no longer marked disposable', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: 'create table public.t (v int)',
@@ -165,18 +164,5 @@ async function drop(world: ResetWorld, lockTimeoutMs: number): Promise<unknown> 
     })
   } finally {
     await client.end()
-  }
-}
-
-async function waitUntilActive({ pool, name }: ResetWorld): Promise<void> {
-  for (;;) {
-    const { rowCount } = await pool.query(
-      `select from pg_stat_activity
-        where datname = $1 and query like '%reset_data%' and state = 'active' and wait_event is null
-          and clock_timestamp() - query_start > '50ms'`,
-      [name],
-    )
-    if (rowCount) return
-    await sleep(5)
   }
 }

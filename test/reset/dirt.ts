@@ -1,14 +1,13 @@
-import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import type { Pool } from 'pg'
 
-/** A statement that changes something; it may fail, as an application's may. */
+/** A statement that changes the database; it may fail, as an application's may. */
 export type Dirt = string
 
 const number = fc.integer({ min: 1, max: 40 })
 const pick = (...statements: string[]) => fc.constantFrom(...statements)
 
-/** What applications and their tests do to the command bus's database. */
+/** What applications and their tests do to the database of the command bus. */
 export const busDirt: fc.Arbitrary<Dirt> = fc.oneof(
   number.map(
     (count) =>
@@ -16,13 +15,12 @@ export const busDirt: fc.Arbitrary<Dirt> = fc.oneof(
        select 'payments', 'payments__commands', gen_random_uuid(), 'Pay', 'PENDING', 3
          from generate_series(1, ${count})`,
   ),
-  fc.constant(null).map(() => {
-    const id = randomUUID()
-    return `with batch as (insert into commandbus.batch (domain, batch_id, total_count)
+  fc.uuid().map(
+    (id) => `with batch as (insert into commandbus.batch (domain, batch_id, total_count)
                            values ('payments', '${id}', 1))
             insert into commandbus.audit (domain, command_id, event_type)
-            values ('payments', '${id}', 'SENT')`
-  }),
+            values ('payments', '${id}', 'SENT')`,
+  ),
   pick(
     `insert into commandbus.payload_archive (domain, command_id, payload_json)
      values ('payments', gen_random_uuid(), '{}')`,
@@ -51,7 +49,7 @@ export const busDirt: fc.Arbitrary<Dirt> = fc.oneof(
   ),
 )
 
-/** What can be done to the objects of nasty.sql. */
+/** Changes to the objects of nasty.sql. */
 export const nastyDirt: fc.Arbitrary<Dirt> = pick(
   'with a as (insert into app.ring_a values (1, 1)) insert into app.ring_b values (1, 1)',
   'insert into app.ring_a values (7)',
@@ -100,7 +98,7 @@ export const nastyDirt: fc.Arbitrary<Dirt> = pick(
   'alter table app.keyless add column c int; alter table app.keyless drop column c',
 )
 
-/** Throws it all at the database; returns how many statements went through. */
+/** Runs all statements; returns how many succeeded. */
 export async function soil(pool: Pool, dirt: readonly Dirt[]): Promise<number> {
   let done = 0
   for (const statement of dirt) {

@@ -4,7 +4,7 @@ import { rebuild } from '../../src/reset/rebuild.ts'
 import { hasStandIn, loadRealPgmq, standIn } from '../pgmq/implementations.ts'
 import { connect, createResetWorld, type ResetWorld, type WorldOptions } from './world.ts'
 
-/** One of every kind that a plain owner can make in a schema; names are looked up along search_path. */
+/** One object of every kind that a plain owner can create in a schema, found along search_path. */
 const IN_A_SCHEMA = `
   create type mood as enum ('sad', 'ok');
   create type pair as (a int, b mood);
@@ -70,7 +70,7 @@ const GUARD = `
     begin raise 'not here'; end $$;
   create event trigger "Gu ard" on sql_drop execute function public.forbid()`
 
-/** What only a superuser can make, in a schema and beside. */
+/** Objects that only a superuser can create, in schemas and beside them. */
 const BY_SUPERUSER = `
   create type public.shell;
   create type public.base;
@@ -112,7 +112,7 @@ const EVERYTHING = `
   reset search_path;
   ${BESIDE_SCHEMAS}`
 
-/** By a superuser: schemas, beside others' objects, in which members of an extension live. */
+/** Created by a superuser: members of an extension, in schemas that hold other objects as well. */
 const MEMBERS = `
   create schema "Odd ""schema";
   create schema of_extension;
@@ -129,7 +129,7 @@ const MEMBERS = `
   alter extension plpgsql add view "Odd ""schema".member;
   alter extension plpgsql add function public.member(public.needed);`
 
-test('everything that an owner can make is dropped, and nothing else', async (t) => {
+test('everything that a plain owner can create is dropped, and nothing else', async (t) => {
   const { world, dropEverything } = await createWorld(t, { asOwner: true })
   const before = await listCatalogued(world.pool)
   await world.ownerPool.query(`${EVERYTHING}; create table of_extension.t (n int)`)
@@ -139,7 +139,7 @@ test('everything that an owner can make is dropped, and nothing else', async (t)
   t.same(await listCatalogued(world.pool), before)
 })
 
-test('everything that a superuser can make is dropped, of every kind there is', async (t) => {
+test('objects of every kind that a superuser can create are dropped', async (t) => {
   const { world, dropEverything } = await createWorld(t)
   const before = await listCatalogued(world.pool)
   await world.pool.query(`${EVERYTHING}; ${BY_SUPERUSER}`)
@@ -150,11 +150,11 @@ test('everything that a superuser can make is dropped, of every kind there is', 
 
   t.same(await listCatalogued(world.pool), before)
   const kinds = (await listCatalogs(world.pool)).filter((name) => !catalogs.has(name))
-  // Both stay: extensions, and rights that objects yet to be made will have.
+  // These stay: extensions and default privileges.
   t.same(kinds, ['pg_default_acl', 'pg_extension'])
 })
 
-test('what somebody else owns is refused by name, and nothing is dropped', async (t) => {
+test('an object of another role is reported by name, and nothing is dropped', async (t) => {
   for (const [object, sql] of [
     ['event trigger "Gu ard"', GUARD],
     ['schema theirs', 'create schema theirs; create table theirs.t ()'],
@@ -175,7 +175,7 @@ test('what somebody else owns is refused by name, and nothing is dropped', async
   }
 })
 
-test('a large object is dropped by its owner only', async (t) => {
+test('a large object of another role is reported, and stays', async (t) => {
   const { world, dropEverything } = await createWorld(t, { asOwner: true })
   const { rows } = await world.pool.query<{ oid: number }>('select lo_create(0) as oid')
 
@@ -185,7 +185,7 @@ test('a large object is dropped by its owner only', async (t) => {
   t.equal((await world.pool.query('select from pg_largeobject_metadata')).rowCount, 1)
 })
 
-test('a subscription with a slot at its publisher is refused by name', async (t) => {
+test('a subscription with a slot at its publisher is reported by name', async (t) => {
   const { world, dropEverything } = await createWorld(t)
   const subscribe = `create subscription "far away" connection 'dbname=nowhere' publication mine with (connect = false)`
   await world.pool.query(subscribe)
@@ -201,7 +201,7 @@ test('a subscription with a slot at its publisher is refused by name', async (t)
   )
 })
 
-test('names are told apart where the role has all of them quoted', async (t) => {
+test('names are recognised in a database that quotes all identifiers', async (t) => {
   const { world, dropEverything } = await createWorld(t)
   await world.pool.query(`alter database ${world.name} set quote_all_identifiers = on`)
   const before = await listCatalogued(world.pool)
@@ -212,7 +212,7 @@ test('names are told apart where the role has all of them quoted', async (t) => 
   t.same(await listCatalogued(world.pool), before)
 })
 
-test('temporary objects of another session are left alone', async (t) => {
+test('temporary objects of another session stay', async (t) => {
   const { world, dropEverything } = await createWorld(t)
   const other = await connect(world.url)
   await other.query(`create temp table mine (id serial, m int);
@@ -226,24 +226,27 @@ test('temporary objects of another session are left alone', async (t) => {
   await other.end()
 })
 
-test('a database without schema public is no obstacle', async (t) => {
+test('everything is dropped from a database without schema public, too', async (t) => {
   const { world, dropEverything } = await createWorld(t, { members: 'drop schema public' })
   await world.pool.query(`create schema whole; set search_path = whole; ${IN_A_SCHEMA}`)
 
   await dropEverything()
 
-  t.equal((await world.pool.query(`select to_regnamespace('whole') as it`)).rows[0].it, null)
+  t.equal(
+    (await world.pool.query(`select to_regnamespace('whole') as schema`)).rows[0].schema,
+    null,
+  )
 })
 
-test('an extension stays where it is, and what is its own', async (t) => {
+test('an extension stays, with the objects that it owns', async (t) => {
   const { world, dropEverything } = await createWorld(t)
   if (!(await hasStandIn(world.pool))) return skip(t, 'the given server has no stand-in')
   await standIn.install(world.pool)
   const before = await listCatalogued(world.pool)
   await world.pool.query(QUEUES)
   await world.pool.query(`create function pgmq.helper() returns int language sql as 'select 1'`)
-  await world.pool.query(`select pgmq._drop_members('q_torn', 'q_torn_msg_id_seq')`)
-  await world.pool.query('drop table pgmq.q_torn')
+  await world.pool.query(`select pgmq._drop_members('q_tableless', 'q_tableless_msg_id_seq')`)
+  await world.pool.query('drop table pgmq.q_tableless')
 
   await dropEverything()
 
@@ -251,7 +254,7 @@ test('an extension stays where it is, and what is its own', async (t) => {
   t.equal((await world.pool.query('select from pgmq.meta')).rowCount, 0)
 })
 
-test('a PGMQ that is no extension stays, with all that is in its schema but for queues', async (t) => {
+test('a PGMQ that was installed by its SQL stays, with everything in its schema except queues', async (t) => {
   const { world, dropEverything } = await createWorld(t)
   const real = await loadRealPgmq()
   if ('missing' in real) return skip(t, real.missing)
@@ -259,7 +262,7 @@ test('a PGMQ that is no extension stays, with all that is in its schema but for 
   await world.pool.query(`create function pgmq.helper() returns int language sql as 'select 1'`)
   const before = await listCatalogued(world.pool)
   await world.pool.query(QUEUES)
-  await world.pool.query('drop table pgmq.q_torn')
+  await world.pool.query('drop table pgmq.q_tableless')
 
   await dropEverything()
 
@@ -267,9 +270,9 @@ test('a PGMQ that is no extension stays, with all that is in its schema but for 
   t.equal((await world.pool.query('select from pgmq.meta')).rowCount, 0)
 })
 
-/** Queues with what depends on them, one that is not in PGMQ's list, and one to be torn. */
+/** Queues with dependent objects, one of which is not in PGMQ's list, and one that loses its table. */
 const QUEUES = `
-  select pgmq.create('orders'), pgmq.create('Mixed_Case'), pgmq.create('lost'), pgmq.create('torn');
+  select pgmq.create('orders'), pgmq.create('Mixed_Case'), pgmq.create('lost'), pgmq.create('tableless');
   create view public.waiting as select count(*) from pgmq.q_orders;
   create function public.tg_nothing() returns trigger language plpgsql as 'begin return null; end';
   create trigger on_row after insert on pgmq.q_orders for each row execute function public.tg_nothing();
@@ -315,15 +318,15 @@ async function listCatalogs(pool: Pool): Promise<string[]> {
   return rows.map((row) => row.name)
 }
 
-/** All rows of all catalogues, but for those that every database has from the first. */
+/** All rows of all catalogues, except those that every new database has. */
 async function listCatalogued(pool: Pool): Promise<string[]> {
   const lines: string[] = []
   for (const catalog of await listCatalogs(pool)) {
-    const { rows } = await pool.query<{ oid: string; its: Record<string, unknown> }>(
-      `select oid::text, to_jsonb(it) as its from ${catalog} as it where oid >= 16384 order by oid`,
+    const { rows } = await pool.query<{ oid: string; row: Record<string, unknown> }>(
+      `select oid::text, to_jsonb(entry) as row from ${catalog} as entry where oid >= 16384 order by oid`,
     )
-    for (const { oid, its } of rows) {
-      const name = Object.entries(its).find(([key]) => key.endsWith('name'))?.[1]
+    for (const { oid, row } of rows) {
+      const name = Object.entries(row).find(([key]) => key.endsWith('name'))?.[1]
       lines.push(`${catalog} ${oid} ${name ?? ''}`.trim())
     }
   }

@@ -2,30 +2,34 @@ import { test } from 'tap'
 import { wasInterrupted } from '../../src/reset/interrupted.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
 import { startResetting } from './running.ts'
+import { compareSnapshots, takeSnapshot } from './snapshot.ts'
 import { connect, createResetWorld, waitUntilBlocked } from './world.ts'
 
 const SCHEMA = 'create table public.things (id serial primary key, label text)'
 const DIRT = `insert into public.things (label) values ('dirt'), ('more')`
 
-test('a reset that set sequences and did not commit is known, and mended by the next', async (t) => {
+test('a reset that set sequences and did not commit is detected, and the next one repairs it', async (t) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
-  const before = await takeFingerprint(world.pool)
+  const before = await takeSnapshot(world.pool)
   await world.pool.query(DIRT)
-  t.equal(await wasInterrupted(world.pool), false, 'in use')
+  t.equal(await wasInterrupted(world.pool), false, 'the application used it, no reset did')
 
-  await breakOff(world)
+  await interruptReset(world)
 
   t.equal(await wasInterrupted(world.pool), true)
-  await t.rejects(world.pool.query(DIRT), { code: '23505' }, 'a number that is taken')
+  await t.rejects(
+    world.pool.query(DIRT),
+    { code: '23505' },
+    'the sequence gives a number that is taken',
+  )
   const { result } = await world.reset()
   t.same(result.tables.emptied, ['public.things'])
   t.equal(await wasInterrupted(world.pool), false)
-  t.same(compareFingerprints(before, await takeFingerprint(world.pool)), [])
+  t.same(compareSnapshots(before, await takeSnapshot(world.pool)), [])
 })
 
-test('explicit numbers, and a sequence that a test has set back, are no reset that broke off', async (t) => {
+test('explicit numbers, and a sequence that a test set back, are not an interrupted reset', async (t) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
 
   await world.pool.query(`insert into public.things (id) values (7);
@@ -34,7 +38,7 @@ test('explicit numbers, and a sequence that a test has set back, are no reset th
   t.equal(await wasInterrupted(world.pool), false)
 })
 
-test('a reset that is under way is waited for', async (t) => {
+test('the check waits for a reset that is running', async (t) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
   await world.pool.query(DIRT)
   const { client } = await world.sessions.open()
@@ -54,7 +58,7 @@ test('a reset that is under way is waited for', async (t) => {
   t.equal(answer, false)
 })
 
-test('a look that is not had in time leaves the session fit for the next reset', async (t) => {
+test('a check that times out leaves the session usable for the next reset', async (t) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
   const { client } = await world.sessions.open()
   const other = await connect(world.url)
@@ -71,7 +75,7 @@ test('a look that is not had in time leaves the session fit for the next reset',
   t.equal((await world.pool.query('select from public.things')).rowCount, 0)
 })
 
-test('a service is not ready while a reset that broke off has not been mended', async (t) => {
+test('a service is not ready until an interrupted reset is repaired', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, [SCHEMA]) }
   const first = await startResetting(t, env)
@@ -87,8 +91,8 @@ test('a service is not ready while a reset that broke off has not been mended', 
   await second.waitForReady()
 })
 
-/** What the loss of the server at the very last leaves: the sequences are set, the rows are there. */
-async function breakOff({ sessions }: Awaited<ReturnType<typeof createResetWorld>>) {
+/** As if the server were lost just before the commit: the sequences are set, the rows are not. */
+async function interruptReset({ sessions }: Awaited<ReturnType<typeof createResetWorld>>) {
   const { client } = await sessions.open()
   await client.query('begin; select pg_temp.reset_data(null, 1000, null, false); rollback')
 }

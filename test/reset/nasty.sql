@@ -1,16 +1,16 @@
--- Every kind of object that a reset has to cope with, as a plain owner makes it.
+-- Every kind of object that a reset has to handle, as a plain owner creates it.
 create extension if not exists pgmq;
 select pgmq.create('work'), pgmq.create('Mixed_Case'), pgmq.create_unlogged('fast');
 
 create schema app;
 create schema "Odd schema";
 
--- A circle of keys that cannot be deferred.
+-- A circle of foreign keys that cannot be deferred.
 create table app.ring_a (id int primary key, b_id int);
 create table app.ring_b (id int primary key, a_id int references app.ring_a on delete restrict);
 alter table app.ring_a add foreign key (b_id) references app.ring_b;
 
--- The same with keys that can, and with rows that stay.
+-- The same with deferrable keys, and with rows in the baseline.
 create table app.pair_a (id int primary key, b_id int not null);
 create table app.pair_b (
   id   int primary key,
@@ -19,7 +19,7 @@ create table app.pair_b (
 alter table app.pair_a add foreign key (b_id) references app.pair_b deferrable initially immediate;
 with a as (insert into app.pair_a values (1, 1)) insert into app.pair_b values (1, 1);
 
--- Refers to itself; numbers that neither start at 1 nor step by 1.
+-- Refers to itself; its numbers neither start at 1 nor step by 1.
 create table app.tree (
   id     int  generated always as identity (start 10 increment 5) primary key,
   parent int  references app.tree on delete restrict,
@@ -77,7 +77,7 @@ create sequence app.cached cache 10 start 5;
 create sequence app.used;
 select nextval('app.used'), nextval('app.used');
 
--- Triggers in every state; a rule that swallows deletes.
+-- Triggers in every state; a rule that turns deletes into nothing.
 create table app.log (what text);
 create table app.watched (id int primary key, v int);
 create function app.tg_watched__log() returns trigger language plpgsql as $$
@@ -101,7 +101,7 @@ delete from app.log;
 create table app.ruled (v int);
 create rule keep as on delete to app.ruled do instead nothing;
 
--- Triggers that only a partition has, and one that is off on a partition only.
+-- A trigger that only one partition has, and one that is disabled on one partition only.
 create trigger on_partition before insert or delete on app.part_old
   for each row execute function app.tg_watched__log();
 create trigger on_all after insert or delete on app.part

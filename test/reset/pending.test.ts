@@ -3,7 +3,7 @@ import { createMigrationsFolder, writeCommitted } from '../support/migrations-fo
 import { createTestDatabase } from '../support/postgres.ts'
 import { startResetting, THINGS } from './running.ts'
 
-test('pending migrations are added to the baseline of a database that was at its own', async (t) => {
+test('pending migrations are captured in the baseline if the database was at its baseline', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [THINGS.first])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
@@ -20,7 +20,7 @@ test('pending migrations are added to the baseline of a database that was at its
   ])
 })
 
-test('pending migrations on a database that was not at its baseline leave none', async (t) => {
+test('pending migrations leave no baseline if the database was not at its baseline', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [THINGS.first])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }

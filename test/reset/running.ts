@@ -3,7 +3,7 @@ import { type Answer, type Service, startService } from '../support/service.ts'
 
 export const TOKEN = 'a-token-long-enough'
 
-/** Two migrations with a row each, and what a test may do to them. */
+/** Two migrations that insert a row each, and changes to their rows. */
 export const THINGS = {
   first: `create table public.things (id serial primary key, label text);
           insert into public.things (label) values ('seed')`,
@@ -11,12 +11,12 @@ export const THINGS = {
   dirt: `delete from things; insert into things (label) values ('dirt'), ('more')`,
 } as const
 
-/** A service with reset switched on, and a way to ask for one. */
+/** A service with reset switched on. */
 export interface ResettingService extends Service {
   reset(body?: unknown, signal?: AbortSignal): Promise<Answer>
 }
 
-/** Starts the service with reset on, and waits until it is ready, if it ever is. */
+/** Starts a service with reset switched on, and waits until it is ready, unless it will not be. */
 export async function startResetting(
   t: Test,
   env: Record<string, string>,

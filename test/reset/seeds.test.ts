@@ -1,26 +1,26 @@
 import { test } from 'tap'
 import { createResetWorld } from './world.ts'
 
-test('a table is emptied without those that inherit from it', async (t) => {
+test('a table is emptied without the tables that inherit from it', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create schema app;
-             create table app.par (label text);
-             create table app.chi () inherits (app.par);
-             insert into app.chi values ('seed')`,
+             create table app.parent (label text);
+             create table app.child () inherits (app.parent);
+             insert into app.child values ('seed')`,
   })
   // Large enough to be truncated.
   await world.pool.query(
-    `insert into app.par select repeat('x', 1000) from generate_series(1, 3000)`,
+    `insert into app.parent select repeat('x', 1000) from generate_series(1, 3000)`,
   )
 
   const { result } = await world.reset()
 
-  t.same(result.tables, { emptied: ['app.par'], restored: [] })
-  t.same((await world.pool.query('select label from app.par')).rows, [{ label: 'seed' }])
+  t.same(result.tables, { emptied: ['app.parent'], restored: [] })
+  t.same((await world.pool.query('select label from app.parent')).rows, [{ label: 'seed' }])
 })
 
-test('a column named as the row is in the statements is restored', async (t) => {
+test('columns are restored whose names the reset function uses itself', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create schema app;
@@ -38,7 +38,7 @@ test('a column named as the row is in the statements is restored', async (t) => 
   ])
 })
 
-test('a table without a column that takes values gets its rows back', async (t) => {
+test('a table without columns to insert into gets its rows back', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create schema app;

@@ -13,7 +13,7 @@ const SCHEMA = `
   create sequence public.short as smallint cycle maxvalue 3;
   select nextval('public.used'), nextval('public.used'), nextval('public.short')`
 
-/** What can be done to a sequence, and which one shows it. */
+/** Ways to use a sequence, with its name. */
 const USES: readonly (readonly [name: string, use: string])[] = [
   ['public.unused', `select nextval('public.unused')`],
   ['public.unused', `select setval('public.unused', 500, false)`],
@@ -30,9 +30,9 @@ const USES: readonly (readonly [name: string, use: string])[] = [
   ],
 ]
 
-// PostgreSQL 18 has a function that reads a sequence; before it, each is asked by a query.
+// PostgreSQL 18 has a function that reads a sequence; older versions need a query for each.
 for (const hasSequenceData of [true, false]) {
-  test(`a sequence that was used is put back, read by ${hasSequenceData ? 'function' : 'query'}`, async (t) => {
+  test(`a sequence that was used is restored, read by ${hasSequenceData ? 'function' : 'query'}`, async (t) => {
     const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
     const { client } = await world.sessions.open()
     const model = await loadBaselineSchema(client)
@@ -72,7 +72,7 @@ for (const hasSequenceData of [true, false]) {
   })
 }
 
-test('a session that had cached values of a sequence takes new ones after a reset', async (t) => {
+test('a session with cached values of a sequence takes new ones after a reset', async (t) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
   const other = await world.pool.connect()
   t.teardown(async () => other.release())

@@ -3,7 +3,7 @@ import { createMigrationsFolder, writeCommitted } from '../support/migrations-fo
 import { createTestDatabase } from '../support/postgres.ts'
 import { startResetting, THINGS } from './running.ts'
 
-test('a rebuild mends a changed schema; one that fails is mended by the next', async (t) => {
+test('a rebuild repairs a changed schema, and the next rebuild a failed one', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [THINGS.first, THINGS.second])
   const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder })
@@ -20,7 +20,10 @@ test('a rebuild mends a changed schema; one that fails is mended by the next', a
   t.equal((await pool.query('select from pgmq.meta')).rowCount, 0)
 
   writeCommitted(folder, [THINGS.first, 'select 1 / 0'])
-  t.ok((await service.reset({ mode: 'rebuild' })).status >= 500)
+  t.match(await service.reset({ mode: 'rebuild' }), {
+    status: 500,
+    body: { code: 'migration_failed', sqlstate: '22012' },
+  })
   await service.waitForReason('migration_failed')
   t.match(await service.reset(), { status: 503, body: { code: 'not_ready' } })
   writeCommitted(folder, [THINGS.first, THINGS.second])
@@ -31,7 +34,7 @@ test('a rebuild mends a changed schema; one that fails is mended by the next', a
   t.equal((await pool.query('select from things')).rowCount, 2)
 })
 
-test('a second service refuses what comes while the first rebuilds, and knows why', async (t) => {
+test('a second service rejects resets while the first rebuilds, and says why', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [THINGS.first, `select pg_sleep(0.3)`, THINGS.second])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
@@ -58,7 +61,7 @@ test('a second service refuses what comes while the first rebuilds, and knows wh
   t.equal((await second.reset()).status, 200)
 })
 
-test('a stop during a rebuild is answered as such, and the next start ends the work', async (t) => {
+test('a stop interrupts a rebuild, which reports it, and the next start completes the work', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [THINGS.first])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
@@ -76,7 +79,7 @@ test('a stop during a rebuild is answered as such, and the next start ends the w
   t.equal((await pool.query('select from things')).rowCount, 2)
 })
 
-test('a schema that a deployment may leave out comes back, if the migrations had made it', async (t) => {
+test('a rebuild creates the optional schema again if the migrations had created it', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const service = await startResetting(t, { DATABASE_URL: url })
   const { rowCount } = await pool.query('select from e2e.config')

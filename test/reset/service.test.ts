@@ -2,15 +2,15 @@ import { test } from 'tap'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { startService } from '../support/service.ts'
-import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
 import { startResetting, THINGS } from './running.ts'
+import { compareSnapshots, takeSnapshot } from './snapshot.ts'
 import { waitUntilBlocked } from './world.ts'
 
-test('the service resets what it has migrated itself, also after it was killed', async (t) => {
+test('a service resets the database that it migrated, also after it was killed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const first = await startResetting(t, { DATABASE_URL: url })
   t.match((await first.get('/status')).body.reset, { enabled: true, allowedHere: true, count: 0 })
-  const before = await takeFingerprint(pool)
+  const before = await takeSnapshot(pool)
   await pool.query(`delete from e2e.config; select pgmq.create('made_since')`)
 
   t.match(await first.reset(), {
@@ -22,16 +22,16 @@ test('the service resets what it has migrated itself, also after it was killed',
     },
   })
 
-  t.same(compareFingerprints(before, await takeFingerprint(pool)), [])
+  t.same(compareSnapshots(before, await takeSnapshot(pool)), [])
   t.match((await first.get('/status')).body.reset, { count: 1 })
   await first.stop('SIGKILL')
   await pool.query('delete from e2e.config')
   const second = await startResetting(t, { DATABASE_URL: url })
   t.equal((await second.reset()).status, 200)
-  t.same(compareFingerprints(before, await takeFingerprint(pool)), [])
+  t.same(compareSnapshots(before, await takeSnapshot(pool)), [])
 })
 
-test('switching reset off takes the mark away; it takes an owner to give it back', async (t) => {
+test('switching reset off unmarks the database; only its owner can mark it again', async (t) => {
   const { url, pool, name } = await createTestDatabase(t, { from: 'empty' })
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, [THINGS.first]) }
   await (await startResetting(t, env)).stop()
@@ -49,7 +49,7 @@ test('switching reset off takes the mark away; it takes an owner to give it back
   t.equal((await pool.query(`select from things where label = 'dirt'`)).rowCount, 0)
 })
 
-test('reset switched off takes the mark away from a database whose history is refused, too', async (t) => {
+test('switching reset off unmarks a database whose history is rejected, too', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [THINGS.first, THINGS.second])
   const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
@@ -62,7 +62,7 @@ test('reset switched off takes the mark away from a database whose history is re
   t.equal((await pool.query('select from provisioning.disposable')).rowCount, 0)
 })
 
-test('a database that was in use has not agreed, and has nothing to go back to', async (t) => {
+test('a database that was in use is not disposable, and has no baseline', async (t) => {
   const { url, pool, name } = await createTestDatabase(t, { from: 'migrated' })
   const { rowCount } = await pool.query('delete from e2e.config')
   const service = await startResetting(t, { DATABASE_URL: url })
@@ -79,7 +79,7 @@ test('a database that was in use has not agreed, and has nothing to go back to',
   t.equal((await service.reset()).status, 200)
 })
 
-test('twenty resets at once are served one after another, and all succeed', async (t) => {
+test('twenty concurrent resets run one after another, and all succeed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const migrationsDir = createMigrationsFolder(t, [THINGS.first])
   const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: migrationsDir })
@@ -98,7 +98,7 @@ test('twenty resets at once are served one after another, and all succeed', asyn
   t.same((await pool.query('select * from things')).rows, [{ id: 1, label: 'seed' }])
 })
 
-test('a client that has gone, and a stop, end the wait for a lock', async (t) => {
+test('a client that disconnects ends the wait for a lock, and so does a stop', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [THINGS.first])
   const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder })
@@ -106,13 +106,20 @@ test('a client that has gone, and a stop, end the wait for a lock', async (t) =>
   t.teardown(async () => writer.release(true))
   await writer.query(`begin; insert into things (label) values ('mine')`)
 
-  const gone = new AbortController()
-  const first = service.reset({ lockTimeoutMs: 60_000 }, gone.signal)
+  const client = new AbortController()
+  const first = service.reset({ lockTimeoutMs: 60_000 }, client.signal)
   await waitUntilBlocked({ pool }, 'reset_data')
-  gone.abort()
-  await t.rejects(first)
-  t.match(await service.reset({ lockTimeoutMs: 0 }), { status: 423 }, 'its turn has come')
-  t.notOk(service.output().includes('lost'), 'that the client has gone is no loss of the database')
+  client.abort()
+  await t.rejects(first, { name: 'AbortError' })
+  t.match(
+    await service.reset({ lockTimeoutMs: 0 }),
+    { status: 423 },
+    'the first reset no longer waits',
+  )
+  t.notOk(
+    service.output().includes('lost'),
+    'a client that disconnects is not reported as a lost database',
+  )
 
   const second = service.reset({ lockTimeoutMs: 60_000 })
   await waitUntilBlocked({ pool }, 'reset_data')

@@ -1,8 +1,8 @@
 import { test } from 'tap'
-import { compareFingerprints, takeFingerprint } from './fingerprint.ts'
+import { compareSnapshots, takeSnapshot } from './snapshot.ts'
 import { createResetWorld } from './world.ts'
 
-/** Seeds of every type whose text depends on a setting. */
+/** Rows with every type whose text depends on a setting. */
 const SCHEMA = `
   create table public.seeds (
     id int primary key, words text[], at timestamptz, span interval, raw bytea, f float8, x xml, m money);
@@ -28,21 +28,21 @@ const SETTINGS: readonly string[] = [
   `plpgsql.variable_conflict = use_column`,
 ]
 
-test('no setting of the database changes what a reset brings back', async (t) => {
+test('no setting of the database changes what a reset restores', async (t) => {
   for (const setting of SETTINGS) {
     const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
-    const before = await takeFingerprint(world.pool)
+    const before = await takeSnapshot(world.pool)
     await world.pool.query('update public.seeds set words = null, raw = null, f = 1')
     await world.pool.query(`alter database ${world.name} set ${setting}`)
 
     const { result } = await world.reset()
 
     t.same(result.tables, { emptied: [], restored: ['public.seeds'] }, setting)
-    t.same(compareFingerprints(before, await takeFingerprint(world.pool)), [], setting)
+    t.same(compareSnapshots(before, await takeSnapshot(world.pool)), [], setting)
   }
 })
 
-test('a database where all names are quoted calls its queues as they are called', async (t) => {
+test('a reset reports queues by name in a database that quotes all identifiers', async (t) => {
   const world = await createResetWorld(t, { from: 'migrated' })
   await world.pool.query(`select pgmq.send('payments__commands', '{}')`)
   await world.pool.query(`alter database ${world.name} set quote_all_identifiers = on`)
@@ -52,7 +52,7 @@ test('a database where all names are quoted calls its queues as they are called'
   t.same(result.queues, { emptied: ['payments__commands'], dropped: [] })
 })
 
-test('a transaction that takes its time is not ended by the role’s limits', async (t) => {
+test('the role’s transaction timeout does not apply to a reset', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create table public.parents (id int primary key);
@@ -70,7 +70,7 @@ test('a transaction that takes its time is not ended by the role’s limits', as
                           insert into public.children select 1 + n % 200 from generate_series(1, 9000) n`)
   const reader = await world.pool.connect()
   t.teardown(async () => reader.release(true))
-  // Not truncated then, but deleted, row by row.
+  // With a reader the tables are not truncated, and deleting row by row takes longer than the timeout.
   await reader.query(
     'set transaction_timeout to 0; begin; select from children; select from parents',
   )
@@ -80,7 +80,7 @@ test('a transaction that takes its time is not ended by the role’s limits', as
   t.same(result.tables.emptied, ['public.children', 'public.parents'])
 })
 
-test('functions of constraints find what they call, along the path that they were written for', async (t) => {
+test('functions of constraints are called with the search_path of the database', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `
@@ -102,7 +102,7 @@ test('functions of constraints find what they call, along the path that they wer
   t.same((await world.pool.query('select v, g from app.seeds')).rows, [{ v: 1, g: 4 }])
 })
 
-test('no name ends the text that it stands in', async (t) => {
+test('names with dollar quotes and backslashes do not break the generated function', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create table public."x$reset$y" ("$$" int, "a\\b'c" int);

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { captureBaseline } from '../../src/baseline/capture.ts'
 import type { DatabaseIdentity } from '../../src/baseline/disposable.ts'
@@ -8,17 +8,19 @@ import type { LockOptions } from '../../src/reset/lock-retry.ts'
 import { createResetSessions } from '../../src/reset/session.ts'
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
+import { loadServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 
 export interface Teardown {
   teardown(work: () => Promise<void>): unknown
 }
 
-/** A database that has agreed to be reset, with its baseline captured. */
+/** A database that is marked disposable, with its baseline captured. */
 export interface ResetWorld extends TestDatabase {
   readonly database: DatabaseIdentity
-  /** As the role that resets. */
+  /** Connects as the role that resets. */
   readonly resetUrl: string
-  /** Of that role. */
+  /** Connects as that role, too. */
   readonly ownerPool: pg.Pool
   readonly sessions: ReturnType<typeof createResetSessions>
   reset(options?: Partial<LockOptions>): ReturnType<typeof resetData>
@@ -26,9 +28,9 @@ export interface ResetWorld extends TestDatabase {
 
 export interface WorldOptions {
   readonly from: 'migrated' | 'empty'
-  /** Run before the capture, on top of what is there. */
+  /** Runs before the capture. */
   readonly schema?: string
-  /** A plain role owns the database and resets it, instead of the test server's superuser. */
+  /** A plain role owns the database and resets it, instead of the server's superuser. */
   readonly asOwner?: boolean
 }
 
@@ -75,20 +77,51 @@ export async function connect(url: string): Promise<pg.Client> {
   return client
 }
 
-/** Waits until a statement of this database like that stands in line for a lock. */
-export async function waitUntilBlocked(
+/** Waits until a statement like that, in this database, waits for a lock. */
+export function waitUntilBlocked(
   { pool }: Pick<TestDatabase, 'pool'>,
   statement: string,
 ): Promise<void> {
-  for (;;) {
+  return until(`a blocked statement like ${statement}`, async () => {
     const { rowCount } = await pool.query(
       `select from pg_stat_activity
         where datname = current_database() and query like $1 and wait_event_type = 'Lock'`,
       [`%${statement}%`],
     )
-    if (rowCount) return
-    await sleep(5)
+    return rowCount !== 0
+  })
+}
+
+export async function readPid(client: Pick<pg.ClientBase, 'query'>): Promise<number> {
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  return rows[0]?.pid as number
+}
+
+/** Runs statements that need another database than the one they are about. */
+export async function maintain(...statements: string[]): Promise<void> {
+  const client = await connect(loadServer().url)
+  try {
+    for (const statement of statements) await client.query(statement)
+  } finally {
+    await client.end()
   }
+}
+
+/** Copies a database, and ends its connections for that; returns the URL of the copy. */
+export async function copyDatabase(t: Teardown, { name }: Pick<TestDatabase, 'name'>) {
+  const copy = `test_copy_${randomBytes(4).toString('hex')}`
+  t.teardown(() => maintain(`drop database if exists ${copy} with (force)`))
+  await maintain(
+    `select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = '${name}'`,
+    `create database ${copy} template ${name}`,
+  )
+  return urlOf(copy)
+}
+
+export function urlOf(database: string): string {
+  const url = new URL(loadServer().url)
+  url.pathname = `/${database}`
+  return url.href
 }
 
 const PASSWORD = 'only-for-this-test'
@@ -100,7 +133,7 @@ function urlAs(url: string, role: string): string {
   return other.href
 }
 
-/** The record that the migration tool would have left. */
+/** The history that the migration tool would have written. */
 const HISTORY = `
   create schema graphile_migrate;
   create table graphile_migrate.migrations (
