@@ -4,28 +4,29 @@ import { loadConfig } from '../../src/config/config.ts'
 import { createService } from '../../src/service.ts'
 import { becomes } from '../support/becomes.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
-import { findFreePort } from '../support/port.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
 test('two services in one process share nothing', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const MIGRATIONS_DIR = createMigrationsFolder(t, ['create schema one;'])
-  const start = async (DATABASE_URL: string) => {
-    const PORT = String(await findFreePort())
+  const start = (DATABASE_URL: string) => {
+    const lines: string[] = []
     const service = createService(
-      loadConfig({ DATABASE_URL, MIGRATIONS_DIR, PORT }),
-      pino({ level: 'silent' }),
+      loadConfig({ DATABASE_URL, MIGRATIONS_DIR, PORT: '0' }),
+      pino({}, { write: (line) => void lines.push(line) }),
     )
     const exitCode = service.run()
     const readReason = async () => {
-      const response = await fetch(`http://127.0.0.1:${PORT}/readyz`).catch(() => undefined)
-      const { status, reason } = ((await response?.json()) ?? {}) as Record<string, string>
+      const address = /listening at (http:[^"]+)/.exec(lines.join(''))?.[1]
+      if (address === undefined) return undefined
+      const response = await fetch(`${address}/readyz`)
+      const { status, reason } = (await response.json()) as Record<string, string>
       return reason ?? status
     }
     return { service, exitCode, readReason }
   }
-  const migrated = await start(url)
-  const waiting = await start('postgres://u@127.0.0.1:1/d')
+  const migrated = start(url)
+  const waiting = start('postgres://u@127.0.0.1:1/d')
 
   await becomes(t, waiting.readReason, 'waiting_for_database')
   await becomes(t, migrated.readReason, 'ready')
