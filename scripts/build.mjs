@@ -1,10 +1,11 @@
-// Compiles src/, client/ and dev/ into dist/. The new build is put into place by a rename, so that a
-// service that is being started meanwhile sees either the old build or the new one.
+// Compiles src/, client/ and dev/ into dist/, with the OpenAPI description beside them. The new build
+// is moved into place by a rename, so that a service that starts meanwhile gets the old one or the new.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { replaceSchemas, writeOpenApi } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -20,6 +21,8 @@ try {
   // Read at run time, from beside the module that uses it.
   const sql = join('src', 'baseline', 'store.sql')
   copyFileSync(join(root, sql), join(fresh, sql))
+  await replaceSchemas(root, fresh)
+  writeOpenApi(root, join(fresh, 'openapi.json'))
   if (existsSync(dist)) renameSync(dist, old)
   renameSync(fresh, dist)
 } finally {

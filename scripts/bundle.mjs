@@ -4,13 +4,15 @@
 //
 // Flat, because the service finds its migration worker beside itself.
 import { copyFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { schemasPlugin, writeOpenApi } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const outdir = process.argv[2]
-if (outdir === undefined) throw new Error('usage: node scripts/bundle.mjs FOLDER')
+const [, , folder] = process.argv
+if (folder === undefined) throw new Error('usage: node scripts/bundle.mjs FOLDER')
+const outdir = resolve(folder)
 
 await build({
   absWorkingDir: root,
@@ -30,6 +32,7 @@ await build({
   chunkNames: '[name]-[hash]',
   // Optional native bindings of pg, which nothing here uses.
   external: ['pg-native'],
+  plugins: [schemasPlugin],
   // CommonJS dependencies ask for Node's own modules by `require`, which an ES module lacks.
   banner: {
     js: "import { createRequire as from } from 'node:module'; const require = from(import.meta.url);",
@@ -39,6 +42,8 @@ await build({
 
 // Read at run time, from beside the module that uses it.
 copyFileSync(join(root, 'src', 'baseline', 'store.sql'), join(outdir, 'store.sql'))
+
+writeOpenApi(root, join(outdir, 'openapi.json'))
 
 // Says that the files are ES modules.
 writeFileSync(join(outdir, 'package.json'), '{ "type": "module" }\n')

@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
 import type { Logger } from 'pino'
+import { unmarkDisposable } from './baseline/disposable.ts'
 import type { Config } from './config/config.ts'
 import { createMask } from './config/redact.ts'
 import { type Database, openDatabase } from './database/database.ts'
@@ -13,10 +14,9 @@ import { readAppliedMigrations } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { waitForDatabase } from './postgres/wait.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
-import { assertReadyForReset, describeResets, type Resetter } from './reset/resetter.ts'
-import { createResetOffHooks } from './reset/startup.ts'
+import { assertReadyForReset } from './reset/assert-ready.ts'
+import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
-import { openReset } from './service/reset.ts'
 import { createStatusReader } from './status.ts'
 
 /** The whole service, as the process sees it. */
@@ -55,7 +55,7 @@ export function createService(config: Config, log: Logger): Service {
     readiness,
     database: () => state.database,
     serverVersion: () => state.serverVersion,
-    reset: () => ({ enabled: config.resetEnabled, ...describeResets(state.resetter) }),
+    reset: () => ({ enabled: config.resetEnabled, ...state.resetter?.stats }),
   })
   const app = createApp({
     log,
@@ -96,7 +96,7 @@ export function createService(config: Config, log: Logger): Service {
     const database = await openDatabase(config, { log, signal })
     state.database = database
     await reach(database)
-    const hooks = prepareReset(database)
+    const hooks = await prepareReset(database)
     try {
       await migrate(database, hooks)
       void state.resetter?.warm()
@@ -125,8 +125,10 @@ export function createService(config: Config, log: Logger): Service {
     state.serverVersion = serverVersion
   }
 
-  function prepareReset(database: Database): ProvisionHooks {
-    if (!config.resetEnabled) return createResetOffHooks(log)
+  async function prepareReset(database: Database): Promise<ProvisionHooks> {
+    if (!config.resetEnabled) return { afterLocking: (client) => unmarkDisposable(client, log) }
+    // A third of the service's modules, which a start without reset does not load.
+    const { openReset } = await import('./service/reset.ts')
     const { resetter, hooks } = openReset({ config, database, readiness, log, signal })
     state.resetter = resetter
     return hooks

@@ -2,85 +2,41 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
+import type { Status } from './http/schemas/status.ts'
 import { type CommittedFolder, readCommittedFolder } from './migrations/files/committed.ts'
 import { isCurrentEmpty } from './migrations/files/current.ts'
 import { type CommittedMigration, splitFilename } from './migrations/files/migration.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
-import type { NotReadyReason, Readiness } from './readiness.ts'
+import type { Readiness } from './readiness.ts'
+import type { ResetStats } from './reset/resetter.ts'
 import { SERVICE } from './version.ts'
-
-/** The details of the service and its database; no password, token or connection string. */
-export interface Status {
-  readonly service: {
-    readonly name: string
-    readonly version: string
-    readonly startedAt: string
-    readonly uptimeSeconds: number
-  }
-  readonly state: 'ready' | NotReadyReason
-  readonly detail: string | null
-  readonly database: DatabaseStatus | null
-  readonly migrations: {
-    readonly applied: readonly AppliedStatus[]
-    readonly pending: readonly MigrationStatus[]
-    readonly current: { readonly empty: boolean }
-  }
-  readonly schemas: DatabaseFacts['schemas']
-  readonly reset: ResetStatus
-}
-
-export interface DatabaseStatus extends Pick<Database, 'kind' | 'host' | 'port' | 'name'> {
-  readonly serverVersion: string | null
-  readonly pgmq: DatabaseFacts['pgmq']
-}
-
-export interface MigrationStatus {
-  /** The file's full name. */
-  readonly filename: string
-  /** The file's slug. */
-  readonly name: string | null
-  readonly message: string | null
-  readonly hash: string
-}
-
-export interface AppliedStatus extends MigrationStatus {
-  readonly appliedAt: string
-}
-
-export interface ResetStatus {
-  readonly enabled: boolean
-  readonly allowedHere: boolean
-  readonly count: number
-  readonly lastAt: string | null
-  readonly lastDurationMs: number | null
-}
 
 export interface StatusSources {
   readonly startedAt: Date
   readonly migrationsDir: string
   readonly readiness: Pick<Readiness, 'current'>
-  /** Undefined until it has been opened. */
+  /** Undefined until it is open. */
   readonly database: () => Database | undefined
-  /** Undefined until it has answered. */
+  /** Undefined until the database has answered. */
   readonly serverVersion: () => string | undefined
-  readonly reset: () => Omit<ResetStatus, 'allowedHere'>
+  readonly reset: () => Partial<ResetStats> & { readonly enabled: boolean }
 }
 
-/** How long a reader of the status waits for the database before the last known facts are given. */
-const PATIENCE_MS = 2000
+/** How long a request waits for the database before it gets the last known facts. */
+const READ_TIMEOUT_MS = 2000
 
 type Facts = DatabaseFacts & {
   readonly applied: readonly AppliedMigration[]
   readonly isDisposable: boolean
 }
 
-/** Creates the reader of the status. It answers in every state, with what was known last. */
+/** Creates the reader of the status, which answers in every state, if need be with the last known facts. */
 export function createStatusReader(sources: StatusSources): () => Promise<Status> {
   const { startedAt, migrationsDir, readiness, reset } = sources
   let facts: Facts = { pgmq: null, schemas: {}, applied: [], isDisposable: false }
   let reading: Promise<void> | undefined
 
-  /** One question at a time, however many ask for the status. */
+  /** Concurrent requests share one read. */
   const refresh = (database: Database) => {
     reading ??= readFacts(database)
       .then(
@@ -98,7 +54,7 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
   return async () => {
     const database = sources.database()
     if (database !== undefined && isReachable(readiness)) {
-      await Promise.race([refresh(database), sleep(PATIENCE_MS, undefined, { ref: false })])
+      await Promise.race([refresh(database), sleep(READ_TIMEOUT_MS, undefined, { ref: false })])
     }
     const state = readiness.current
     return {
@@ -122,7 +78,7 @@ function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
   return current.reason !== 'waiting_for_database' && current.reason !== 'database_unavailable'
 }
 
-/** One after the other, over one connection: many services may start on one database. */
+/** One query after the other, on one connection: many services may start on one database. */
 async function readFacts({ pool }: Database): Promise<Facts> {
   const found = await inspectDatabase(pool)
   const applied = await readAppliedMigrations(pool)
@@ -130,17 +86,23 @@ async function readFacts({ pool }: Database): Promise<Facts> {
 }
 
 function describeReset(
-  { enabled, ...counts }: Omit<ResetStatus, 'allowedHere'>,
+  { enabled, count = 0, lastAt, lastDurationMs }: ReturnType<StatusSources['reset']>,
   allowedHere: boolean,
-): ResetStatus {
-  return { enabled, allowedHere, ...counts }
+): Status['reset'] {
+  return {
+    enabled,
+    allowedHere,
+    count,
+    lastAt: lastAt?.toISOString() ?? null,
+    lastDurationMs: lastDurationMs ?? null,
+  }
 }
 
 function describeDatabase(
   { kind, host, port, name }: Database,
   serverVersion: string | undefined,
   { pgmq }: Facts,
-): DatabaseStatus {
+): Status['database'] {
   return { kind, host, port, name, serverVersion: serverVersion ?? null, pgmq }
 }
 
@@ -150,12 +112,12 @@ function describeMigrations(
 ): Status['migrations'] {
   const { migrations, problems } = readFiles(migrationsDir)
   const recorded = new Set(applied.map(({ recordedAs }) => recordedAs))
-  // A file that is refused has kept its name, which is all that is taken of it.
-  const refused = problems.flatMap(({ filename }) => {
+  // Of a file with a problem only the name is used.
+  const withProblem = problems.flatMap(({ filename }) => {
     const { digits, slug = null } = splitFilename(filename) ?? {}
     return digits ? { filename, slug, message: null, recordedAs: `${digits}.sql` } : []
   })
-  const files = [...migrations, ...refused]
+  const files = [...migrations, ...withProblem]
   return {
     applied: applied.map(({ recordedAs, hash, appliedAt }) => {
       const file = files.find((candidate) => candidate.recordedAs === recordedAs)
@@ -177,7 +139,7 @@ function describeFile({
   return { filename, name: slug, message }
 }
 
-/** A folder that cannot be read is named by the state's detail; here there is nothing, then. */
+/** The state's detail names a folder that cannot be read; here it counts as empty. */
 function readFiles(migrationsDir: string): CommittedFolder {
   try {
     return readCommittedFolder(migrationsDir)

@@ -26,6 +26,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   http: ['status', 'reset', 'config', 'readiness', 'logger', 'version', 'errors'],
   status: [
+    'http', // The types of its answer.
     ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
     ...['readiness', 'version', 'errors'],
   ],

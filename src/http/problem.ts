@@ -1,47 +1,44 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError } from 'fastify'
+import { describeErrorCode, type ErrorCode } from '../errors/codes.ts'
 import { ServiceError } from '../errors/service-error.ts'
+import type { Problem } from './schemas/problem.ts'
 
-/** An answer that is no success, as RFC 9457 describes it, with a stable `code`. */
-export interface Problem {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail: string
-  readonly code: string
-  readonly [extension: string]: unknown
-}
-
-/** What Fastify itself refuses, in our words. */
-const CODES: Readonly<Record<string, string>> = {
+/** The errors that Fastify raises itself; every other 4xx of its own is a `bad_request`. */
+const FASTIFY_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: 'body_not_json',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'body_not_json',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
 }
 
-/** Describes any error; of one that was not foreseen it says nothing but that. */
-export function toProblem(error: unknown): Problem {
-  if (error instanceof ServiceError) {
-    return createProblem(error.statusCode, error.code, error.message, error.extensions)
-  }
-  const { statusCode = 500, code = '', message } = error as Partial<FastifyError>
-  // JSON.parse throws a SyntaxError with the status but without a code of Fastify's.
-  if (error instanceof SyntaxError && statusCode === 400) {
-    return createProblem(400, 'body_not_json', message ?? '')
-  }
-  if (statusCode < 400 || statusCode > 499) {
-    return createProblem(500, 'internal_error', 'unforeseen error, see the log of the service')
-  }
-  return createProblem(statusCode, CODES[code] ?? 'bad_request', message ?? '')
-}
-
+/** Creates the problem document of a code, which determines its status and title. */
 export function createProblem(
-  status: number,
-  code: string,
+  code: ErrorCode,
   detail: string,
   extensions: Readonly<Record<string, unknown>> = {},
 ): Problem {
+  const { status } = describeErrorCode(code)
   const title = STATUS_CODES[status] ?? 'Error'
   return { ...extensions, type: 'about:blank', title, status, detail, code }
+}
+
+/** Describes any error; an unforeseen one is only named as such, because its text may hold secrets. */
+export function toProblem(error: unknown): Problem {
+  if (error instanceof ServiceError) {
+    return createProblem(error.code, error.message, error.extensions)
+  }
+  if (!isClientError(error)) {
+    return createProblem('internal_error', 'unforeseen error, see the log of the service')
+  }
+  // JSON.parse throws a SyntaxError, which Fastify gives a status but no code.
+  const fallback = error instanceof SyntaxError ? 'body_not_json' : 'bad_request'
+  return createProblem(FASTIFY_CODES[error.code] ?? fallback, error.message)
+}
+
+/** An error of Fastify's own that blames the request. */
+export function isClientError(error: unknown): error is FastifyError {
+  if (!(error instanceof Error) || error instanceof ServiceError) return false
+  const { statusCode = 500 } = error as Partial<FastifyError>
+  return statusCode >= 400 && statusCode <= 499
 }

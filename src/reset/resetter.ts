@@ -12,6 +12,7 @@ import {
 } from '../postgres/errors.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
 import type { Readiness } from '../readiness.ts'
+import { assertReadyForReset, type ResetMode } from './assert-ready.ts'
 import type { Blocker } from './blockers.ts'
 import { resetData } from './data.ts'
 import { databaseLostError, resetCanceledError } from './errors.ts'
@@ -21,7 +22,7 @@ import { rebuild } from './rebuild.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
 export interface ResetOptions extends LockOptions {
-  readonly mode: 'data' | 'rebuild'
+  readonly mode: ResetMode
 }
 
 export interface ResetReport extends Changes {
@@ -193,28 +194,4 @@ export function createResetter(deps: ResetterDeps): Resetter {
       await sessions.close()
     },
   }
-}
-
-/** Summarises the resets of this service for /status. */
-export function describeResets(resetter: Resetter | undefined) {
-  const { count = 0, lastAt, lastDurationMs = null } = resetter?.stats ?? {}
-  return { count, lastAt: lastAt?.toISOString() ?? null, lastDurationMs }
-}
-
-/** Throws unless the service is ready, except that a rebuild is also accepted after a failed migration. */
-export function assertReadyForReset(
-  readiness: Pick<Readiness, 'currentForReset'>,
-  mode: ResetOptions['mode'],
-): void {
-  const state = readiness.currentForReset
-  if (state.ready || (mode === 'rebuild' && state.reason === 'migration_failed')) return
-  const remedy =
-    state.reason === 'migration_failed'
-      ? '; reset with {"mode": "rebuild"} is accepted and migrates again'
-      : ''
-  throw new ServiceError(
-    'not_ready',
-    `the service is not ready (${state.reason}): ${state.detail}${remedy}`,
-    { extensions: { reason: state.reason } },
-  )
 }

@@ -1,5 +1,5 @@
 import { captureBaseline } from '../baseline/capture.ts'
-import { markDisposableIfEmpty, unmarkDisposable } from '../baseline/disposable.ts'
+import { markDisposableIfEmpty } from '../baseline/disposable.ts'
 import { ensureStore, forgetBaseline } from '../baseline/store.ts'
 import type { Log } from '../logger.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
@@ -46,11 +46,6 @@ export function createResetHooks({
       if (await wasInterrupted(client)) onInterrupted(INTERRUPTED)
     },
   }
-}
-
-/** What a start does while reset is switched off. */
-export function createResetOffHooks(log: Log): ProvisionHooks {
-  return { afterLocking: (client) => unmarkDisposable(client, log) }
 }
 
 async function isAtBaseline(sessions: ResetSessions, log: Log): Promise<boolean> {

@@ -6,7 +6,8 @@ import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-
 import { type ProvisionHooks, provision } from '../migrations/provision.ts'
 import { openClient } from '../postgres/client.ts'
 import type { Readiness } from '../readiness.ts'
-import { assertReadyForReset, createResetter, type Resetter } from '../reset/resetter.ts'
+import { assertReadyForReset } from '../reset/assert-ready.ts'
+import { createResetter, type Resetter } from '../reset/resetter.ts'
 import { createResetSessions } from '../reset/session.ts'
 import { createResetHooks } from '../reset/startup.ts'
 

@@ -1,6 +1,7 @@
-import type { FastifyPluginAsync } from 'fastify'
+import { livezSchema } from '../schemas/health.ts'
+import type { RoutePlugin } from '../typebox.ts'
 
-/** Answers while the process serves; never looks at the database. */
-export const livezRoute: FastifyPluginAsync = async (app) => {
-  app.get('/livez', async () => ({ status: 'live' }))
+/** Answers while the process serves; never touches the database. */
+export const livezRoute: RoutePlugin = async (app) => {
+  app.get('/livez', { schema: livezSchema }, async () => ({ status: 'live' as const }))
 }

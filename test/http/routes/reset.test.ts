@@ -6,11 +6,8 @@ import { notDisposableError } from '../../../src/baseline/disposable.ts'
 import { ServiceError } from '../../../src/errors/service-error.ts'
 import { createApp } from '../../../src/http/app.ts'
 import { createReadiness, type ReadinessState } from '../../../src/readiness.ts'
-import {
-  assertReadyForReset,
-  type ResetOptions,
-  type ResetReport,
-} from '../../../src/reset/resetter.ts'
+import { assertReadyForReset } from '../../../src/reset/assert-ready.ts'
+import type { ResetOptions, ResetReport } from '../../../src/reset/resetter.ts'
 import { createTestApp } from '../../support/app.ts'
 import { becomes } from '../../support/becomes.ts'
 

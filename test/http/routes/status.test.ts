@@ -20,13 +20,7 @@ function describeSources({ url, name, pool }: TestDatabase, migrationsDir: strin
     readiness,
     database: () => database,
     serverVersion: () => '18.4',
-    reset: () => ({
-      enabled: false,
-      allowedHere: false,
-      count: 0,
-      lastAt: null,
-      lastDurationMs: null,
-    }),
+    reset: () => ({ enabled: false }),
   }
 }
 

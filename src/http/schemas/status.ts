@@ -1,0 +1,74 @@
+import { type Static, Type } from 'typebox'
+import { NOT_READY_REASONS } from '../../readiness.ts'
+
+const Nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
+  Type.Union([schema, Type.Null()])
+
+const Names = Type.Immutable(Type.Array(Type.String()))
+
+const Migration = Type.Object({
+  filename: Type.String({ description: 'The full name of the file.' }),
+  name: Nullable(Type.String({ description: 'The slug in the name of the file.' })),
+  message: Nullable(Type.String()),
+  hash: Type.String(),
+})
+
+const AppliedMigration = Type.Object({
+  ...Migration.properties,
+  appliedAt: Type.String({ format: 'date-time' }),
+})
+
+const Pgmq = Type.Object({
+  version: Nullable(Type.String({ description: 'Null if PGMQ was installed as plain SQL.' })),
+  installedAs: Type.Enum(['extension', 'sql']),
+})
+
+const Database = Type.Object({
+  kind: Type.Enum(['given', 'embedded']),
+  host: Type.String(),
+  port: Type.Integer(),
+  name: Type.String(),
+  serverVersion: Nullable(Type.String()),
+  pgmq: Nullable(Pgmq),
+})
+
+const Reset = Type.Object({
+  enabled: Type.Boolean({ description: 'RESET_ENABLED' }),
+  allowedHere: Type.Boolean({ description: 'The database is marked disposable.' }),
+  count: Type.Integer({ description: 'Resets since the service started.' }),
+  lastAt: Nullable(Type.String({ format: 'date-time' })),
+  lastDurationMs: Nullable(Type.Number()),
+})
+
+export const StatusSchema = Type.Object(
+  {
+    service: Type.Object({
+      name: Type.String(),
+      version: Type.String(),
+      startedAt: Type.String({ format: 'date-time' }),
+      uptimeSeconds: Type.Integer(),
+    }),
+    state: Type.Enum(['ready', ...NOT_READY_REASONS]),
+    detail: Nullable(Type.String()),
+    database: Nullable(Database),
+    migrations: Type.Object({
+      applied: Type.Immutable(Type.Array(AppliedMigration)),
+      pending: Type.Immutable(Type.Array(Migration)),
+      current: Type.Object({
+        empty: Type.Boolean({ description: 'current.sql has no statement.' }),
+      }),
+    }),
+    schemas: Type.Record(Type.String(), Type.Object({ tables: Names, functions: Names })),
+    reset: Reset,
+  },
+  { $id: 'Status' },
+)
+
+/** The details of the service and its database; no password, token or connection string. */
+export type Status = Static<typeof StatusSchema>
+
+export const statusSchema = {
+  summary: 'Details of the service and its database, for people',
+  description: 'Answers in every state; without a database, with the last known facts.',
+  response: { 200: StatusSchema },
+} as const
