@@ -7,35 +7,34 @@ import { createConnectionConfig, createPool } from '../postgres/pool.ts'
 import { serverUrl } from './embedded/data-folder.ts'
 import { openEmbeddedServer } from './embedded/embedded-server.ts'
 
-/** A PostgreSQL that can be reached; whoever uses it does not ask where it came from. */
+/** The database of the service; its users need not know whether it is given or embedded. */
 export interface Database {
   readonly kind: 'given' | 'embedded'
-  /** With the password: never logged. */
+  /** Includes the password: never log it. */
   readonly url: string
   readonly host: string
   readonly port: number
   readonly name: string
   readonly pool: Pool
-  /** For graphile-migrate's development commands; derived where the database is embedded. */
+  /** For graphile-migrate's development commands; derived for an embedded database. */
   readonly shadowUrl: string | undefined
   readonly rootUrl: string | undefined
-  /** Ends the pool, and stops the server where it is embedded. */
+  /** Ends the pool, and stops the server if it is embedded. */
   close(): Promise<void>
 }
 
-const EMBEDDED_DATABASE = 'commandbus'
-
 export interface OpenDatabaseDeps {
   readonly log: Log
-  /** Ends an opening that is under way; the promise is rejected with the signal's reason. */
+  /** Cancels opening; the promise rejects with the signal's reason. */
   readonly signal: AbortSignal
 }
 
+const EMBEDDED_DATABASE = 'commandbus'
 const POOL_END_MS = 500
 
 /**
- * Opens the database that the settings name. A given one is only described: whether it answers is
- * for `waitForDatabase` to find out. The embedded server is started.
+ * Opens the database that the settings name. Starts the embedded server; does not connect to a given
+ * one, which `waitForDatabase` is for.
  */
 export async function openDatabase(config: Config, deps: OpenDatabaseDeps): Promise<Database> {
   return config.databaseUrl === undefined
@@ -61,7 +60,7 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
     dataDir: config.embeddedDataDir,
     port: config.embeddedPort,
     database: EMBEDDED_DATABASE,
-    // Leaves the rest of the time for ending at once what would not end in peace.
+    // The rest of the time is for an immediate shutdown, if a clean one takes too long.
     stopMs: config.shutdownMs * 0.6,
     log,
     signal,
@@ -72,7 +71,7 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
     ...described,
     pool,
     async close() {
-      // What the pool still has in use by then, the server ends.
+      // Stopping the server disconnects the clients that are still in use by then.
       const ended = pool.end()
       await Promise.race([ended, sleep(POOL_END_MS, undefined, { ref: false })])
       await server.close()
@@ -81,7 +80,7 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
   }
 }
 
-/** Where the embedded server is, whoever runs it. */
+/** Describes the embedded database, whichever process runs its server. */
 export function describeEmbedded(config: Config): Omit<Database, 'pool' | 'close'> {
   const urlOf = (name: string) => serverUrl(config.embeddedPort, name)
   const url = urlOf(EMBEDDED_DATABASE)

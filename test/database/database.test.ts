@@ -11,7 +11,7 @@ const deps = {
   signal: new AbortController().signal,
 }
 
-test('a given database is described by its URL and used as it is', async (t) => {
+test('a given database is described by its URL', async (t) => {
   const { url, name } = await createTestDatabase(t, { from: 'empty' })
 
   const database = await openDatabase(loadConfig({ DATABASE_URL: url }), deps)
@@ -29,7 +29,7 @@ test('a given database is described by its URL and used as it is', async (t) => 
   t.equal((await database.pool.query('select current_database() as name')).rows[0].name, name)
 })
 
-test('without DATABASE_URL the embedded server is started, and stopped at the end', async (t) => {
+test('without DATABASE_URL, the embedded server is started, and stopped by close', async (t) => {
   const port = await findFreePort()
   const dataDir = join(createFolder(t), 'postgres')
   const settings = { EMBEDDED_DATA_DIR: dataDir, EMBEDDED_PORT: String(port) }

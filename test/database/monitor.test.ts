@@ -44,6 +44,7 @@ test('a database that is not the expected one is a problem until it is', async (
   await until('the problem is over', () => changes.length > 1)
 
   t.strictSame(changes, ['wrong database', undefined])
+  t.strictSame(mismatches, [], 'verified until it was the expected one')
 })
 
 test('a check that fails leaves no session behind', async (t) => {

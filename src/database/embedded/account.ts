@@ -2,19 +2,20 @@ import type { SpawnOptions } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { ServiceError } from '../../errors/service-error.ts'
 
-/** The operating system's user that PostgreSQL runs as. */
+/** The operating system user that PostgreSQL runs as. */
 export interface Account {
   readonly uid: number
   readonly gid: number
 }
 
+/** Whether this process runs as root, which PostgreSQL refuses to run as. */
 export function isRoot(): boolean {
   return process.getuid?.() === 0
 }
 
 /**
- * The user of this process; for root, whom PostgreSQL refuses, an unprivileged user that is there
- * anyway. None is ever added to the system.
+ * The user of this process; for root, an unprivileged user that already exists. Never adds a user
+ * to the system.
  */
 export function findAccount(): Account {
   if (!isRoot()) return { uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 }
@@ -27,18 +28,18 @@ export function findAccount(): Account {
   }
   throw new ServiceError(
     'embedded_no_account',
-    'PostgreSQL does not run as root, and this system has no user postgres or nobody to run it: ' +
+    'PostgreSQL does not run as root, and this system has no user postgres or nobody to run it as: ' +
       'start the service as a user other than root, or set DATABASE_URL',
   )
 }
 
-/** Starts PostgreSQL's programs as the user, with nothing of this process's environment. */
+/** Options that start PostgreSQL's programs as this user, without this process's environment. */
 export function spawnOptions({ uid, gid }: Account): SpawnOptions {
   return {
     ...(isRoot() ? { uid, gid } : {}),
-    // Nowhere that the user could not be.
+    // The one folder that every user can enter.
     cwd: '/',
-    // Messages in English, for those who search for them; UTC, as containers have it.
+    // English messages can be searched for; containers use UTC as well.
     env: { LC_ALL: 'C', TZ: 'UTC' },
   }
 }

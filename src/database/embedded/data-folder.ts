@@ -18,16 +18,16 @@ import type { Log } from '../../logger.ts'
 import { spawnOptions } from './account.ts'
 import type { EmbeddedHome } from './home.ts'
 import { identifyProcess } from './process.ts'
-import { cannotStart } from './start-error.ts'
+import { startError } from './start-error.ts'
 
 const MAJOR_VERSION = '18'
 
-/** The embedded server's superuser. Not a secret: the server answers on this machine only. */
+/** The embedded server's superuser. Not a secret: the server accepts local connections only. */
 const SUPERUSER = { user: 'postgres', password: 'postgres' } as const
 
 /**
- * PostgreSQL's own rules for text: the same on every platform, and for good. Those of the operating
- * system change with its updates, and would leave the indexes of a kept folder wrong.
+ * Text rules that are built into PostgreSQL. Those of the operating system change with its updates,
+ * which would corrupt the indexes of an existing data folder.
  */
 export const TEXT_RULES: readonly string[] = [
   '--encoding=UTF8',
@@ -36,106 +36,116 @@ export const TEXT_RULES: readonly string[] = [
   '--locale=C',
 ]
 
-/** With the password: never logged. */
+/** Includes the password: never log it. */
 export function serverUrl(port: number, database: string): string {
   return `postgres://${SUPERUSER.user}:${SUPERUSER.password}@127.0.0.1:${port}/${database}`
 }
 
-/** Whether the data folder is still to be made; refuses one that is not to be touched. */
+/** Whether the data folder still has to be created; throws if it must not be touched. */
 export function isNewDataFolder({ dataDir, account }: EmbeddedHome): boolean {
   const owner = lstatSync(dataDir, { throwIfNoEntry: false })?.uid
   if (owner === undefined) return true
-  const otherOwner = refuse(
+  const wrongOwnerError = dataFolderError(
     dataDir,
     'embedded_data_dir_foreign',
-    `belongs to user ${owner}, while PostgreSQL would run as user ${account.uid}; ` +
-      'start the service as before, or change the owner of the folder and all in it',
+    `belongs to user ${owner}, but PostgreSQL would run as user ${account.uid}; start the service ` +
+      'as the user it was started as before, or change the owner of the folder and everything in it',
   )
-  const files = listFiles(dataDir, otherOwner)
+  const files = listFiles(dataDir, wrongOwnerError)
   if (files.length === 0) return true
   if (!files.includes('PG_VERSION')) {
-    throw refuse(
+    throw dataFolderError(
       dataDir,
       'embedded_data_dir_foreign',
-      "holds files that are not PostgreSQL's; empty it, or name another folder",
+      "contains files that are not PostgreSQL's; empty it, or name another folder",
     )
   }
   const version = readFileSync(join(dataDir, 'PG_VERSION'), 'utf8').trim()
   if (version !== MAJOR_VERSION) {
-    throw refuse(
+    throw dataFolderError(
       dataDir,
       'embedded_data_dir_other_version',
-      `was made by PostgreSQL ${version}, whose files PostgreSQL ${MAJOR_VERSION} cannot read; it is ` +
-        `left untouched: dump it with PostgreSQL ${version} if its data matter, then move it away`,
+      `was created by PostgreSQL ${version}, whose files PostgreSQL ${MAJOR_VERSION} cannot read. It ` +
+        `is unchanged: dump it with PostgreSQL ${version} if you need its data, then move it away`,
     )
   }
-  if (owner !== account.uid) throw otherOwner
+  if (owner !== account.uid) throw wrongOwnerError
   return false
 }
 
-function listFiles(dataDir: string, otherOwner: ServiceError): string[] {
+function listFiles(dataDir: string, wrongOwnerError: ServiceError): string[] {
   try {
     return readdirSync(dataDir)
   } catch (error) {
-    if (isErrno(error, 'EACCES')) throw otherOwner
+    if (isErrno(error, 'EACCES')) throw wrongOwnerError
     throw error
   }
 }
 
 /**
- * Makes the data folder beside its place and puts it there whole, so that one which was left half
- * made, because the service was killed, is never taken for another.
+ * Creates the data folder under another name and renames it when it is complete, so that a service
+ * that is killed meanwhile leaves no incomplete data folder.
  */
-export async function makeDataFolder(
+export async function createDataFolder(
   home: EmbeddedHome,
   { log, signal }: { log: Log; signal: AbortSignal },
 ): Promise<void> {
   const { dataDir } = home
-  removeHalfMade(dataDir)
-  const fresh = `${dataDir}.new-${process.pid}-${randomBytes(3).toString('hex')}`
+  removeIncompleteFolders(dataDir)
+  const incomplete = `${dataDir}.new-${process.pid}-${randomBytes(3).toString('hex')}`
   try {
-    log.info({ dataDir }, 'making the data folder of the embedded server')
-    await initialise(fresh, home, signal)
-    renameSync(join(fresh, 'data'), dataDir)
+    log.info({ dataDir }, 'creating the data folder of the embedded server')
+    await initialise(incomplete, home, signal)
+    renameSync(join(incomplete, 'data'), dataDir)
   } catch (error) {
-    // Another service was faster, as its server will say.
+    // Another service was faster; starting the server on its folder will report it.
     if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return
     if (isErrno(error, 'EBUSY')) {
-      throw refuse(dataDir, 'embedded_data_dir_foreign', 'is a mount point; name a folder in it')
+      throw dataFolderError(
+        dataDir,
+        'embedded_data_dir_foreign',
+        'is a mount point; name a folder inside it',
+      )
     }
     throw error
   } finally {
-    rmSync(fresh, { recursive: true, force: true })
+    rmSync(incomplete, { recursive: true, force: true })
   }
 }
 
-/** The names of half-made folders hold the pid of the service that was at it. */
-function removeHalfMade(dataDir: string): void {
+/** Their names contain the pid of the service that was creating them. */
+function removeIncompleteFolders(dataDir: string): void {
   const prefix = `${basename(dataDir)}.new-`
   for (const name of readdirSync(dirname(dataDir))) {
     if (!name.startsWith(prefix)) continue
     const pid = Number.parseInt(name.slice(prefix.length), 10)
-    // In a container every service may have the same pid; this one has not begun yet.
+    // In a container every service may have the same pid, and this one has not created any yet.
     if (pid !== process.pid && identifyProcess(pid) !== undefined) continue
     try {
       rmSync(join(dirname(dataDir), name), { recursive: true, force: true })
     } catch {
-      // The killed service's initdb may still be writing; the next start finds it finished.
+      // The killed service's initdb may still be writing; the next start removes the folder.
     }
   }
 }
 
-/** Runs initdb inside `fresh`, a folder that only PostgreSQL's user and root can enter. */
-async function initialise(fresh: string, home: EmbeddedHome, signal: AbortSignal): Promise<void> {
-  const passwordFile = join(fresh, 'password')
-  mkdirSync(fresh, { mode: 0o700 })
-  // In a file, because the arguments of a process are for all to see.
+/** Runs initdb in the folder `incomplete`, which only PostgreSQL's user and root can enter. */
+async function initialise(
+  incomplete: string,
+  home: EmbeddedHome,
+  signal: AbortSignal,
+): Promise<void> {
+  const passwordFile = join(incomplete, 'password')
+  mkdirSync(incomplete, { mode: 0o700 })
+  // Every user can read the arguments of a process, but not this file.
   writeFileSync(passwordFile, SUPERUSER.password, { mode: 0o600 })
-  for (const path of [fresh, passwordFile]) chownSync(path, home.account.uid, home.account.gid)
+  for (const path of [incomplete, passwordFile]) {
+    chownSync(path, home.account.uid, home.account.gid)
+  }
   const initdb = spawn(
     join(home.binDir, 'initdb'),
     [
-      `--pgdata=${join(fresh, 'data')}`,
+      `--pgdata=${join(incomplete, 'data')}`,
       `--username=${SUPERUSER.user}`,
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
@@ -143,25 +153,25 @@ async function initialise(fresh: string, home: EmbeddedHome, signal: AbortSignal
     ],
     { ...spawnOptions(home.account), stdio: ['ignore', 'ignore', 'pipe'], signal },
   )
-  let complaints = ''
+  let output = ''
   initdb.stderr.on('data', (text) => {
-    complaints += text
+    output += text
   })
   const [exitCode] = await once(initdb, 'close').catch(async (error) => {
-    // Told to end, it may still be writing to the folder that is to be removed.
+    // It may go on writing until it has ended, and its folder is about to be removed.
     if (signal.aborted && initdb.exitCode === null) await once(initdb, 'close')
     throw error
   })
-  if (exitCode !== 0) throw cannotStart('initdb failed', complaints)
+  if (exitCode !== 0) throw startError('initdb failed', output)
 }
 
 function isErrno(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code))
 }
 
-function refuse(dataDir: string, code: ErrorCode, found: string): ServiceError {
+function dataFolderError(dataDir: string, code: ErrorCode, problem: string): ServiceError {
   return new ServiceError(
     code,
-    `the embedded server's data folder ${dataDir} ${found} (setting EMBEDDED_DATA_DIR)`,
+    `the embedded server's data folder ${dataDir} ${problem} (setting EMBEDDED_DATA_DIR)`,
   )
 }

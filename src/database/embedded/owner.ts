@@ -14,59 +14,60 @@ import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { findPidNamespace, identifyProcess, readArguments } from './process.ts'
 
-/** A live owner shows itself once in this time to those who cannot see its process. */
-const SIGN_OF_LIFE_MS = 1000
-const FAST_STOP_MS = 10_000
+const HEARTBEAT_MS = 1000
+const FAST_SHUTDOWN_MS = 10_000
 
 /**
- * This process as owner of a server. It goes into the server's own command line, so that
- * PostgreSQL, which alone knows who won the data folder, writes it down in postmaster.opts.
+ * Describes this process as the owner of a server. The text goes into the server's command line, so
+ * PostgreSQL, which decides between services that start at once, records it in postmaster.opts.
  */
 export function describeOwner(): string {
   return [process.pid, findPidNamespace(), identifyProcess(process.pid)].join('/')
 }
 
-/** The name of the server's setting that holds its owner. */
+/** The server setting that names its owner. */
 export const OWNER_SETTING = 'service.owner'
 
-/** Shows those in other containers, who cannot see this process, that it lives. */
-export function keepShowingLife(dataDir: string): NodeJS.Timeout {
+/**
+ * Touches postmaster.opts once a second, for services in other containers, which cannot see this
+ * process.
+ */
+export function startHeartbeat(dataDir: string): NodeJS.Timeout {
   return setInterval(() => {
     try {
       utimesSync(join(dataDir, 'postmaster.opts'), new Date(), new Date())
     } catch {
-      // The folder was removed under the server; PostgreSQL says so itself.
+      // The folder was removed while the server was running; PostgreSQL reports that itself.
     }
-  }, SIGN_OF_LIFE_MS).unref()
+  }, HEARTBEAT_MS).unref()
 }
 
 /**
- * Makes sure that no server runs on the folder: one that outlived its service is stopped, one that
- * a live service holds is an error, and what a killed one left is made harmless.
+ * Makes sure that no server runs on the folder. Stops a server that outlived its service, clears
+ * what a killed server left, and throws if a live service owns the folder.
  */
 export async function releaseDataFolder(dataDir: string, log: Log): Promise<void> {
   const serverPid = await readSettledPid(dataDir)
   if (serverPid === undefined) return
   const owner = readOwner(dataDir)
   if (owner !== undefined && owner.namespace !== findPidNamespace()) {
-    if (await showsLife(dataDir)) {
-      throw inUse(dataDir, 'a service in another container, which is alive')
-    }
-    forgetServerPid(dataDir)
+    if (await hasHeartbeat(dataDir))
+      throw inUseError(dataDir, 'a live service in another container')
+    replaceServerPid(dataDir)
   } else if (!isServerOf(serverPid, dataDir)) {
-    // PostgreSQL would take whoever has the pid now for its server, even a zombie.
-    forgetServerPid(dataDir)
+    // PostgreSQL would take any process with this pid for its server, even a zombie.
+    replaceServerPid(dataDir)
   } else if (owner === undefined) {
-    throw inUse(dataDir, `a PostgreSQL that no service started, pid ${serverPid}`)
+    throw inUseError(dataDir, `a PostgreSQL that no service started, pid ${serverPid}`)
   } else if (identifyProcess(owner.pid) === owner.identity) {
-    throw inUse(dataDir, `the service with pid ${owner.pid}`)
+    throw inUseError(dataDir, `the service with pid ${owner.pid}`)
   } else {
     log.warn({ pid: serverPid, ownerPid: owner.pid }, 'stopping a server that outlived its service')
     await stopServer(serverPid)
   }
 }
 
-/** What a server, live or killed, has written into its postmaster.pid. */
+/** What a server, running or killed, wrote to its postmaster.pid. */
 export function readServerState(dataDir: string): { pid: number; status: string } | undefined {
   try {
     const lines = readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n')
@@ -77,7 +78,7 @@ export function readServerState(dataDir: string): { pid: number; status: string 
   }
 }
 
-/** Waits for a server that is starting to write down its owner, which comes before its status. */
+/** Waits until a starting server has recorded its owner, which it does before its status. */
 async function readSettledPid(dataDir: string): Promise<number | undefined> {
   while (true) {
     const state = readServerState(dataDir)
@@ -110,11 +111,11 @@ function isServerOf(pid: number, dataDir: string): boolean {
 }
 
 /**
- * Puts this process into postmaster.pid, which PostgreSQL takes for stale because it is the parent
- * of the server that is going to be started. The file stays: it names the shared memory by which
- * PostgreSQL finds out whether processes of the old server still live.
+ * Writes this process's pid to postmaster.pid: PostgreSQL ignores the pid of its own parent process
+ * there. The file stays, because it names the shared memory by which PostgreSQL detects that
+ * processes of the old server are still running.
  */
-function forgetServerPid(dataDir: string): void {
+function replaceServerPid(dataDir: string): void {
   const flags = constants.O_RDWR | constants.O_NOFOLLOW
   const file = openSync(join(dataDir, 'postmaster.pid'), flags)
   try {
@@ -126,10 +127,10 @@ function forgetServerPid(dataDir: string): void {
   }
 }
 
-async function showsLife(dataDir: string): Promise<boolean> {
+async function hasHeartbeat(dataDir: string): Promise<boolean> {
   const read = () => statSync(join(dataDir, 'postmaster.opts')).mtimeMs
   const before = read()
-  const deadline = Date.now() + 3 * SIGN_OF_LIFE_MS
+  const deadline = Date.now() + 3 * HEARTBEAT_MS
   while (Date.now() < deadline) {
     if (read() !== before) return true
     await sleep(100)
@@ -139,20 +140,20 @@ async function showsLife(dataDir: string): Promise<boolean> {
 
 async function stopServer(pid: number): Promise<void> {
   const identity = identifyProcess(pid)
-  const deadline = Date.now() + FAST_STOP_MS
+  const deadline = Date.now() + FAST_SHUTDOWN_MS
   process.kill(pid, 'SIGINT')
   while (identifyProcess(pid) === identity) {
-    // At once, without a checkpoint; the next start recovers.
+    // Immediate shutdown, without a checkpoint; the next start recovers.
     if (Date.now() > deadline) process.kill(pid, 'SIGQUIT')
     await sleep(20)
   }
 }
 
-function inUse(dataDir: string, holder: string): ServiceError {
+function inUseError(dataDir: string, owner: string): ServiceError {
   return new ServiceError(
     'embedded_data_dir_in_use',
-    `the embedded server's data folder ${dataDir} is in use by ${holder}; ` +
-      'stop it, or give this service EMBEDDED_DATA_DIR and EMBEDDED_PORT of its own',
+    `the embedded server's data folder ${dataDir} is in use by ${owner}; ` +
+      'stop it, or give this service its own EMBEDDED_DATA_DIR and EMBEDDED_PORT',
     { extensions: { dataDir } },
   )
 }

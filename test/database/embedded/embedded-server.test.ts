@@ -1,25 +1,41 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import pg from 'pg'
 import t, { test } from 'tap'
+import { openEmbeddedServer } from '../../../src/database/embedded/embedded-server.ts'
+import { findPidNamespace } from '../../../src/database/embedded/process.ts'
 import { waitForDatabase } from '../../../src/postgres/wait.ts'
 import { findFreePort } from '../../support/port.ts'
+import { settled, until } from '../../support/until.ts'
 import {
   createFolder,
   isAlive,
   isReady,
   query,
   readServerPid,
+  type ServiceOptions,
   startService,
-  waitUntil,
 } from './fixtures/embedded-process.ts'
 
-// Made by the first test, so that the others need not wait for initdb.
+const silent = { debug() {}, info() {}, warn() {}, error() {} }
+
+// Created by the first test, so that the others need not wait for initdb.
 const template = join(createFolder(t), 'postgres')
 
-test('the first start fills an empty folder, a stop leaves it, the second start finds it', async (t) => {
+test('the first start fills an empty folder, and the second start finds its data', async (t) => {
   mkdirSync(template)
   const options = { dataDir: template, port: await findFreePort() }
   const first = startService(t, options)
@@ -38,53 +54,46 @@ test('the first start fills an empty folder, a stop leaves it, the second start 
   t.equal(await second.stop(), 0)
 })
 
-test('while the service lives', async (t) => {
+test('while the service is running', async (t) => {
   const { service, folder, dataDir, port } = await startCopy(t)
 
-  await t.test(
-    'the server is reached from this machine only, and with the password only',
-    async (t) => {
-      const { rows } = await query(
-        service.url,
-        `select current_setting('listen_addresses') as addresses,
-            current_setting('unix_socket_directories') as sockets`,
-      )
-      t.strictSame(rows, [{ addresses: '127.0.0.1', sockets: '' }])
-      const others = Object.values(networkInterfaces())
-        .flatMap((addresses) => addresses ?? [])
-        .filter(({ family, internal }) => family === 'IPv4' && !internal)
-      for (const { address } of others) {
-        await t.rejects(
-          query(`postgres://postgres:postgres@${address}:${port}/postgres`, 'select 1'),
-          {
-            code: 'ECONNREFUSED',
-          },
-        )
-      }
-      await t.rejects(query(`postgres://postgres:guess@127.0.0.1:${port}/postgres`, 'select 1'), {
-        code: '28P01',
-      })
-    },
-  )
+  await t.test('the server accepts only local connections, with the password', async (t) => {
+    const { rows } = await query(
+      service.url,
+      `select current_setting('listen_addresses') as addresses,
+              current_setting('unix_socket_directories') as sockets`,
+    )
+    t.strictSame(rows, [{ addresses: '127.0.0.1', sockets: '' }])
+    const others = Object.values(networkInterfaces())
+      .flatMap((addresses) => addresses ?? [])
+      .filter(({ family, internal }) => family === 'IPv4' && !internal)
+    for (const { address } of others) {
+      const other = query(`postgres://postgres:postgres@${address}:${port}/postgres`, 'select 1')
+      await t.rejects(other, { code: 'ECONNREFUSED' })
+    }
+    await t.rejects(query(`postgres://postgres:guess@127.0.0.1:${port}/postgres`, 'select 1'), {
+      code: '28P01',
+    })
+  })
 
-  await t.test('a wrong password, or none, is an error at once and not shown', async (t) => {
-    // Neither of these may help: PostgreSQL's own variables have no effect.
+  await t.test('a wrong or missing password is an error at once, and not printed', async (t) => {
+    // PostgreSQL's own environment variables must have no effect.
     process.env.PGPASSWORD = 'postgres'
     t.teardown(() => delete process.env.PGPASSWORD)
 
     for (const login of ['postgres:guess-the-word', 'postgres']) {
-      const refused = await waitForDatabase(`postgres://${login}@127.0.0.1:${port}/postgres`, {
+      const error = await waitForDatabase(`postgres://${login}@127.0.0.1:${port}/postgres`, {
         waitMs: 30_000,
         purpose: 'wait test',
-        log: { debug() {}, info() {}, warn() {}, error() {} },
+        log: silent,
         signal: new AbortController().signal,
       }).catch((error) => error)
-      t.match(refused, { code: 'database_password_wrong', exitCode: 3 })
-      t.notMatch(JSON.stringify([refused.message, refused.stack, refused]), 'guess-the-word')
+      t.match(error, { code: 'database_password_wrong', exitCode: 3 })
+      t.notMatch(JSON.stringify([error.message, error.stack, error]), 'guess-the-word')
     }
   })
 
-  await t.test('text is compared by rules that no update of the system changes', async (t) => {
+  await t.test('text is compared by rules that no system update changes', async (t) => {
     const { rows } = await query(
       service.url,
       `select pg_encoding_to_char(encoding) as encoding, datlocprovider as provider, datlocale as locale
@@ -95,74 +104,75 @@ test('while the service lives', async (t) => {
   })
 
   await t.test(
-    'a second service on the same folder is refused and leaves the first alone',
+    'a second service on the same folder fails and leaves the first alone',
     async (t) => {
       const second = startService(t, { dataDir, port: await findFreePort() })
 
-      t.equal(await second.ended, 3)
-      t.match(second.said.at(-1), { state: 'refused', code: 'embedded_data_dir_in_use' })
-      t.match(second.said.at(-1)?.message, String(service.pid))
+      t.equal(await second.waitForEnd(), 3)
+      t.match(second.output.at(-1), { state: 'failed', code: 'embedded_data_dir_in_use' })
+      t.match(second.output.at(-1)?.message, `the service with pid ${service.pid}`)
       t.equal((await query(service.url, 'select 1')).rowCount, 1)
     },
   )
 
-  await t.test('a second service on the same port is refused and makes no folder', async (t) => {
+  await t.test('a second service on the same port fails and creates no folder', async (t) => {
     const second = startService(t, { dataDir: join(folder, 'other'), port })
 
-    t.equal(await second.ended, 3)
-    t.match(second.said.at(-1), { state: 'refused', code: 'embedded_port_in_use' })
-    t.match(second.said.at(-1)?.message, String(service.pid))
+    t.equal(await second.waitForEnd(), 3)
+    t.match(second.output.at(-1), { state: 'failed', code: 'embedded_port_in_use' })
+    t.match(second.output.at(-1)?.message, `the service with pid ${service.pid}`)
     t.notOk(readdirSync(folder).includes('other'))
   })
 
   await t.test(
-    'a signal to the whole process group ends the server through its service',
+    'a signal to the whole process group stops the server through its service',
     async (t) => {
       process.kill(-service.pid, 'SIGINT')
 
-      t.equal(await service.ended, 0)
-      t.equal(service.said.at(-1)?.state, 'closed')
-      t.notOk(service.said.some(({ message }) => message?.includes('ended by itself')))
+      t.equal(await service.waitForEnd(), 0)
+      t.equal(service.output.at(-1)?.state, 'closed')
+      t.notOk(service.output.some(({ message }) => message?.includes('ended by itself')))
       t.equal(readServerPid(dataDir), undefined)
     },
   )
 })
 
-test('a port that another program has is refused', async (t) => {
+test('a port that another program listens on is an error', async (t) => {
   const port = await findFreePort()
   const other = createServer((socket) => socket.end()).listen(port, '127.0.0.1')
   t.teardown(() => other.close())
 
   const service = startService(t, { dataDir: join(createFolder(t), 'postgres'), port })
 
-  t.equal(await service.ended, 3)
-  t.match(service.said.at(-1), { state: 'refused', code: 'embedded_port_in_use' })
+  t.equal(await service.waitForEnd(), 3)
+  t.match(service.output.at(-1), { state: 'failed', code: 'embedded_port_in_use' })
+  t.match(service.output.at(-1)?.message, 'another program')
 })
 
-test('of two services that start at once on a new folder one is ready, one refused', async (t) => {
+test('of two services that start at once on a new folder, one is ready and one fails', async (t) => {
   const dataDir = join(createFolder(t), 'postgres')
 
   const services = [
     startService(t, { dataDir, port: await findFreePort() }),
     startService(t, { dataDir, port: await findFreePort() }),
   ] as const
-  await Promise.any(services.map(({ until }) => until(({ state }) => state === 'refused')))
+  await Promise.any(services.map((service) => service.until(({ state }) => state === 'failed')))
 
-  const [loser, winner] = services[0].said.some(({ state }) => state === 'refused')
+  const [loser, winner] = services[0].output.some(({ state }) => state === 'failed')
     ? services
     : [services[1], services[0]]
-  t.equal(await loser.ended, 3)
-  t.match(loser.said.at(-1), { code: 'embedded_data_dir_in_use' })
+  t.equal(await loser.waitForEnd(), 3)
+  t.match(loser.output.at(-1), { code: 'embedded_data_dir_in_use' })
   await winner.until(isReady)
   t.equal(await winner.stop(), 0)
 })
 
-test('a server that outlived its service is stopped and started again by the next', async (t) => {
+test('a server that outlived its service is stopped and restarted by the next service', async (t) => {
   const { service, dataDir, port } = await startCopy(t)
   await query(service.url, 'insert into public.marks values (2)')
   const oldPid = readServerPid(dataDir) ?? 0
   process.kill(service.pid, 'SIGKILL')
-  await service.ended
+  await service.waitForEnd()
   t.ok(isAlive(oldPid))
 
   const next = startService(t, { dataDir, port })
@@ -179,7 +189,7 @@ test('a folder left by a killed server starts again', async (t) => {
   const oldPid = readServerPid(dataDir) ?? 0
   process.kill(service.pid, 'SIGKILL')
   process.kill(oldPid, 'SIGKILL')
-  await waitUntil(() => !isAlive(oldPid))
+  await until('the server ends', () => !isAlive(oldPid))
 
   const next = startService(t, { dataDir, port })
   await next.until(isReady)
@@ -187,13 +197,13 @@ test('a folder left by a killed server starts again', async (t) => {
   t.equal((await query(next.url, 'select from public.marks')).rowCount, 2)
 })
 
-test('a server that is killed under its service comes back', async (t) => {
+test('a server that is killed while its service is running is restarted', async (t) => {
   const { service, dataDir } = await startCopy(t)
   const oldPid = readServerPid(dataDir) ?? 0
 
   process.kill(oldPid, 'SIGKILL')
 
-  await waitUntil(() =>
+  await until('the server answers again', () =>
     query(service.url, 'select 1').then(
       () => true,
       () => false,
@@ -204,37 +214,103 @@ test('a server that is killed under its service comes back', async (t) => {
   t.equal(readServerPid(dataDir), undefined)
 })
 
-test('a pid that was given to another process meanwhile is not taken for the server', async (t) => {
+test('a server that does not shut down in time is shut down immediately', async (t) => {
+  const { service, dataDir } = await startCopy(t, { stopMs: 100 })
+  const serverPid = readServerPid(dataDir) ?? 0
+  const client = new pg.Client({ connectionString: service.url })
+  client.on('error', () => {})
+  await client.connect()
+  t.teardown(() => void client.end().catch(() => {}))
+  const { rows } = await client.query('select pg_backend_pid() as pid')
+  // A stopped process does not react to the request to end, and a clean shutdown waits for it.
+  process.kill(rows[0].pid, 'SIGSTOP')
+
+  t.equal(await service.stop(), 0)
+
+  t.notOk(isAlive(serverPid))
+})
+
+test('a service that calls process.exit stops its server', async (t) => {
+  const { service, dataDir } = await startCopy(t)
+  const serverPid = readServerPid(dataDir) ?? 0
+
+  process.kill(service.pid, 'SIGUSR2')
+
+  t.equal(await service.waitForEnd(), 7)
+  await until('the server ends', () => !isAlive(serverPid))
+  t.equal(readServerPid(dataDir), undefined, 'it was shut down cleanly')
+})
+
+test('a server that rejects the first connection is stopped again', async (t) => {
   const { dataDir } = copyTemplate(t)
-  const stranger = spawn('sleep', ['60'])
-  t.teardown(() => stranger.kill())
-  leaveServerFiles(dataDir, { serverPid: stranger.pid ?? 0, owner: '1/0/0' })
+  writeFileSync(join(dataDir, 'pg_hba.conf'), 'host all all 127.0.0.1/32 reject\n')
+
+  const opened = openEmbeddedServer({
+    dataDir,
+    port: await findFreePort(),
+    database: 'commandbus',
+    stopMs: 5000,
+    log: silent,
+    signal: new AbortController().signal,
+  })
+
+  await t.rejects(opened, { code: 'embedded_start_failed', message: /pg_hba\.conf rejects/ })
+  t.equal(readServerPid(dataDir), undefined)
+})
+
+test('a pid that now belongs to another program is not taken for the server', async (t) => {
+  const { dataDir } = copyTemplate(t)
+  const other = spawn('sleep', ['60'])
+  t.teardown(() => other.kill())
+  leaveServerFiles(dataDir, { serverPid: other.pid ?? 0, owner: '1/0/0' })
   writeFileSync(join(dataDir, 'postmaster.opts'), 'postgres "-D" "somewhere"\n')
 
   const service = startService(t, { dataDir, port: await findFreePort() })
   await service.until(isReady)
 
-  t.ok(isAlive(stranger.pid ?? 0))
+  t.ok(isAlive(other.pid ?? 0))
 })
 
-test('a folder of a service in another container is refused while that one lives', async (t) => {
+test('a pid that now belongs to the server of another folder is not taken for the server', async (t) => {
+  const other = await startCopy(t)
+  const otherPid = readServerPid(other.dataDir) ?? 0
+  const { dataDir } = copyTemplate(t)
+  const deadOwner = `1/${findPidNamespace()}/ended`
+  leaveServerFiles(dataDir, { serverPid: otherPid, owner: deadOwner })
+
+  const service = startService(t, { dataDir, port: await findFreePort() })
+  await service.until(isReady)
+
+  t.equal(readServerPid(other.dataDir), otherPid, 'the other server keeps running')
+  t.equal((await query(other.service.url, 'select 1')).rowCount, 1)
+})
+
+test('a folder that a service in another container owns is refused while that service lives', async (t) => {
   const { dataDir } = copyTemplate(t)
   leaveServerFiles(dataDir, { serverPid: 1, owner: '1/12345/abc' })
-  const life = setInterval(() => {
+  const heartbeat = setInterval(() => {
     utimesSync(join(dataDir, 'postmaster.opts'), new Date(), new Date())
   }, 200)
-  t.teardown(() => clearInterval(life))
+  t.teardown(() => clearInterval(heartbeat))
 
   const refused = startService(t, { dataDir, port: await findFreePort() })
-  t.equal(await refused.ended, 3)
-  t.match(refused.said.at(-1), { code: 'embedded_data_dir_in_use' })
+  t.equal(await refused.waitForEnd(), 3)
+  t.match(refused.output.at(-1), { code: 'embedded_data_dir_in_use' })
 
-  clearInterval(life)
+  clearInterval(heartbeat)
   const started = startService(t, { dataDir, port: await findFreePort() })
   await started.until(isReady)
 })
 
-test('a folder of another major version is refused and left untouched', async (t) => {
+test('a running service shows its heartbeat to other containers', async (t) => {
+  const { dataDir } = await startCopy(t)
+  const optionsFile = join(dataDir, 'postmaster.opts')
+  const before = statSync(optionsFile).mtimeMs
+
+  await until('postmaster.opts is touched', () => statSync(optionsFile).mtimeMs > before)
+})
+
+test('a folder of another major version is an error and stays unchanged', async (t) => {
   const dataDir = join(createFolder(t), 'postgres')
   mkdirSync(join(dataDir, 'base'), { recursive: true })
   writeFileSync(join(dataDir, 'PG_VERSION'), '17\n')
@@ -242,60 +318,80 @@ test('a folder of another major version is refused and left untouched', async (t
 
   const service = startService(t, { dataDir, port: await findFreePort() })
 
-  t.equal(await service.ended, 3)
-  t.match(service.said.at(-1), { code: 'embedded_data_dir_other_version' })
+  t.equal(await service.waitForEnd(), 3)
+  t.match(service.output.at(-1), { code: 'embedded_data_dir_other_version' })
   t.strictSame(list(dataDir), before)
 })
 
-test('a folder with files that are not PostgreSQL’s is refused and left untouched', async (t) => {
+test('a folder with files that are not PostgreSQL’s is an error and stays unchanged', async (t) => {
   const dataDir = join(createFolder(t), 'postgres')
   mkdirSync(dataDir)
   writeFileSync(join(dataDir, 'thesis.txt'), 'the only copy')
 
   const service = startService(t, { dataDir, port: await findFreePort() })
 
-  t.equal(await service.ended, 3)
-  t.match(service.said.at(-1), { code: 'embedded_data_dir_foreign' })
+  t.equal(await service.waitForEnd(), 3)
+  t.match(service.output.at(-1), { code: 'embedded_data_dir_foreign' })
   t.strictSame(readdirSync(dataDir), ['thesis.txt'])
 })
 
-test('a service killed while it makes its folder leaves nothing that lasts', async (t) => {
+test('what a service leaves that is killed while it creates its folder is removed by the next', async (t) => {
   const folder = createFolder(t)
   const options = { dataDir: join(folder, 'postgres'), port: await findFreePort() }
   const killed = startService(t, options)
-  await waitUntil(() => findHalfMade(folder).length === 1)
+  await until('initdb starts', () => findIncomplete(folder).length === 1)
   process.kill(-killed.pid, 'SIGKILL')
-  t.equal(await killed.ended, 'SIGKILL')
-  t.equal(findHalfMade(folder).length, 1)
+  t.equal(await killed.waitForEnd(), 'SIGKILL')
+  t.equal(findIncomplete(folder).length, 1)
 
   const next = startService(t, options)
   await next.until(isReady)
 
-  t.strictSame(findHalfMade(folder), [])
+  t.strictSame(findIncomplete(folder), [])
 })
 
-test('a stop while the folder is made leaves nothing behind', async (t) => {
+test('stopping a service while it creates its folder leaves nothing behind', async (t) => {
   const folder = createFolder(t)
   const service = startService(t, {
     dataDir: join(folder, 'postgres'),
     port: await findFreePort(),
   })
-  await waitUntil(() => findHalfMade(folder).length === 1)
+  await until('initdb starts', () => findIncomplete(folder).length === 1)
 
   t.equal(await service.stop(), 0)
 
   t.strictSame(readdirSync(folder), [])
 })
 
-test('a server that cannot start says why in its own last words', async (t) => {
+test('a server that cannot start is reported with its last lines of output', async (t) => {
   const { dataDir } = copyTemplate(t)
   writeFileSync(join(dataDir, 'postgresql.auto.conf'), 'no_such_setting = 1\n')
 
   const service = startService(t, { dataDir, port: await findFreePort() })
 
-  t.equal(await service.ended, 3)
-  t.match(service.said.at(-1), { code: 'embedded_start_failed' })
-  t.match(service.said.at(-1)?.message, 'no_such_setting')
+  t.equal(await service.waitForEnd(), 3)
+  t.match(service.output.at(-1), { code: 'embedded_start_failed' })
+  t.match(service.output.at(-1)?.message, 'no_such_setting')
+})
+
+test('a test process that is killed leaves no service, no server and no folder', async (t) => {
+  const script = join(import.meta.dirname, 'fixtures', 'killed-test.ts')
+  const killed = spawn(process.execPath, ['--import', 'tsx', script, template], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { PATH: process.env.PATH },
+  })
+  t.teardown(() => killed.kill('SIGKILL'))
+  const firstLine = once(createInterface(killed.stdout), 'line')
+  const [line] = await settled('the service starts', firstLine)
+  const { folder, servicePid, serverPid } = JSON.parse(line)
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.ok(isAlive(servicePid) && isAlive(serverPid))
+
+  killed.kill('SIGKILL')
+
+  await until('the service ends', () => !isAlive(servicePid))
+  await until('the server ends', () => !isAlive(serverPid))
+  await until('the folder is removed', () => !existsSync(folder))
 })
 
 type Teardown = Parameters<typeof startService>[0]
@@ -307,15 +403,15 @@ function copyTemplate(t: Teardown): { folder: string; dataDir: string } {
   return { folder, dataDir: join(folder, 'postgres') }
 }
 
-async function startCopy(t: Teardown) {
+async function startCopy(t: Teardown, options: Partial<ServiceOptions> = {}) {
   const { folder, dataDir } = copyTemplate(t)
   const port = await findFreePort()
-  const service = startService(t, { dataDir, port })
+  const service = startService(t, { dataDir, port, ...options })
   await service.until(isReady)
   return { service, folder, dataDir, port }
 }
 
-/** What a server leaves that is killed, or that runs where its processes cannot be seen. */
+/** What a server leaves that was killed, or that runs where its processes cannot be seen. */
 function leaveServerFiles(
   dataDir: string,
   { serverPid, owner }: { serverPid: number; owner: string },
@@ -325,7 +421,7 @@ function leaveServerFiles(
   writeFileSync(join(dataDir, 'postmaster.opts'), `postgres "-c" "service.owner=${owner}"\n`)
 }
 
-function findHalfMade(folder: string): string[] {
+function findIncomplete(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.includes('.new-'))
 }
 
