@@ -42,12 +42,19 @@ export interface OptionalSchemaSetting {
   /** The placeholder in the migrations that `on` or `off` replaces. */
   readonly placeholder: string
   readonly name: string
+  /** A database that has this schema before the first migration is adopted. */
+  readonly adoptedSchema: string
   /** The variable's value; undefined keeps what the database has, and is `on` in a new one. */
   readonly wanted: 'on' | 'off' | undefined
 }
 
-/** The only name from the migrations that the service knows. */
-export const OPTIONAL_SCHEMA = { setting: 'E2E_SCHEMA', placeholder: ':E2E_SCHEMA', name: 'e2e' }
+/** The only names from the migrations that the service knows. */
+export const OPTIONAL_SCHEMA = {
+  setting: 'E2E_SCHEMA',
+  placeholder: ':E2E_SCHEMA',
+  name: 'e2e',
+  adoptedSchema: 'commandbus',
+}
 
 /**
  * Reads and validates the environment once; no other file of src/ touches `process.env`. Throws one

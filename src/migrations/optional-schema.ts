@@ -9,14 +9,13 @@ export interface OptionalSchema {
   readonly placeholder: string
   /** The environment variable. */
   readonly setting: string
+  /** A database that has this schema before the first migration is adopted. */
+  readonly adoptedSchema: string
   /** The variable's value; undefined keeps what an adopted database has, and is `on` in a new one. */
   readonly wanted: OnOrOff | undefined
 }
 
 type OnOrOff = 'on' | 'off'
-
-/** A database that has this schema before the first migration is adopted, and keeps what it has. */
-const ADOPTED_SCHEMA = 'commandbus'
 
 /** Whether the migrations create the optional schema. */
 export interface OptionalSchemaChoice {
@@ -32,13 +31,14 @@ export interface OptionalSchemaChoice {
 export async function chooseOptionalSchema(
   client: Queryable,
   { committed, applied }: Pick<MigrationStatus, 'committed' | 'applied'>,
-  { name, placeholder, setting, wanted }: OptionalSchema,
+  { name, placeholder, setting, adoptedSchema, wanted }: OptionalSchema,
 ): Promise<OptionalSchemaChoice> {
   const isDecided = committed
     .slice(0, applied.length)
     .some(({ body }) => body.includes(placeholder))
   if (!isDecided) {
-    const isKept = wanted === undefined && (await isAdopted(client, applied.length > 0))
+    const isKept =
+      wanted === undefined && (await isAdopted(client, adoptedSchema, applied.length > 0))
     const value = isKept && !(await schemaExists(client, name)) ? 'off' : (wanted ?? 'on')
     return { value, ignored: undefined }
   }
@@ -77,7 +77,7 @@ async function schemaExists(client: Queryable, name: string): Promise<boolean> {
  * Between two migrations the schema exists in any database. It is older than the history, and so has
  * the smaller oid, only if the first migration adopted it.
  */
-async function isAdopted(client: Queryable, hasHistory: boolean): Promise<boolean> {
+async function isAdopted(client: Queryable, schema: string, hasHistory: boolean): Promise<boolean> {
   const { rows } = await client.query<{ found: boolean }>(
     `select exists (
        select from pg_catalog.pg_namespace as adopted
@@ -85,7 +85,7 @@ async function isAdopted(client: Queryable, hasHistory: boolean): Promise<boolea
           and (not $2 or adopted.oid < (select oid from pg_catalog.pg_namespace
                                          where nspname = 'graphile_migrate'))
      ) as found`,
-    [ADOPTED_SCHEMA, hasHistory],
+    [schema, hasHistory],
   )
   return rows[0]?.found === true
 }

@@ -12,6 +12,7 @@ const SCHEMA: OptionalSchema = {
   name: 'extras',
   placeholder: ':EXTRAS',
   setting: 'EXTRAS_SETTING',
+  adoptedSchema: 'shop',
   wanted: undefined,
 }
 const BODIES = ['select 1;', `select ':EXTRAS';`, 'select 3;']
@@ -96,7 +97,7 @@ test('without a setting, an adopted database keeps what it has', async (t) => {
     ])
   }
 
-  await pool.query('create schema commandbus')
+  await pool.query('create schema shop')
   t.equal(await choose(), 'off')
   t.equal(await choose('on'), 'on')
   t.equal(await choose('off'), 'off')
@@ -105,8 +106,8 @@ test('without a setting, an adopted database keeps what it has', async (t) => {
   await pool.query('create schema extras')
   t.equal(await choose(), 'on')
 
-  await pool.query('drop schema commandbus, graphile_migrate, extras cascade')
+  await pool.query('drop schema shop, graphile_migrate, extras cascade')
   await recordFirst()
-  await pool.query('create schema commandbus')
+  await pool.query('create schema shop')
   t.equal(await choose(), 'on', 'a schema that the first migration made is not adopted')
 })

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import pg from 'pg'
 import pino from 'pino'
 import { type Test, test } from 'tap'
@@ -18,17 +20,22 @@ function run(
   { url, name, pool }: TestDatabase,
   {
     bodies = ['select 1'],
+    gmrc,
     hooks = {},
     onProgress = () => {},
   }: {
     readonly bodies?: readonly string[]
+    /** The content of a `.gmrc` in the migrations folder. */
+    readonly gmrc?: object
     readonly hooks?: ProvisionHooks
     readonly onProgress?: (progress: ProvisionProgress) => void
   } = {},
 ) {
+  const migrationsDir = createMigrationsFolder(t, bodies)
+  if (gmrc !== undefined) writeFileSync(join(migrationsDir, '.gmrc'), JSON.stringify(gmrc))
   return provision({
     config: {
-      migrationsDir: createMigrationsFolder(t, bodies),
+      migrationsDir,
       databaseWaitMs: 5000,
       migrationLockMs: 5000,
       nodeVariables: {},
@@ -81,6 +88,82 @@ test('hooks run in order, even if nothing is pending', async (t) => {
 
   t.strictSame(seen, ['afterLocking', ['beforeMigrating', 1, 0], ['afterMigrating', 1, 0]])
   t.strictSame(progress, [])
+})
+
+test("the service's placeholders win over those of .gmrc, pgSettings of .gmrc over its own", async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+
+  await run(t, database, {
+    bodies: [
+      `create table result as
+       select ':DATABASE_NAME' as name, ':DATABASE_OWNER' as owner, ':E2E_SCHEMA' as schema,
+              ':OWN' as own, current_setting('client_connection_check_interval') as interval`,
+    ],
+    gmrc: {
+      databaseOwner: 'the owner',
+      placeholders: { ':OWN': 'own', ':E2E_SCHEMA': 'off', ':DATABASE_NAME': 'other' },
+      pgSettings: { client_connection_check_interval: '0' },
+    },
+  })
+
+  const { rows } = await database.pool.query('select * from result')
+  t.strictSame(rows, [
+    { name: database.name, owner: 'the owner', schema: 'on', own: 'own', interval: '0' },
+  ])
+})
+
+test('without .gmrc, the owner is the user, whose session notices a lost client', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const { rows: expected } = await database.pool.query('select current_user::text as owner')
+
+  await run(t, database, {
+    bodies: [
+      `create table owners as select ':DATABASE_OWNER' as owner;
+       create table intervals as
+       select current_setting('client_connection_check_interval') as interval;`,
+    ],
+  })
+
+  t.strictSame((await database.pool.query('select * from owners')).rows, expected)
+  // PostgreSQL supports the setting on Linux only.
+  const interval = process.platform === 'linux' ? '250ms' : '0'
+  t.strictSame((await database.pool.query('select * from intervals')).rows, [{ interval }])
+})
+
+test('a migration that the history lacks afterwards is an error', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const body = `
+    create function discard() returns trigger language plpgsql as 'begin return null; end';
+    create trigger discard before insert on graphile_migrate.migrations
+      for each row execute function discard();`
+
+  await t.rejects(run(t, database, { bodies: [body] }), {
+    code: 'migration_not_applied',
+    exitCode: 4,
+    message: /did not apply 000001-step-1\.sql$/,
+  })
+})
+
+test('the tool is started again once its lock is released', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const elsewhere = await database.pool.connect()
+  const waits: string[] = []
+
+  const result = await run(t, database, {
+    onProgress: ({ reason, detail }) => {
+      if (reason !== 'waiting_for_lock') return
+      waits.push(detail)
+      void elsewhere.query('select pg_advisory_unlock_all()')
+    },
+    hooks: {
+      beforeMigrating: async () =>
+        void (await elsewhere.query('select pg_advisory_lock(4727445306447283)')),
+    },
+  })
+  elsewhere.release()
+
+  t.equal(result.applied.length, 1)
+  t.match(waits, [/^waiting for graphile-migrate's own lock: held by pid/])
 })
 
 test("the lock session is free of the role's and the database's time limits", async (t) => {

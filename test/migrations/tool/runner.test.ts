@@ -129,6 +129,16 @@ for (const [what, body, expected] of [
     { line: 6, text: 'missing;', sqlstate: '42601' },
   ],
   [
+    'a position inside the value of a placeholder',
+    `select\n:NAME\n;`,
+    { line: 6, text: ':NAME', sqlstate: '42601' },
+  ],
+  [
+    'the beginning of a long line',
+    `select missing, '${'x'.repeat(300)}';`,
+    { line: 5, text: `select missing, '${'x'.repeat(183)}`, sqlstate: '42703' },
+  ],
+  [
     'an error inside a block, with its context',
     `select 1;\ndo $$\nbegin\n  perform 1 / 0;\nend $$;`,
     { line: 6, text: 'do $$', sqlstate: '22012', context: /inline_code_block line 3/ },
@@ -198,15 +208,21 @@ test("a session that PostgreSQL ends is reported with PostgreSQL's error", async
 test("a migration's notices are logged, those that the tool causes are not", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   await runTool(describeRun(t, database, ['select 1;']))
-  const lines: { migration?: string; notice?: string }[] = []
+  const lines: { level: number; notice?: string }[] = []
   const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) })
-  const bodies = ['select 1;', `do $$ begin raise notice 'from the migration'; end $$; commit;`]
+  const bodies = [
+    'select 1;',
+    `do $$ begin raise notice 'a notice'; raise warning 'a warning'; end $$; commit;`,
+  ]
 
   const run = describeRun(t, database, bodies)
   await runTool({ ...run, pending: run.pending.slice(1), log })
 
   t.strictSame(
-    lines.flatMap(({ notice }) => notice ?? []),
-    ['from the migration'],
+    lines.flatMap(({ level, notice }) => (notice ? [[pino.levels.labels[level], notice]] : [])),
+    [
+      ['info', 'a notice'],
+      ['warn', 'a warning'],
+    ],
   )
 })

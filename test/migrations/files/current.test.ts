@@ -1,0 +1,48 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { isCurrentEmpty } from '../../../src/migrations/files/current.ts'
+import { createFolder } from '../../support/migrations-folder.ts'
+
+const EMPTY: Record<string, string> = {
+  'an empty file': '',
+  'blank lines': '\n\n',
+  'a line comment': '-- Enter migration here\n',
+  'a block comment': '/* several\nlines */\n',
+}
+const NOT_EMPTY: Record<string, string> = {
+  'a statement': 'select 1;',
+  'a statement after comments': '-- first\n/* second */ select 1;',
+  'an included file': '--!include functions/some_function.sql\n',
+  'an included file, with blanks': '--! include functions/some_function.sql\n',
+}
+
+for (const [contents, isEmpty] of [
+  [EMPTY, true],
+  [NOT_EMPTY, false],
+] as const) {
+  for (const [what, sql] of Object.entries(contents)) {
+    test(`${what} in current.sql counts as ${isEmpty ? 'empty' : 'not empty'}`, async (t) => {
+      const folder = createFolder(t)
+      writeFileSync(join(folder, 'current.sql'), sql)
+
+      t.equal(isCurrentEmpty(folder), isEmpty)
+    })
+  }
+}
+
+test('a missing current.sql is empty', async (t) => {
+  t.equal(isCurrentEmpty(createFolder(t)), true)
+})
+
+test('every SQL file of a folder current/ counts, other files do not', async (t) => {
+  const folder = createFolder(t)
+  mkdirSync(join(folder, 'current'))
+  writeFileSync(join(folder, 'current', '1-comment.sql'), '-- nothing yet\n')
+  writeFileSync(join(folder, 'current', '.hidden.sql'), 'select 1;')
+  writeFileSync(join(folder, 'current', 'notes.md'), 'select 1;')
+  t.equal(isCurrentEmpty(folder), true)
+
+  writeFileSync(join(folder, 'current', '2-statement.sql'), 'select 1;')
+  t.equal(isCurrentEmpty(folder), false)
+})
