@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:ef827f5baa7d188a2463fc8a0a9a1024101eac15
+--! Hash: sha1:5fb377b6a8ff01639a4c39090095bfe3b04d5f59
 --! Message: commandbus
 
 -- The command bus: its tables, the counter rows of large batches, and the functions that move commands
@@ -714,6 +714,8 @@ begin
   -- all of them; an update would write every row.
   alter table commandbus.command add column counted_as text default 'AS_STATUS';
   alter table commandbus.command alter column counted_as drop default;
+
+  alter table commandbus.command add column finished_as text;
 end;
 $$;
 --! EndIncluded commandbus/adoption/add_marks.sql
@@ -1003,6 +1005,7 @@ create table if not exists commandbus.command (
   correlation_id    uuid,
   batch_id          uuid,
   counted_as        text,
+  finished_as       text,
 
   unique (domain, command_id),
   constraint command_status_is_known
@@ -1015,10 +1018,6 @@ create table if not exists commandbus.command (
   constraint command_belongs_to_a_batch_that_exists
     foreign key (domain, batch_id) references commandbus.batch on delete no action
 );
-
--- Added here rather than above, so that an adopted table gets it too.
-alter table commandbus.command
-  add column finished_as text;
 
 -- Lists and counts commands by status and type.
 create index if not exists command_status_command_type_idx

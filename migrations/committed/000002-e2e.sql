@@ -1,5 +1,5 @@
---! Previous: sha1:ef827f5baa7d188a2463fc8a0a9a1024101eac15
---! Hash: sha1:aba04922d87ddaba0714d2c191275a2e2050e683
+--! Previous: sha1:5fb377b6a8ff01639a4c39090095bfe3b04d5f59
+--! Hash: sha1:5953a3b58857fb579adcd99b74aa8126c0afd404
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.

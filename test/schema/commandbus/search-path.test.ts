@@ -7,7 +7,7 @@ test('no search path changes what a function does', async (t) => {
   const client = await pool.connect()
   t.teardown(() => client.release())
 
-  // Everything that the functions could reach for by a name alone, made to fail or to lie.
+  // Objects that an unqualified name would find; each fails or gives a wrong result.
   await client.query(`
     create schema hostile;
     create function hostile.now() returns timestamptz language plpgsql as
@@ -27,6 +27,7 @@ test('no search path changes what a function does', async (t) => {
     create temp table batch (like commandbus.batch);
     create temp table batch_counter (like commandbus.batch_counter);
     create temp table audit (like commandbus.audit);
+    create temp table process (like commandbus.process);
     create temp table pg_class (like pg_catalog.pg_class);
     create temp view pg_roles as select 'nobody'::name as rolname;
     set search_path = hostile, pg_temp, pg_catalog;
@@ -34,7 +35,7 @@ test('no search path changes what a function does', async (t) => {
   const bus = createBus(client)
 
   for (const total of [3, 1001]) {
-    t.test(`a batch of ${total} runs from start to end`, async (t) => {
+    t.test(`a batch of ${total} runs to completion`, async (t) => {
       const batchId = await bus.batch({ total })
       const ids = await bus.commands(total, { batchId })
       const [first, second, third] = ids as [string, string, string]
@@ -53,6 +54,7 @@ test('no search path changes what a function does', async (t) => {
       for (const id of ids) if (await bus.finish(id, 'COMPLETED')) completed += 1
 
       t.equal(completed, 1)
+      t.match(await bus.refresh(batchId), { is_complete: true })
       t.match(
         (await pool.query('select * from commandbus.batch where batch_id = $1', [batchId])).rows,
         [{ status: 'COMPLETED_WITH_FAILURES', completed_count: total - 2, canceled_count: 2 }],
@@ -60,19 +62,26 @@ test('no search path changes what a function does', async (t) => {
     })
   }
 
-  t.test('nothing was written into the tables that stood in front', async (t) => {
+  t.test('a batch of processes is counted', async (t) => {
+    const batchId = await bus.batch({ total: 1, type: 'PROCESS' })
+    await bus.process({ batchId, status: 'COMPLETED' })
+
+    t.match(await bus.refresh(batchId), { completed_count: '1', is_complete: true })
+  })
+
+  t.test('nothing was written to the decoys', async (t) => {
     const { rows } = await client.query(
       `select count(*)::int as rows from (
          select from hostile.command union all select from hostile.batch
          union all select from hostile.audit union all select from pg_temp.command
          union all select from pg_temp.batch union all select from pg_temp.batch_counter
-         union all select from pg_temp.audit) as decoys`,
+         union all select from pg_temp.audit union all select from pg_temp.process) as decoys`,
     )
 
     t.strictSame(rows, [{ rows: 0 }])
   })
 
-  t.test('grant_client looks roles up where they are', async (t) => {
+  t.test('grant_client looks up roles in pg_catalog', async (t) => {
     const role = `hostile_${process.pid}`
     await client.query(`create role ${role}`)
     t.teardown(async () => {

@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { createBus, sqlstateOf } from './bus.ts'
 
-// name type null default, as clients rely on them; our own columns stand last.
+// Name, type, null, default, as clients rely on them; our own columns come last.
 const columns = {
   batch: `
     domain text no -
@@ -144,7 +144,7 @@ test('the tables of commandbus', async (t) => {
     t.strictSame(rows.map((row) => row.index).sort(), indexes)
   })
 
-  t.test('every schema, table, view, column and sequence says what it is', async (t) => {
+  t.test('every schema, table, view and column has a comment', async (t) => {
     const { rows } = await pool.query<{ name: string }>(
       `select nspname as name from pg_namespace
         where nspname in ('commandbus', 'e2e') and obj_description(oid, 'pg_namespace') is null
@@ -163,14 +163,14 @@ test('the tables of commandbus', async (t) => {
     t.strictSame(rows, [])
   })
 
-  t.test('a status that does not exist is refused', async (t) => {
+  t.test('an unknown status is rejected', async (t) => {
     const bus = createBus(pool)
 
     t.equal(await sqlstateOf(bus.command({ status: 'DONE' })), '23514')
     t.equal(await sqlstateOf(bus.batch({ total: 1, status: 'DONE' })), '23514')
   })
 
-  t.test('a batch type that does not exist is refused', async (t) => {
+  t.test('an unknown batch type is rejected', async (t) => {
     const insert = `insert into commandbus.batch (domain, batch_id, batch_type)
                     values ('payments', gen_random_uuid(), 'SAGA')`
     t.equal(await sqlstateOf(pool.query(insert)), '23514')
@@ -193,7 +193,7 @@ test('the tables of commandbus', async (t) => {
     }
   })
 
-  t.test('a command belongs to a batch that is there, as long as it is there', async (t) => {
+  t.test('a command needs its batch, and a batch with commands cannot be deleted', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1 })
     await bus.command({ batchId })
@@ -206,7 +206,40 @@ test('the tables of commandbus', async (t) => {
     t.equal((await deleteBatch()).rowCount, 1)
   })
 
-  t.test('a large batch goes with its counters, and can be made again', async (t) => {
+  t.test('a process needs no batch, and any status will do', async (t) => {
+    const bus = createBus(pool)
+
+    const id = await bus.process({
+      batchId: bus.domain.slice(7),
+      status: 'A_WORD_OF_ANOTHER_CLIENT',
+    })
+    await bus.setProcess(id, 'PENDING')
+
+    const { rows } = await pool.query(
+      'select status, state from commandbus.process where process_id = $1',
+      [id],
+    )
+    t.strictSame(rows, [{ status: 'PENDING', state: {} }])
+  })
+
+  t.test('a step of a process needs its process, which stays while it has steps', async (t) => {
+    const bus = createBus(pool)
+    const id = await bus.process()
+    const log = (processId: string) =>
+      pool.query(
+        `insert into commandbus.process_audit
+           (domain, process_id, step_name, command_id, command_type, sent_at)
+         values ($1, $2, 'pay', gen_random_uuid(), 'Pay', now())`,
+        [bus.domain, processId],
+      )
+    await log(id)
+
+    t.equal(await sqlstateOf(log(bus.domain.slice(7))), '23503')
+    const remove = pool.query('delete from commandbus.process where process_id = $1', [id])
+    t.equal(await sqlstateOf(remove), '23503')
+  })
+
+  t.test('deleting a large batch deletes its counter rows', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 1001 })
     await bus.commands(1001, { batchId })
@@ -221,7 +254,7 @@ test('the tables of commandbus', async (t) => {
     t.equal(rows.length, 0)
   })
 
-  t.test('counting touches no index: the updates of batches and counters are HOT', async (t) => {
+  t.test('counting updates no index: updates of batches and counter rows are HOT', async (t) => {
     const client = await pool.connect()
     const bus = createBus(client)
     const large = await bus.batch({ total: 1001 })

@@ -6,7 +6,7 @@ import { createTestRole } from '../../../support/roles.ts'
 
 interface Case {
   readonly name: string
-  /** What the superuser, to whom PGMQ belongs, gives the migrator. */
+  /** What the superuser, who owns PGMQ, grants the migrator. */
   readonly given: (migrator: string) => string
   readonly warnings: number
 }
@@ -18,17 +18,17 @@ const everything = (migrator: string, option = '') =>
 
 const cases: readonly Case[] = [
   {
-    name: 'a migrator that may only look into pgmq says what is missing',
+    name: 'a migrator that may only use the schema pgmq reports what is missing',
     given: (migrator) => `grant usage on schema pgmq to ${migrator}`,
     warnings: 1,
   },
   {
-    name: 'a migrator that may use pgmq but not pass that on says what is missing',
+    name: 'a migrator without grant options on pgmq reports what is missing',
     given: (migrator) => everything(migrator),
     warnings: 1,
   },
   {
-    name: 'a migrator that may pass on what it has does so',
+    name: 'a migrator with grant options on pgmq grants its rights',
     given: (migrator) => everything(migrator, 'with grant option'),
     warnings: 0,
   },
@@ -64,13 +64,13 @@ for (const { name, given, warnings: expected } of cases) {
     t.strictSame(
       rows,
       [{ schema: true, meta: true, queue: true, ids: true, commands: true }],
-      'with the statements that it named, the role has everything',
+      'with the reported statements the role has every right',
     )
-    t.same(await grant(db.pool, migrator, client), [], 'and nothing is said when called again')
+    t.same(await grant(db.pool, migrator, client), [], 'another call reports nothing')
   })
 }
 
-test('the owner of everything is told nothing', async (t) => {
+test('an owner of everything gets no warning', async (t) => {
   const client = await createTestRole(t)
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
 
@@ -78,10 +78,10 @@ test('the owner of everything is told nothing', async (t) => {
   t.same(await grant(pool, 'none', client), [])
 })
 
-/** Calls grant_client as somebody; whatever the server said meanwhile. */
+/** Calls grant_client as that role; returns the server's notices. */
 async function grant(pool: Pool, caller: string, role: string): Promise<string[]> {
-  const said: string[] = []
-  const listen = ({ message = '' }) => said.push(message)
+  const notices: string[] = []
+  const listen = ({ message = '' }) => notices.push(message)
   const client = await pool.connect()
   client.on('notice', listen)
   try {
@@ -92,5 +92,5 @@ async function grant(pool: Pool, caller: string, role: string): Promise<string[]
     client.off('notice', listen)
     client.release()
   }
-  return said
+  return notices
 }
