@@ -136,6 +136,21 @@ export const origins: Readonly<Record<string, readonly Addition[]>> = {
   "the Python package's set-up and its second file": ['failed_count', 'void_refresh'],
 }
 
+/**
+ * The first file of the client's project as it runs on a database that exists: it leaves tables and
+ * indexes of its names, and replaces functions.
+ */
+export const firstFile = [script('tables'), script('functions')]
+  .join('\n')
+  .replace(/create (schema|table|unique index|index) /g, 'create $1 if not exists ')
+  .replaceAll('create function', 'create or replace function')
+
+/** What later files of the client's project did to the function that refreshes a batch. */
+export const refreshFunctions = {
+  fourColumns: ADDITIONS.refresh.sql.replace(/drop function.*;\s+create/, 'create or replace'),
+  fiveColumns: ADDITIONS.refresh_failed.sql,
+}
+
 /** Makes a schema commandbus as the client's project made it, with some of its later additions. */
 export async function createOrigin(
   db: Pool | ClientBase,
@@ -186,9 +201,10 @@ export async function fillOrigin(
        values ('payments', 'bbbbbbbb-0000-4000-8000-000000000005', 'IN_PROGRESS', 2, 1, now());
        insert into commandbus.command
          (domain, queue_name, command_id, command_type, status, max_attempts, batch_id)
-       select 'payments', 'payments__commands', gen_random_uuid(), 'Credit', status, 3,
+       select 'payments', 'payments__commands', id::uuid, 'Credit', status, 3,
               'bbbbbbbb-0000-4000-8000-000000000005'
-         from unnest(array['FAILED', 'PENDING']) as status`,
+         from (values ('cccccccc-0000-4000-8000-000000000501', 'FAILED'),
+                      ('cccccccc-0000-4000-8000-000000000502', 'PENDING')) as command (id, status)`,
     )
   }
   if (

@@ -33,11 +33,7 @@ test('views, indexes, functions and triggers of other names stay, work, and are 
 
   t.strictSame(await query(pool, 'select command_id from commandbus.failures order by 1'), [
     [legacyId('c', 4)],
-    ...(await query(
-      pool,
-      `select command_id from commandbus.command where batch_id = $1 and status = 'FAILED'`,
-      [legacyId('b', 5)],
-    )),
+    [legacyId('c', 501)],
   ])
   t.strictSame(await query(pool, 'select * from public.processes'), [
     [legacyId('b', 4), 'IN_PROGRESS'],
