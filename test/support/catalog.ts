@@ -1,12 +1,12 @@
 import type { Pool } from 'pg'
 
-/** What schemas contain apart from rows, owners and privileges, as text that two databases can be compared by. */
+/** Describes what schemas contain, apart from rows, owners and privileges, as lines to compare databases by. */
 export async function describeSchemas(pool: Pool, schemas: readonly string[]): Promise<string[]> {
   const { rows } = await pool.query<{ line: string }>(
     `with relation as (
-       select c.oid::regclass::text as name, c.*
-         from pg_class c
-        where c.relnamespace = any (select to_regnamespace(s) from unnest($1::text[]) as s)
+       select pg_class.oid::regclass::text as name, pg_class.*
+         from pg_class
+        where relnamespace = any (select to_regnamespace(schema) from unnest($1::text[]) as schema)
      )
      select format('%s %s %s %s', relkind, name, relpersistence, reloptions) as line
        from relation
@@ -41,21 +41,21 @@ export async function describeSchemas(pool: Pool, schemas: readonly string[]): P
      select format('function %s %s %s', pg_proc.oid::regprocedure, md5(pg_get_functiondef(pg_proc.oid)),
               obj_description(pg_proc.oid, 'pg_proc'))
        from pg_proc
-      where pronamespace = any (select to_regnamespace(s) from unnest($1::text[]) as s)
+      where pronamespace = any (select to_regnamespace(schema) from unnest($1::text[]) as schema)
       order by 1`,
     [schemas],
   )
   return rows.map((row) => row.line)
 }
 
-/** The rows of a table, each as JSON without what `leaveOut` names, in a fixed order. */
+/** The rows of a table as JSON, without the columns in `leaveOut`, in a fixed order. */
 export async function loadRows(
   pool: Pool,
   table: string,
   leaveOut: readonly string[] = [],
 ): Promise<string[]> {
   const { rows } = await pool.query<{ row: string }>(
-    `select (to_jsonb(t) - $1::text[])::text as row from ${table} as t order by 1`,
+    `select (to_jsonb(whole_row) - $1::text[])::text as row from ${table} as whole_row order by 1`,
     [leaveOut],
   )
   return rows.map(({ row }) => row)
