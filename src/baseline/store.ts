@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Queryable } from '../postgres/client.ts'
+import { sql } from '../postgres/sql-text.ts'
 
 /** The number in store.sql: raised with every change of the store. */
 export const STORE_FORMAT = 3
@@ -8,8 +9,11 @@ export const STORE_FORMAT = 3
 export const STORED_OBJECTS_SQL = 'select kind, name, definition from provisioning.baseline_object'
 
 /** The last migration in the tool's history, by its hash. */
-export const LAST_MIGRATION_SQL = `
-  select hash from graphile_migrate.migrations order by length(filename) desc, filename desc limit 1`
+export const LAST_MIGRATION_SQL = sql`
+  select hash
+    from graphile_migrate.migrations
+   order by length(filename) desc, filename desc
+   limit 1`
 
 export interface Baseline {
   readonly id: string
@@ -29,8 +33,8 @@ export async function ensureStore(client: Queryable): Promise<void> {
   )
   if (rows[0] !== undefined && (!rows[0].mayRead || (await isCurrent(client)))) return
   // Beside this module: in the build as well as in the flat folder of the bundle.
-  const sql = readFileSync(new URL('store.sql', import.meta.url), 'utf8')
-  await client.query(`begin; ${sql}; commit`)
+  const script = readFileSync(new URL('store.sql', import.meta.url), 'utf8')
+  await client.query(`begin; ${script}; commit`)
 }
 
 async function isCurrent(client: Queryable): Promise<boolean> {

@@ -1,4 +1,5 @@
 import type { Queryable } from '../postgres/client.ts'
+import { sql } from '../postgres/sql-text.ts'
 
 /** Whether PGMQ is installed, as an extension or by its SQL. */
 export async function hasPgmq(client: Queryable): Promise<boolean> {
@@ -16,7 +17,10 @@ export function queueTablesOf(queue: string): [string, string] {
 }
 
 /** Selects the names of all queues by their tables, which includes those that PGMQ's list has lost. */
-export const QUEUE_TABLES_SQL = `
-  select substr(relname, 3) from pg_class
-   where relnamespace = to_regnamespace('pgmq') and relkind in ('r', 'p') and not relispartition
+export const QUEUE_TABLES_SQL = sql`
+  select substr(relname, 3)
+    from pg_class
+   where relnamespace = to_regnamespace('pgmq')
+     and relkind in ('r', 'p')
+     and not relispartition
      and relname like 'q\\_%'`

@@ -1,3 +1,5 @@
+import { sql } from '../postgres/sql-text.ts'
+
 /** The service's own schema: the baseline, and the row that marks a database disposable. */
 export const STORE_SCHEMA = 'provisioning'
 
@@ -17,14 +19,19 @@ export function isSystemSchema(name: string): string {
 
 /** True for every schema that is neither PostgreSQL's nor the service's nor the migration tool's. */
 export function isUserSchema(name: string): string {
-  return `(not ${isSystemSchema(name)} and ${name} not in ('${STORE_SCHEMA}', '${TOOL_SCHEMA}'))`
+  return sql`
+    (not ${isSystemSchema(name)}
+     and ${name} not in ('${STORE_SCHEMA}', '${TOOL_SCHEMA}'))`
 }
 
 /** True for an object that an extension owns; `oid` is an expression. */
 export function isExtensionMember(catalog: string, oid: string): string {
-  return `exists (select from pg_catalog.pg_depend
-            where classid = 'pg_catalog.${catalog}'::pg_catalog.regclass
-              and objid = ${oid} and deptype = 'e')`
+  return sql`
+    exists (
+      select from pg_catalog.pg_depend
+       where classid = 'pg_catalog.${catalog}'::pg_catalog.regclass
+         and objid = ${oid}
+         and deptype = 'e')`
 }
 
 /**
@@ -32,7 +39,7 @@ export function isExtensionMember(catalog: string, oid: string): string {
  * with its quoted and qualified `name`. An extension's are left out, except for PGMQ's queues; so are
  * the partitions of a queue, which come and go by themselves.
  */
-export const RELATION_CTE = `
+export const RELATION_CTE = sql`
   relation as materialized (
     select pg_class.*, nspname, format('%I.%I', nspname, relname) as name
       from pg_class
@@ -43,5 +50,6 @@ export const RELATION_CTE = `
        and (nspname = 'pgmq' and relkind in ('r', 'p', 'S')
             or not (${isExtensionMember('pg_class', 'pg_class.oid')}
                     -- Of a composite type, the type is the member and not the relation behind it.
-                    or relkind = 'c' and ${isExtensionMember('pg_type', 'reltype')}))
+                    or relkind = 'c'
+                   and ${isExtensionMember('pg_type', 'reltype')}))
        and not (nspname = 'pgmq' and relispartition))`
