@@ -5,7 +5,7 @@ import { findBaseline } from '../baseline/store.ts'
 import { queueTablesOf } from '../catalog/queues.ts'
 import { applyResetSettings } from '../postgres/session-settings.ts'
 import { noBaselineError, notOwnerError, temporaryPrivilegeError } from './errors.ts'
-import { type Outcome, planReset } from './function/generate.ts'
+import { generateResetFunction, type ResetOutcome } from './function/generate.ts'
 import type { Attempt, LockScope } from './lock-retry.ts'
 import { listForbidden } from './privileges.ts'
 
@@ -113,27 +113,27 @@ async function createSession(
   await assertMayReset(client, database)
 
   const schema = await loadBaselineSchema(client)
-  const giveWayMs = await readLockWaitMs(client)
-  await client.query(planReset({ baseline, model: schema, searchPath, giveWayMs }))
-  let stamps: readonly string[] | undefined
+  const lockWaitMs = await readLockWaitMs(client)
+  await client.query(generateResetFunction({ baseline, schema, searchPath, lockWaitMs }))
+  let planIds: readonly string[] | undefined
   return {
     client,
     schema,
     async attempt({ lockFirst, lockTimeoutMs }) {
-      const { rows } = await client.query<{ outcome: Outcome }>({
+      const { rows } = await client.query<{ outcome: ResetOutcome }>({
         name: 'reset_data',
         text: 'select pg_temp.reset_data($1, $2, $3, false) as outcome',
-        values: [lockFirst, Math.max(1, Math.round(lockTimeoutMs)), stamps],
+        values: [lockFirst, Math.max(1, Math.round(lockTimeoutMs)), planIds],
       })
-      const outcome = rows[0]?.outcome as Outcome
-      stamps = outcome.stamps
+      const outcome = rows[0]?.outcome as ResetOutcome
+      planIds = outcome.planIds
       return describeChanges(schema, outcome)
     },
     async isClean() {
       // Rolled back, because detecting changes may lift row security.
       await client.query('begin')
       try {
-        const { rows } = await client.query<{ outcome: Outcome }>(
+        const { rows } = await client.query<{ outcome: ResetOutcome }>(
           'select pg_temp.reset_data(null, 100, null, true) as outcome',
         )
         return rows[0]?.outcome.isClean === true
@@ -166,7 +166,7 @@ async function readLockWaitMs(client: Client): Promise<number> {
 }
 
 /** Maps table and sequence numbers to names, and the two tables of a queue to the queue. */
-function describeChanges(schema: BaselineSchema, outcome: Outcome): Changes {
+function describeChanges(schema: BaselineSchema, outcome: ResetOutcome): Changes {
   const queueOf = new Map(
     (schema.queues ?? []).flatMap((queue) => queueTablesOf(queue).map((table) => [table, queue])),
   )
@@ -175,7 +175,7 @@ function describeChanges(schema: BaselineSchema, outcome: Outcome): Changes {
       .flatMap((number) => schema.tables[number - 1] ?? [])
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const emptied = tablesOf(outcome.dirty).filter((table) => !table.hasRows)
-  const restored = tablesOf(outcome.mended).filter((table) => table.hasRows)
+  const restored = tablesOf(outcome.restored).filter((table) => table.hasRows)
   const queues = emptied.flatMap((table) => queueOf.get(table.name) ?? [])
   return {
     tables: {
@@ -183,6 +183,6 @@ function describeChanges(schema: BaselineSchema, outcome: Outcome): Changes {
       restored: restored.map((table) => table.name),
     },
     sequences: outcome.sequences.flatMap((number) => schema.sequences[number - 1]?.name ?? []),
-    queues: { emptied: [...new Set(queues)].sort(), dropped: [...outcome.dropped] },
+    queues: { emptied: [...new Set(queues)].sort(), dropped: [...outcome.droppedQueues] },
   }
 }

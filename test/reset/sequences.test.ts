@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { loadBaselineSchema } from '../../src/baseline/schema.ts'
 import { findBaseline } from '../../src/baseline/store.ts'
-import { type Outcome, planReset } from '../../src/reset/function/generate.ts'
+import { generateResetFunction, type ResetOutcome } from '../../src/reset/function/generate.ts'
 import { createResetWorld } from './world.ts'
 
 const SCHEMA = `
@@ -43,10 +43,15 @@ for (const hasSequenceData of [true, false]) {
     const baseline = await findBaseline(client)
     if (baseline === undefined) throw new Error('no baseline')
     await client.query(
-      planReset({ baseline, model: { ...model, hasSequenceData }, searchPath: '', giveWayMs: 100 }),
+      generateResetFunction({
+        baseline,
+        schema: { ...model, hasSequenceData },
+        searchPath: '',
+        lockWaitMs: 100,
+      }),
     )
     const reset = async () => {
-      const { rows } = await client.query<{ outcome: Outcome }>(
+      const { rows } = await client.query<{ outcome: ResetOutcome }>(
         'select pg_temp.reset_data(null, 1000, null, false) as outcome',
       )
       return rows[0]?.outcome.sequences.map((number) => model.sequences[number - 1]?.name)

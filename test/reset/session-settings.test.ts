@@ -101,16 +101,3 @@ test('functions of constraints are called with the search_path of the database',
 
   t.same((await world.pool.query('select v, g from app.seeds')).rows, [{ v: 1, g: 4 }])
 })
-
-test('names with dollar quotes and backslashes do not break the generated function', async (t) => {
-  const world = await createResetWorld(t, {
-    from: 'empty',
-    schema: `create table public."x$reset$y" ("$$" int, "a\\b'c" int);
-             insert into public."x$reset$y" values (1, 2)`,
-  })
-  await world.pool.query('delete from public."x$reset$y"')
-
-  const { result } = await world.reset()
-
-  t.same(result.tables.restored, ['public."x$reset$y"'])
-})

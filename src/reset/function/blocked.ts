@@ -1,17 +1,26 @@
 import { literal } from '../../postgres/quote.ts'
+import { sql } from '../../postgres/sql-text.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'
 
-/** PL/pgSQL that tells what was in the way, given as an expression; without `all`, a writer was. */
-export function raiseLocked(relation: string, hint: '' | 'all'): string {
-  return `raise exception 'locked'
-        using errcode = '${RESET_STATE.locked}', detail = ${relation}, hint = '${hint}';`
+/**
+ * Raises the error for a relation, an expression, that another transaction has locked. If that is a
+ * writer, the next attempt waits for it; a lock that readers block is never waited for.
+ */
+export function raiseBlocked(relation: string, by: 'writer' | 'reader'): string {
+  return sql`
+    raise exception 'locked'
+      using errcode = '${RESET_STATE.locked}', detail = ${relation}${by === 'reader' ? `, hint = 'all'` : ''};`
 }
 
-/** At once or not at all: a lock that waits for one reader holds up all those after it. */
+/** Locks a relation against readers, at once or not at all: new readers would queue up behind a lock that waits. */
 export function lockAtOnce(name: string): string {
-  return `begin
+  return sql`
+    begin
       lock table ${name} in access exclusive mode nowait;
     exception when lock_not_available then
-      ${raiseLocked(literal(name), 'all')}
+      ${raiseBlocked(literal(name), 'reader')}
     end;`
 }
+
+/** How long to wait for a lock against readers where the statement has no `nowait`. */
+export const SHORT_WAIT = '20ms'

@@ -1,31 +1,45 @@
-import type { TablePlan } from './table.ts'
-
-/** By the table's name. */
-export type PlanOf = ReadonlyMap<string, TablePlan>
+import { lines, sql } from '../../postgres/sql-text.ts'
+import type { NumberedTable } from './numbered.ts'
 
 /**
- * What is to be done with tables that are dirty, behind one question for many of them: in a database of a
- * thousand tables most are clean.
+ * How many relations one statement names: enough that there are few statements, and few enough that a
+ * change to one relation replans little.
  */
-export function inCaseOfAny(
-  groups: readonly (readonly TablePlan[])[],
-  plan: (group: readonly TablePlan[]) => string,
-): string {
-  return inChunks(groups)
-    .map((chunk) => {
-      const numbers = chunk.flat().map(({ number }) => number)
-      const body = chunk.map(plan).join('')
-      const range = `${Math.min(...numbers)}:${Math.max(...numbers)}`
-      return body === '' ? '' : `  if true = any (v_dirty[${range}]) then\n${body}  end if;\n`
-    })
-    .join('')
-}
-
-/** So many are named by one statement: a change of any one of them makes its plan anew. */
 const CHUNK_SIZE = 16
 
-/** Cuts a list into parts of that size, the last one shorter. */
+/** Cuts a list into chunks; the last one may be shorter. */
 export function inChunks<T>(items: readonly T[]): T[][] {
   const count = Math.ceil(items.length / CHUNK_SIZE)
   return Array.from({ length: count }, (_, n) => items.slice(n * CHUNK_SIZE, (n + 1) * CHUNK_SIZE))
+}
+
+/**
+ * Statements for groups of tables, with one test of `flags` in front of each chunk: in a database of a
+ * thousand tables, most are clean.
+ */
+export function forEachGroup(
+  flags: 'v_dirty' | 'v_restore',
+  groups: readonly (readonly NumberedTable[])[],
+  statementsOf: (group: readonly NumberedTable[]) => string,
+): string {
+  const chunks = inChunks(groups).map((chunk) => {
+    const statements = lines(...chunk.map(statementsOf))
+    if (statements === '') return ''
+    const numbers = chunk.flat().map(({ number }) => number)
+    return sql`
+      if true = any (${flags}[${Math.min(...numbers)}:${Math.max(...numbers)}]) then
+        ${statements}
+      end if;`
+  })
+  return lines(...chunks)
+}
+
+/** The same for single tables. */
+export function forEachTable(
+  flags: 'v_dirty' | 'v_restore',
+  tables: readonly NumberedTable[],
+  statementsOf: (table: NumberedTable) => string,
+): string {
+  const groups = tables.map((table) => [table])
+  return forEachGroup(flags, groups, (group) => lines(...group.map(statementsOf)))
 }

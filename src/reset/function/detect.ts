@@ -1,57 +1,104 @@
-import { inCaseOfAny, inChunks } from './chunks.ts'
-import type { TablePlan } from './table.ts'
+import { rowsFingerprintSql } from '../../catalog/fingerprint.ts'
+import { literal } from '../../postgres/quote.ts'
+import { explain, lines, sql } from '../../postgres/sql-text.ts'
+import { forEachTable, inChunks } from './chunks.ts'
+import type { NumberedTable } from './numbered.ts'
 
-/** Up to here a table is asked for a row sooner than for its size. */
+/** Up to this many tables, looking for a row in each is faster than asking for their sizes first. */
 const MANY_TABLES = 200
 
-/** PL/pgSQL that fills `v_dirty`, by table, and `v_large` with the numbers of those to be truncated. */
-export function planLook(plans: readonly TablePlan[]): string {
-  const oids = `'{${plans.map(({ table }) => table.oid).join(',')}}'::oid[]`
-  const apart = plans.map((plan) => plan.look ?? '').join('')
-  // Of many, most have not a single page, and so no row.
-  const ask = plans.length > MANY_TABLES ? planLookBySize(plans, oids) : planLookAtOnce(plans)
-  const { truncateFromBytes, askFromBytes } = LARGE
-  return `${ask}${apart}
-  v_large := array(
-    select number from unnest(array_positions(v_dirty, true)) as number
-     where case when pg_relation_size((${oids})[number]) < ${askFromBytes} then false
-                else pg_table_size((${oids})[number]) >= ${truncateFromBytes} end);
-${plans
-  .filter(({ table }) => table.isPartitioned)
-  .map(planLargePartitions)
-  .join('')}`
+/** From this size on, the new files of a truncate cost less than deleting row by row. */
+const TRUNCATE_FROM_BYTES = 1024 * 1024
+
+/** From this size of a table's main file on, its other files are measured, too. */
+const MEASURE_FROM_BYTES = 64 * 1024
+
+/** Fills v_dirty: by table, whether its rows differ from the baseline. */
+export function detectDirtyTables(tables: readonly NumberedTable[]): string {
+  return tables.length > MANY_TABLES ? detectBySize(tables) : detectByRows(tables)
 }
 
-/** From where on new files cost less than deleting row by row; and whether to ask for all of a table's files. */
-const LARGE = { truncateFromBytes: 1024 * 1024, askFromBytes: 64 * 1024 }
-
-function planLookAtOnce(plans: readonly TablePlan[]): string {
-  return inChunks(plans)
-    .map((chunk) => chunk.map((plan) => (plan.look === undefined ? plan.isDirty : 'false')))
-    .map((asked) => `  v_dirty := v_dirty || array[${asked.join(',\n    ')}];\n`)
-    .join('')
+/** An expression: the table has a row, or the fingerprint of its rows is not that of the baseline. */
+export function hasOtherRows(table: NumberedTable): string {
+  if (!table.hasRows) return `exists (select from ${table.source})`
+  return sql`
+    (
+      ${rowsFingerprintSql(table.source)}
+    ) is distinct from ${table.baselineFingerprint}`
 }
 
-function planLookBySize(plans: readonly TablePlan[], oids: string): string {
-  const isCertain = ({ table }: TablePlan) => table.hasRows || table.isPartitioned
-  const ask = (plan: TablePlan) =>
-    plan.look === undefined ? `${plan.flag} := ${plan.isDirty};` : ''
-  const uncertain = plans.filter((plan) => !isCertain(plan)).map((plan) => [plan])
-  return `
-  select array_agg(pg_relation_size(oid) > 0 order by number) into v_dirty
-    from unnest(${oids}) with ordinality as relation (oid, number);
-${inCaseOfAny(uncertain, ([plan]) => (plan ? `  if ${plan.flag} then ${ask(plan)} end if;\n` : ''))}
-${plans.filter(isCertain).map(ask).join('\n')}`
+function detectByRows(tables: readonly NumberedTable[]): string {
+  const expressionOf = (table: NumberedTable) =>
+    `/* ${table.number} */ ${table.isRowSecurityActive ? 'false /* row security: see below */' : hasOtherRows(table)}`
+  const chunks = inChunks(tables).map(
+    (chunk) => sql`
+      v_dirty := v_dirty || array[
+        ${chunk.map(expressionOf).join(',\n')}
+      ];`,
+  )
+  return explain(
+    'Dirty is a table that was empty and has a row, or that had rows whose fingerprint differs.',
+    ...chunks,
+  )
 }
 
-function planLargePartitions({ table, number, flag }: TablePlan): string {
-  return `  if ${flag} and ${LARGE.truncateFromBytes} <=
-      (select sum(pg_relation_size(relid)) from pg_partition_tree(${table.oid})) then
-    v_large := v_large || ${number};
-  end if;\n`
+/** For many tables: most do not even have a page. */
+function detectBySize(tables: readonly NumberedTable[]): string {
+  const needsRows = (table: NumberedTable) => table.hasRows || table.isPartitioned
+  const detect = (table: NumberedTable) =>
+    table.isRowSecurityActive ? '' : `${table.isDirty} := ${hasOtherRows(table)};`
+  return sql`
+    -- A table without pages has no rows. Few are left, in which to look for a row.
+    select array_agg(pg_relation_size(oid) > 0 order by number) into v_dirty
+      from unnest(c_table_oids) with ordinality as relation (oid, number);
+    ${forEachTable(
+      'v_dirty',
+      tables.filter((table) => !needsRows(table) && !table.isRowSecurityActive),
+      (table) => `if ${table.isDirty} then ${detect(table)} end if;`,
+    )}
+    ${lines(...tables.filter(needsRows).map(detect))}`
 }
 
-/** What was written may yet be what it was; a reset would put it back all the same. */
-export function planCloserLook({ table, flag, differs }: TablePlan): string {
-  return table.hasRows ? `    if ${flag} then ${flag} := ${differs}; end if;\n` : ''
+/** Fills v_large: the numbers of the dirty tables that are worth a truncate. */
+export function detectLargeTables(tables: readonly NumberedTable[]): string {
+  const partitioned = tables.filter(({ isPartitioned }) => isPartitioned)
+  return lines(
+    sql`
+      -- Truncate dirty tables from ${TRUNCATE_FROM_BYTES / 1024} kB on. Measuring all files of a table takes long, so do it only
+      -- for those whose main file has ${MEASURE_FROM_BYTES / 1024} kB.
+      v_large := array(
+        select number
+          from unnest(array_positions(v_dirty, true)) as number
+         where case
+                 when pg_relation_size(c_table_oids[number]) < ${MEASURE_FROM_BYTES} then false
+                 else pg_table_size(c_table_oids[number]) >= ${TRUNCATE_FROM_BYTES}
+               end);`,
+    ...partitioned.map(
+      ({ oid, number, isDirty }) => sql`
+        if ${isDirty} and ${TRUNCATE_FROM_BYTES} <= (
+          select sum(pg_relation_size(relid)) from pg_partition_tree(${oid})
+        ) then
+          v_large := v_large || ${number};
+        end if;`,
+    ),
+  )
+}
+
+/** Compares the rows themselves, of the tables whose fingerprint differs. */
+export function compareRows(tables: readonly NumberedTable[]): string {
+  return lines(...tables.filter(({ hasRows }) => hasRows).map(compareRowsOf))
+}
+
+function compareRowsOf({ name, source, isDirty }: NumberedTable): string {
+  return sql`
+    if ${isDirty} then
+      ${isDirty} := (
+        select array_agg((whole_row.*)::text order by (whole_row.*)::text collate "C")
+          from ${source} as whole_row
+      ) is distinct from (
+        select array_agg(content order by content collate "C")
+          from provisioning.baseline_row
+         where name = ${literal(name)}
+      );
+    end if;`
 }

@@ -1,142 +1,213 @@
 import type { BaselineSchema } from '../../baseline/schema.ts'
 import type { Baseline } from '../../baseline/store.ts'
-
 import { literal } from '../../postgres/quote.ts'
-import { inCaseOfAny } from './chunks.ts'
-import { planMaterializedView, planSequences } from './derived.ts'
-import { planCloserLook, planLook } from './detect.ts'
-import { planFirstLock, planLocks } from './locks.ts'
-import { planQueues } from './queues.ts'
-import { planEmpty, planRefill, planSpread, planTruncate } from './restore.ts'
-import { KEEP_SIGNS, planSchemaCheck } from './schema-check.ts'
-import { planTable, type TablePlan } from './table.ts'
+import { dollarQuote, lines, paragraphs, sql } from '../../postgres/sql-text.ts'
+import { compareRows, detectDirtyTables, detectLargeTables } from './detect.ts'
+import { lockLastBlocker, lockMaterializedViews, lockTables } from './locks.ts'
+import { detectStaleViews, refreshViews } from './materialized-views.ts'
+import { type NumberedSchema, numberSchema } from './numbered.ts'
+import { dropNewQueues, dropQueueFunction } from './queues.ts'
+import { detectHiddenRows, forceRowSecurity } from './row-security.ts'
+import { deleteRows, insertRows, restoreReferrers } from './rows.ts'
+import { checkSchema, KEEP_FINGERPRINTS, schemaCheckFunctions } from './schema-check.ts'
+import { detectUsedSequences, restartCachedSequences, setSequences } from './sequences.ts'
+import { disableTriggers, enableTriggers } from './triggers.ts'
+import { truncateLargeTables } from './truncate.ts'
 
-export interface PlanOptions {
+export interface ResetFunctionOptions {
   readonly baseline: Baseline
-  readonly model: BaselineSchema
-  /** While rows are put back: a constraint or a generated column may call functions by bare names. */
+  readonly schema: BaselineSchema
+  /** Set while rows are inserted: constraints and generated columns may call functions that depend on it. */
   readonly searchPath: string
-  /** How long to wait while holding locks: below deadlock_timeout, so that nobody is shot. */
-  readonly giveWayMs: number
+  /** How long to wait for a lock while holding others: less than deadlock_timeout. */
+  readonly lockWaitMs: number
 }
 
-/** What the function answers; tables and sequences by their number in the model, counted from 1. */
-export interface Outcome {
-  readonly isClean: boolean
-  /** To be given to the next call: as long as they stay, so do the parts of the relations. */
-  readonly stamps: readonly string[]
-  /** Tables whose rows were not those of the baseline. */
+/** What the function returns; tables and sequences by their number in the schema, counted from 1. */
+export interface ResetOutcome {
+  /** The whole outcome of a call that only detects changes. */
+  readonly isClean?: boolean
+  /** To be passed to the next call, which compares fewer fingerprints while they stay the same. */
+  readonly planIds: readonly string[]
+  /** Tables whose rows differed from the baseline. */
   readonly dirty: readonly number[]
-  /** These, and those that were put back because of them. */
-  readonly mended: readonly number[]
+  /** These, and the tables that were restored because of them. */
+  readonly restored: readonly number[]
   readonly sequences: readonly number[]
   /** Names of queues. */
-  readonly dropped: readonly string[]
+  readonly droppedQueues: readonly string[]
 }
 
 /**
- * Writes the reset as one function of the session: its statements are literal, so PostgreSQL keeps
- * their plans, and one round trip is all a reset takes.
- *
- * Lock, look, change: whatever can wait does so before anything is changed, and what needs a lock
- * against readers takes it at once or not at all.
+ * Generates the reset as a function of the session, `pg_temp.reset_data`. Its statements are literal, so
+ * PostgreSQL keeps their plans, and a reset is one round trip. test/reset/function has the functions that
+ * are generated for the project's own schema and for one that has every feature.
  */
-export function planReset(options: PlanOptions): string {
-  const { model } = options
-  const withSigns = [...model.tables.filter((table) => table.hasRows), ...model.materializedViews]
-  const signNames = withSigns.map(({ name }) => name)
-  const rowsSign = ({ name }: { readonly name: string }) =>
-    `v_signs[${signNames.indexOf(name) + 1}]`
-
-  const plans = model.tables.map((table, index) =>
-    planTable(table, { number: index + 1, rowsSign: rowsSign(table) }),
+export function generateResetFunction(options: ResetFunctionOptions): string {
+  const schema = numberSchema(options.schema)
+  const body = sql`
+    ${declare(schema)}
+    begin
+      ${paragraphs(lock(schema, options), detectChanges(schema), change(schema, options))}
+    end;`
+  return paragraphs(
+    schemaCheckFunctions(schema),
+    dropQueueFunction(schema),
+    lines(
+      sql`
+        -- Restores the data of the baseline: all of it, or nothing and an error.
+        create or replace function pg_temp.reset_data(
+          p_lock_first      text,    -- The relation that blocked the last attempt, or null.
+          p_lock_timeout_ms int,     -- How much of the lock timeout is left.
+          p_known_plan_ids  uuid[],  -- The planIds that the last call returned, or null.
+          p_only_detect     boolean  -- Only return whether there is anything to restore.
+        )
+        returns jsonb
+        language plpgsql`,
+      `as ${dollarQuote(body)};`,
+    ),
   )
-  const views = model.materializedViews.map((view, index) =>
-    planMaterializedView(view, { number: index + 1, rowsSign: rowsSign(view) }),
-  )
-  const sequences = planSequences(model)
-  const planOf = new Map(plans.map((plan) => [plan.table.name, plan]))
-  const parentsFirst = model.groups.map((group) =>
-    group.map((table) => planOf.get(table.name) as TablePlan),
-  )
-  const childrenFirst = parentsFirst.toReversed()
+}
 
-  const body = `
-declare
-  v_deadline      timestamptz;
-  v_is_disposable boolean;
-  v_catalog_sign  numeric;
-  v_parts_sign    numeric;
-  v_catalog_now   numeric;
-  v_parts_now     numeric;
-  v_stamp         uuid;
-  v_stamps        uuid[]    := '{}';
-  v_last_attempt  bigint;
-  v_attempt       bigint;
-  v_signs         numeric[];
-  v_table         text;
-  v_queue         text;
-  v_number        int;
-  -- By table, whether its rows have to be put back; by materialised view, whether it has to be.
-  v_dirty         boolean[] := '{}';
-  v_found_dirty   boolean[];
-  v_stale         boolean[] := '{}';
-  v_lifted        int[]     := '{}';
-  v_large         int[];
-  v_sequences     int[]     := '{}';
-  v_dropped       text[]    := '{}';
-  v_differences   jsonb;
-  -- The signs differ, and all the same no definition did.
-  v_are_signs_new boolean   := false;
-  -- The reset itself has written to the catalogue.
-  v_signs_anew    boolean   := false;
-  v_running       text;
-begin
-${planFirstLock(options)}
-${planLocks(options, signNames)}
-${planQueues(model.queues)}
-${planSchemaCheck(model)}
-  -- Look.
-${planLook(plans)}
-${sequences.look}
-${views.map((view) => view.look).join('')}
-  if p_only_look then
-${plans.map(planCloserLook).join('')}
-    return jsonb_build_object('isClean', v_attempt = v_last_attempt and v_dropped = '{}'
-      and v_sequences = '{}' and true <> all (v_dirty) and true <> all (v_stale));
-  end if;
-  v_found_dirty := v_dirty;
-${inCaseOfAny(parentsFirst, (group) => planSpread(group, planOf, model))}
-  -- Change.
-${model.foreignKeys.some((key) => key.isDeferrable) ? '  set constraints all deferred;' : ''}
-${inCaseOfAny(parentsFirst, (group) => group.map((plan) => plan.disable).join(''))}
-${planTruncate(plans, planOf, model)}
-${inCaseOfAny(childrenFirst, planEmpty)}
-${inCaseOfAny(parentsFirst, (group) => planRefill(group, options.searchPath))}
-  set constraints all immediate;
-${views.map((view) => view.refresh).join('')}
-${plans.map((plan) => plan.enable).join('')}
-${sequences.restart}
-${KEEP_SIGNS}
-  if v_sequences <> '{}' or v_attempt <> v_last_attempt then
-    update provisioning.baseline set last_attempt = v_attempt + 1;
-    -- From here on outside of the transaction: until it commits, the two differ, and that shows.
-    perform setval('provisioning.reset_attempt', v_attempt + 1);${sequences.set}
-  end if;
-  return jsonb_build_object(
-    'stamps', v_stamps, 'dirty', array_positions(v_found_dirty, true), 'mended', array_positions(v_dirty, true),
-    'sequences', v_sequences, 'dropped', v_dropped);
-end;`
-  return `
-create or replace function pg_temp.plan_stamp()
-returns uuid
-language plpgsql
-immutable
-as 'begin return gen_random_uuid(); end';
+function lock(schema: NumberedSchema, { baseline, lockWaitMs }: ResetFunctionOptions): string {
+  return paragraphs(
+    heading('Lock: everything that may have to wait does so before anything is changed'),
+    lockLastBlocker(lockWaitMs),
+    lockTables(schema, { baseline, lockWaitMs }),
+    lockMaterializedViews(schema.materializedViews),
+    dropNewQueues(schema),
+    checkSchema(schema),
+  )
+}
 
-create or replace function pg_temp.reset_data(
-  p_first text, p_patience_ms int, p_known_stamps uuid[], p_only_look boolean)
-returns jsonb
-language plpgsql
-as ${literal(body)}`
+function detectChanges(schema: NumberedSchema): string {
+  const { tables, materializedViews } = schema
+  return paragraphs(
+    heading('Detect changes'),
+    detectDirtyTables(tables),
+    detectHiddenRows(tables),
+    detectUsedSequences(schema),
+    detectStaleViews(materializedViews),
+    sql`
+      if p_only_detect then
+        -- Rows that were written may still be those of the baseline. A reset restores them anyway.
+        ${compareRows(tables)}
+        return jsonb_build_object('isClean',
+          v_attempt = v_last_attempt
+          and v_dropped_queues = '{}'
+          and v_used_sequences = '{}'
+          and true <> all (v_dirty)
+          and true <> all (v_stale));
+      end if;`,
+    restoreReferrers(schema),
+    detectLargeTables(tables),
+  )
+}
+
+function change(schema: NumberedSchema, { searchPath }: ResetFunctionOptions): string {
+  const { tables, materializedViews } = schema
+  return paragraphs(
+    heading('Change: locks that block readers are taken at once, or not at all'),
+    disableTriggers(schema),
+    truncateLargeTables(schema),
+    deleteRows(schema),
+    insertRows(schema, searchPath),
+    sql`
+      -- Check what the baseline defers: a table with pending checks cannot be altered.
+      set constraints all immediate;`,
+    refreshViews(materializedViews),
+    enableTriggers(schema),
+    forceRowSecurity(tables),
+    restartCachedSequences(schema),
+    KEEP_FINGERPRINTS,
+    sql`
+      if v_used_sequences <> '{}' or v_attempt <> v_last_attempt then
+        update provisioning.baseline set last_attempt = v_attempt + 1;
+        -- A rollback does not undo setval. If the commit fails, last_attempt and the sequence differ,
+        -- which tells the next start that a reset was interrupted.
+        perform setval('provisioning.reset_attempt', v_attempt + 1);
+        ${setSequences(schema)}
+      end if;`,
+    sql`
+      return jsonb_build_object(
+        'planIds', v_plan_ids,
+        'dirty', array_positions(v_dirty, true),
+        'restored', array_positions(v_restore, true),
+        'sequences', v_used_sequences,
+        'droppedQueues', v_dropped_queues);`,
+  )
+}
+
+function declare({ tables, sequences, fingerprinted, queues }: NumberedSchema): string {
+  const array = (items: readonly unknown[]) => `'{${items.join(',')}}'`
+  const names = (items: readonly { readonly name: string }[]) =>
+    nameList(items.map(({ name }) => name))
+  return sql`
+    declare
+      -- Tables and sequences are referred to by their number in these lists. Parents come before children.
+      c_table_names constant text[] := array[
+        ${names(tables)}
+      ]::text[];
+      c_table_oids constant oid[] := ${array(tables.map(({ oid }) => oid))};
+      c_sequence_names constant text[] := array[
+        ${names(sequences)}
+      ]::text[];
+      c_sequence_oids constant oid[] := ${array(sequences.map(({ oid }) => oid))};
+      c_sequence_values constant int8[] := ${array(sequences.map(({ lastValue }) => lastValue))};
+      c_sequence_is_called constant bool[] := ${array(sequences.map(({ isCalled }) => (isCalled ? 't' : 'f')))};
+      -- The relations whose rows have a fingerprint in the baseline: tables that had rows, and views.
+      c_fingerprinted constant text[] := array[
+        ${nameList(fingerprinted)}
+      ]::text[];
+      -- The queues of the baseline.
+      c_queue_names constant text[] := array[
+        ${nameList((queues ?? []).map((queue) => queue.toLowerCase()))}
+      ]::text[];
+
+      -- Lock
+      v_deadline      timestamptz;
+      v_relation      text;                 -- The relation that is being locked.
+      v_is_disposable boolean;
+      v_queue         text;
+
+      -- The baseline, and what is compared with it
+      v_objects_fingerprint     numeric;
+      v_objects_fingerprint_now numeric;
+      v_parts_fingerprint       numeric;
+      v_parts_fingerprint_now   numeric;
+      v_rows_fingerprints       numeric[];
+      v_differences             jsonb;
+      v_plan_id                 uuid;
+      v_plan_ids                uuid[] := '{}';
+      v_last_attempt            bigint;     -- The last reset that was committed.
+      v_attempt                 bigint;     -- The last reset that began to set sequences.
+
+      -- What has to be restored, by the number of the table or view
+      v_dirty   boolean[] := '{}';          -- The rows of the table differ from the baseline.
+      v_restore boolean[] := '{}';          -- It is dirty, or foreign keys tie it to a dirty one.
+      v_stale   boolean[] := '{}';          -- The materialised view has to be refreshed.
+
+      -- What has to be restored, as lists
+      v_number         int;
+      v_large          int[]  := '{}';      -- Tables to be truncated rather than deleted.
+      v_unforced       int[]  := '{}';      -- Tables whose row security is not forced at the moment.
+      v_used_sequences int[]  := '{}';
+      v_dropped_queues text[] := '{}';
+
+      -- What the next reset has to compare
+      v_transactions      text;             -- Those that were running when the schema was checked.
+      v_keep_fingerprints boolean := false; -- The fingerprints differ, although no definition does.
+      v_wrote_catalog     boolean := false; -- The reset itself has changed them.`
+}
+
+/** The items of an array, one on each line, with their numbers. */
+function nameList(names: readonly string[]): string {
+  return names.map((name, index) => `/* ${index + 1} */ ${literal(name)}`).join(',\n')
+}
+
+function heading(title: string): string {
+  return sql`
+    ${'-'.repeat(90)}
+    -- ${title}
+    ${'-'.repeat(90)}`
 }

@@ -1,79 +1,108 @@
 import { IS_DISPOSABLE_SQL } from '../../baseline/disposable.ts'
-import { LAST_MIGRATION_SQL } from '../../baseline/store.ts'
-import type { MaterializedView } from '../../catalog/tables.ts'
-import { literal, textArray } from '../../postgres/quote.ts'
+import { type Baseline, LAST_MIGRATION_SQL } from '../../baseline/store.ts'
+import { literal } from '../../postgres/quote.ts'
+import { explain, sql } from '../../postgres/sql-text.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'
-import { raiseLocked } from './blocked.ts'
-import type { PlanOptions } from './generate.ts'
+import { raiseBlocked } from './blocked.ts'
+import type { NumberedSchema, NumberedTable, NumberedView } from './numbered.ts'
 
-/**
- * The table that was in the way is waited for while nothing else is held: long enough for PostgreSQL
- * to end an autovacuum on it, but not for ever, since writers stand in line behind.
- */
-export function planFirstLock({ giveWayMs }: PlanOptions): string {
-  return `
-  if p_first is not null then
-    perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs * 4})::text, true);
-    begin
-      execute format('lock table %s in exclusive mode', p_first);
-    exception when lock_not_available then
-      ${raiseLocked('p_first', '')}
-    end;
-  end if;`
+/** Waits for the relation that blocked the last attempt. */
+export function lockLastBlocker(lockWaitMs: number): string {
+  return sql`
+    -- Wait for the relation that blocked the last attempt, while nothing else is locked: long enough
+    -- for PostgreSQL to cancel an autovacuum of it, but not longer, because writers queue up behind.
+    if p_lock_first is not null then
+      perform set_config('lock_timeout', least(p_lock_timeout_ms, ${lockWaitMs * 4})::text, true);
+      begin
+        execute format('lock table %s in exclusive mode', p_lock_first);
+      exception when lock_not_available then
+        ${raiseBlocked('p_lock_first', 'writer')}
+      end;
+    end if;`
 }
 
-/** Consent first, then every table; only plain readers go on beside an exclusive lock. */
-export function planLocks(
-  { baseline, model, giveWayMs }: PlanOptions,
-  signNames: string[],
+export interface LockTablesOptions {
+  readonly baseline: Baseline
+  readonly lockWaitMs: number
+}
+
+/** Locks the row that marks the database disposable, reads the baseline, and locks every table. */
+export function lockTables(
+  { tables }: NumberedSchema,
+  { baseline, lockWaitMs }: LockTablesOptions,
 ): string {
-  const names = model.tables.map((table) => table.name).toSorted()
-  const lockTables = `
+  return sql`
+    -- From here on the reset waits while it holds locks: for less than deadlock_timeout, so that no
+    -- session becomes a deadlock victim. First the row that marks the database disposable.
+    v_deadline := clock_timestamp() + make_interval(secs => least(p_lock_timeout_ms, ${lockWaitMs}) / 1000.0);
+    v_relation := 'provisioning.disposable';
     begin
-      lock table ${names.join(', ')} in exclusive mode nowait;
+      perform set_config('lock_timeout', least(p_lock_timeout_ms, ${lockWaitMs})::text, true);
+      lock table provisioning.disposable in share row exclusive mode;
+      select objects_fingerprint, parts_fingerprint, last_attempt, last_value,
+             ${IS_DISPOSABLE_SQL},
+             array(
+               select rows_fingerprint
+                 from unnest(c_fingerprinted) with ordinality as relation (name, number)
+                 left join provisioning.baseline_relation using (name)
+                order by number)
+        into v_objects_fingerprint, v_parts_fingerprint, v_last_attempt, v_attempt,
+             v_is_disposable,
+             v_rows_fingerprints
+        from provisioning.reset_attempt
+        left join provisioning.baseline
+          on baseline_id = ${baseline.id}
+         and last_migration = (
+               ${LAST_MIGRATION_SQL});
+      if not v_is_disposable then
+        raise exception 'not disposable' using errcode = '${RESET_STATE.notDisposable}';
+      end if;
+      if v_last_attempt is null then
+        raise exception 'no baseline' using errcode = '${RESET_STATE.noBaseline}';
+      end if;
+
+      ${lockAllTables(tables)}
     exception when lock_not_available then
-      foreach v_table in array ${textArray(names)} loop
-        perform set_config('lock_timeout', greatest(1, ceil(1000 * extract(epoch from
-          v_deadline - clock_timestamp())))::text, true);
-        execute format('lock table %s in exclusive mode', v_table);
+      ${raiseBlocked('v_relation', 'writer')}
+    end;`
+}
+
+/** Against writers only, and with one statement as long as nothing blocks it. */
+function lockAllTables(tables: readonly NumberedTable[]): string {
+  if (tables.length === 0) return ''
+  const names = tables.map(({ name }) => name).toSorted()
+  return sql`
+    -- Then every table. Plain readers go on beside an exclusive lock.
+    begin
+      lock table
+        ${names.join(',\n')}
+      in exclusive mode nowait;
+    exception when lock_not_available then
+      -- A writer has locked one of them: wait for one table after the other until the deadline.
+      for v_relation in select name from unnest(c_table_names) as name order by name collate "C" loop
+        perform set_config('lock_timeout',
+          greatest(1, ceil(1000 * extract(epoch from v_deadline - clock_timestamp())))::text, true);
+        execute format('lock table %s in exclusive mode', v_relation);
       end loop;
     end;`
-  return `
-  v_deadline := clock_timestamp() + make_interval(secs => least(p_patience_ms, ${giveWayMs}) / 1000.0);
-  v_table := 'provisioning.disposable';
-  begin
-    perform set_config('lock_timeout', least(p_patience_ms, ${giveWayMs})::text, true);
-    lock table provisioning.disposable in share row exclusive mode;
-    select ${IS_DISPOSABLE_SQL}, objects_fingerprint, parts_fingerprint, last_attempt, last_value,
-           array(select rows_fingerprint
-                   from unnest(${textArray(signNames)}) with ordinality as kept (name, number)
-                   left join provisioning.baseline_relation using (name)
-                  order by number)
-      into v_is_disposable, v_catalog_sign, v_parts_sign, v_last_attempt, v_attempt, v_signs
-      from provisioning.reset_attempt
-      left join provisioning.baseline
-        on baseline_id = ${baseline.id} and last_migration = (${LAST_MIGRATION_SQL});
-    if not v_is_disposable then
-      raise exception 'not disposable' using errcode = '${RESET_STATE.notDisposable}';
-    end if;
-    if v_last_attempt is null then
-      raise exception 'no baseline' using errcode = '${RESET_STATE.noBaseline}';
-    end if;${names.length > 0 ? lockTables : ''}
-  exception when lock_not_available then
-    ${raiseLocked('v_table', '')}
-  end;${model.materializedViews.map(planViewLock).join('')}`
 }
 
-/**
- * Whoever refreshes it is waited for: a refresh reads tables, which it may do, and would bring in what
- * it has read. A comment takes a lock against that, and none against readers.
- */
-function planViewLock({ oid, name }: MaterializedView): string {
-  return `
-  begin
-    execute format('comment on materialized view %s is %L', ${literal(name)},
-                   obj_description(${oid}, 'pg_class'));
-  exception when lock_not_available then
-    ${raiseLocked(literal(name), 'all')}
-  end;`
+/** Locks every materialised view against a refresh, and lets its readers go on. */
+export function lockMaterializedViews(views: readonly NumberedView[]): string {
+  if (views.length === 0) return ''
+  return explain(
+    'A running refresh may have read rows that the reset is about to remove. Setting the comment ' +
+      'that a view has anyway needs a lock that waits for the refresh, but not for readers.',
+    ...views.map(lockMaterializedView),
+  )
+}
+
+function lockMaterializedView({ oid, name }: NumberedView): string {
+  return sql`
+    begin
+      execute format('comment on materialized view %s is %L',
+                     ${literal(name)}, obj_description(${oid}, 'pg_class'));
+    exception when lock_not_available then
+      ${raiseBlocked(literal(name), 'reader')}
+    end;`
 }

@@ -1,49 +1,70 @@
 import { QUEUE_TABLES_SQL } from '../../catalog/queues.ts'
-import { textArray } from '../../postgres/quote.ts'
-import { raiseLocked } from './blocked.ts'
+import { sql } from '../../postgres/sql-text.ts'
+import { raiseBlocked } from './blocked.ts'
+import type { NumberedSchema } from './numbered.ts'
 
-/** Queues made since go first: without them the catalogue is what it was. */
-export function planQueues(queues: readonly string[] | undefined): string {
+/** The function that drops a queue. */
+export function dropQueueFunction({ queues }: NumberedSchema): string {
   if (queues === undefined) return ''
-  return `
-  for v_queue in
-    select queue_name from pgmq.meta where lower(queue_name) <> all (${keptNames(queues)}) order by 1
-  loop
-    v_dropped := v_dropped || v_queue;
-    if not p_only_look then
-      ${DROP_QUEUE}
-    end if;
-  end loop;
-  if p_only_look and v_dropped <> '{}' then
-    return jsonb_build_object('isClean', false);
-  end if;`
-}
-
-/** Those that PGMQ's list has lost are looked for only when the catalogue says that something is new. */
-export function planLostQueues(queues: readonly string[] | undefined): string {
-  if (queues === undefined) return ''
-  return `
-    for v_queue in
-      select queue from (${QUEUE_TABLES_SQL}) as lost (queue)
-       where queue <> all (${keptNames(queues)}) order by 1
-    loop
-      v_dropped := v_dropped || v_queue;
-      v_signs_anew := true;
-      ${DROP_QUEUE}
-    end loop;`
-}
-
-function keptNames(queues: readonly string[]): string {
-  return textArray(queues.map((queue) => queue.toLowerCase()))
-}
-
-const DROP_QUEUE = `foreach v_table in array array['q_', 'a_'] loop
-        v_table := format('pgmq.%I', lower(v_table || v_queue));
-        continue when to_regclass(v_table) is null;
+  return sql`
+    -- Drops a queue, unless any transaction, a reader's included, blocks it.
+    create or replace function pg_temp.drop_queue(p_queue text)
+    returns void
+    language plpgsql
+    as $$
+    declare
+      v_relation text;
+    begin
+      foreach v_relation in array array['q_', 'a_'] loop
+        v_relation := format('pgmq.%I', lower(v_relation || p_queue));
+        continue when to_regclass(v_relation) is null;
         begin
-          execute format('lock table %s in access exclusive mode nowait', v_table);
+          execute format('lock table %s in access exclusive mode nowait', v_relation);
         exception when lock_not_available then
-          ${raiseLocked('v_table', 'all')}
+          ${raiseBlocked('v_relation', 'reader')}
         end;
       end loop;
-      perform pgmq.drop_queue(v_queue);`
+      perform pgmq.drop_queue(p_queue);
+    end;
+    $$;`
+}
+
+/** Drops the queues that were created since the baseline. */
+export function dropNewQueues({ queues }: NumberedSchema): string {
+  if (queues === undefined) return ''
+  return sql`
+    -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
+    for v_queue in
+      select queue_name
+        from pgmq.meta
+       where lower(queue_name) <> all (c_queue_names)
+       order by 1
+    loop
+      v_dropped_queues := v_dropped_queues || v_queue;
+      if not p_only_detect then
+        perform pg_temp.drop_queue(v_queue);
+      end if;
+    end loop;
+    if p_only_detect and v_dropped_queues <> '{}' then
+      return jsonb_build_object('isClean', false);
+    end if;`
+}
+
+/** Drops the new queues that are missing in PGMQ's own list. */
+export function dropUnlistedQueues({ queues }: NumberedSchema): string {
+  if (queues === undefined) return ''
+  return sql`
+    -- A new queue can be missing in pgmq.meta, which is a table like any other.
+    for v_queue in
+      select queue
+        from (
+          ${QUEUE_TABLES_SQL}
+        ) as existing (queue)
+       where queue <> all (c_queue_names)
+       order by 1
+    loop
+      v_dropped_queues := v_dropped_queues || v_queue;
+      v_wrote_catalog := true;
+      perform pg_temp.drop_queue(v_queue);
+    end loop;`
+}

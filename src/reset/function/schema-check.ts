@@ -1,68 +1,160 @@
-import type { BaselineSchema } from '../../baseline/schema.ts'
 import { STORED_OBJECTS_SQL } from '../../baseline/store.ts'
 import { differencesSql } from '../../catalog/diff.ts'
 import { OBJECTS_FINGERPRINT_SQL, PARTS_FINGERPRINT_SQL } from '../../catalog/fingerprint.ts'
-import { textArray } from '../../postgres/quote.ts'
+import { explain, paragraphs, sql } from '../../postgres/sql-text.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'
 import { inChunks } from './chunks.ts'
-import { planLostQueues } from './queues.ts'
+import type { NumberedSchema } from './numbered.ts'
+import { dropUnlistedQueues } from './queues.ts'
 
-/** The signs tell whether to look closer: only then every definition is compared. */
-export function planSchemaCheck({ tables, sequences, queues, parts }: BaselineSchema): string {
-  const known = [...tables, ...sequences]
-  return `
-  v_running := (${RUNNING_SQL});
-${planStamps(parts.relations)}
-  v_catalog_now := (${OBJECTS_FINGERPRINT_SQL});
-  if v_catalog_sign is distinct from v_catalog_now
-     or (${parts.hasCompositeTypes} or v_stamps is distinct from p_known_stamps)
-        and v_parts_sign is distinct from (${PARTS_FINGERPRINT_SQL}) then
-    -- Before the definitions are read: what changes in between shows the next time.
-    v_parts_now := (${PARTS_FINGERPRINT_SQL});
-    v_are_signs_new := true;${planLostQueues(queues)}
-    select jsonb_agg(difference) into v_differences
-      from (${differencesSql({ stored: STORED_OBJECTS_SQL, hasPgmq: queues !== undefined })}) as difference;
-    if v_differences is not null then
-      raise exception 'schema changed'
-        using errcode = '${RESET_STATE.schemaChanged}', detail = v_differences::text;
-    end if;
-    if exists (select from unnest(${textArray(known.map(({ name }) => name))},
-                                  '{${known.map(({ oid }) => oid).join(',')}}'::oid[]) as known (name, oid)
-                where to_regclass(name) is distinct from oid) then
-      raise exception 'stale' using errcode = '${RESET_STATE.stale}';
-    end if;
-  end if;
-`
+/** The functions that the schema check calls. */
+export function schemaCheckFunctions({ queues }: NumberedSchema): string {
+  return paragraphs(
+    NEW_PLAN_ID,
+    sql`
+      -- The functions below are stable: each sees the database as the statement that calls it does.
+
+      -- Changes with every object that is created, renamed, altered or dropped. Columns, constraints,
+      -- triggers, rules and policies are not among them.
+      ${functionReturning('numeric', 'objects_fingerprint', OBJECTS_FINGERPRINT_SQL)}
+
+      -- Changes with the columns, constraints, triggers, rules and policies of relations.
+      ${functionReturning('numeric', 'parts_fingerprint', PARTS_FINGERPRINT_SQL)}
+
+      -- Changes when a transaction that wrote anything ends. This one is not counted.
+      ${functionReturning('text', 'running_transactions', RUNNING_TRANSACTIONS)}
+
+      -- The objects whose definition is not that of the baseline; null if there are none.
+      ${functionReturning(
+        'jsonb',
+        'schema_differences',
+        sql`
+          select jsonb_agg(difference)
+            from (
+              ${differencesSql({ stored: STORED_OBJECTS_SQL, hasPgmq: queues !== undefined })}
+            ) as difference`,
+      )}`,
+  )
 }
 
 /**
- * A stamp is taken when its statement is planned, since it is said to be immutable; and PostgreSQL plans
- * a statement anew whenever a relation in it has undergone a change of its definition (PREPARE says so).
- * The relations are named only for that, and never read.
+ * A fingerprint of all columns, constraints and triggers takes longer than the rest of a clean reset. So
+ * the function asks first whether PostgreSQL itself has noticed that one of them changed.
  */
-function planStamps(relations: readonly string[]): string {
-  return inChunks(relations)
-    .map(
-      (names) => `  select pg_temp.plan_stamp() into v_stamp
-   where true or ${names.map((name) => `exists (select from ${name})`).join(' or ')};
-  v_stamps := v_stamps || v_stamp;\n`,
-    )
-    .join('')
+const NEW_PLAN_ID = sql`
+  -- Tells whether PostgreSQL has planned a statement again, and so whether a relation that the statement
+  -- names may have been altered. A statement gets the same id from this function as long as its plan is
+  -- kept, and a new one as soon as it is planned again.
+  --
+  -- The function is not immutable. It is declared immutable for the effect that this has on a cached
+  -- plan, by three facts that PostgreSQL's manual states:
+  -- 1. PL/pgSQL caches the plan of every statement for the session, and a statement without parameters
+  --    has one plan for all its executions (PL/pgSQL Under the Hood, Plan Caching).
+  -- 2. The planner calls an immutable function once and puts its result into the plan, so that a cached
+  --    plan returns a stale value (Function Volatility Categories).
+  -- 3. A cached plan is made again before its next use when the definition of an object in it has
+  --    changed, or when statistics were updated (PREPARE, Notes).
+  -- A plan that is made again without need, as after ANALYZE, costs one fingerprint of the parts.
+  create or replace function pg_temp.new_plan_id()
+  returns uuid
+  language plpgsql
+  immutable
+  as $$
+  begin
+    return gen_random_uuid();
+  end;
+  $$;`
+
+const RUNNING_TRANSACTIONS = sql`
+  select concat(pg_snapshot_xmax(snapshot), ' ', array(select pg_snapshot_xip(snapshot)))
+    from pg_current_snapshot() as snapshot`
+
+/** A function in PL/pgSQL, which keeps the plan of its query; one in SQL would not before PostgreSQL 18. */
+function functionReturning(type: string, name: string, query: string): string {
+  return sql`
+    create or replace function pg_temp.${name}()
+    returns ${type}
+    language plpgsql
+    stable
+    as $$
+    begin
+      return (
+        ${query}
+      );
+    end;
+    $$;`
 }
 
-/** As long as it stays, no transaction that wrote anything has ended; its own is not among them. */
-const RUNNING_SQL = `select concat(pg_snapshot_xmax(snapshot), ' ',
-           array(select pg_snapshot_xip(snapshot))) from pg_current_snapshot() as snapshot`
+/** Raises an error if the schema is not that of the baseline, or not the one that was generated for. */
+export function checkSchema(schema: NumberedSchema): string {
+  return paragraphs(
+    'v_transactions := pg_temp.running_transactions();',
+    readPlanIds(schema.parts.relations),
+    sql`
+      -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
+      -- have been truncated, or a column renamed and renamed back.
+      v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+      if v_objects_fingerprint is distinct from v_objects_fingerprint_now
+         or ${havePartsChanged(schema)}
+      then
+        -- Taken before the definitions are read, so that the next reset notices a change in between.
+        v_parts_fingerprint_now := pg_temp.parts_fingerprint();
+        v_keep_fingerprints := true;
+        ${dropUnlistedQueues(schema)}
+        v_differences := pg_temp.schema_differences();
+        if v_differences is not null then
+          raise exception 'schema changed'
+            using errcode = '${RESET_STATE.schemaChanged}', detail = v_differences::text;
+        end if;
+        -- An object that was dropped and created again just as it was has another oid.
+        if exists (
+          select from unnest(c_table_names || c_sequence_names, c_table_oids || c_sequence_oids)
+                      as generated_for (name, oid)
+           where to_regclass(name) is distinct from oid
+        ) then
+          raise exception 'stale' using errcode = '${RESET_STATE.stale}';
+        end if;
+      end if;`,
+  )
+}
 
-/**
- * Where others have written while the reset did, what they did to the catalogue cannot be told from what
- * it did itself: then the next one compares every definition.
- */
-export const KEEP_SIGNS = `  if v_signs_anew then
+/** Plans say nothing about composite types: no statement can name one as it names a relation. */
+function havePartsChanged({ parts }: NumberedSchema): string {
+  const isOther = 'v_parts_fingerprint is distinct from pg_temp.parts_fingerprint()'
+  if (parts.hasCompositeTypes) return isOther
+  return sql`
+    (v_plan_ids is distinct from p_known_plan_ids
+     and ${isOther})`
+}
+
+/** One plan id for a number of relations, which are named for that and never read. */
+function readPlanIds(relations: readonly string[]): string {
+  if (relations.length === 0) return ''
+  const queries = inChunks(relations).map(
+    (names) => sql`
+      select pg_temp.new_plan_id() into v_plan_id
+       where true
+          ${names.map((name) => `or exists (select from ${name})`).join('\n')};
+      v_plan_ids := v_plan_ids || v_plan_id;`,
+  )
+  return explain(
+    'The plan id is a new one if one of these relations was altered. They are only named: ' +
+      '`true or` spares reading them.',
+    ...queries,
+  )
+}
+
+/** Keeps the fingerprints for the next reset, where they differ although no definition does. */
+export const KEEP_FINGERPRINTS = sql`
+  -- Keep the fingerprints for the next reset. If another transaction has ended meanwhile, its changes
+  -- cannot be told from those of the reset: then null makes the next reset compare the definitions.
+  if v_wrote_catalog then
     update provisioning.baseline
        set (objects_fingerprint, parts_fingerprint) = (
-             select (${OBJECTS_FINGERPRINT_SQL}), (${PARTS_FINGERPRINT_SQL})
-              where v_running = (${RUNNING_SQL}));
-  elsif v_are_signs_new then
-    update provisioning.baseline set objects_fingerprint = v_catalog_now, parts_fingerprint = v_parts_now;
+             select pg_temp.objects_fingerprint(), pg_temp.parts_fingerprint()
+              where v_transactions = pg_temp.running_transactions());
+  elsif v_keep_fingerprints then
+    update provisioning.baseline
+       set objects_fingerprint = v_objects_fingerprint_now,
+           parts_fingerprint = v_parts_fingerprint_now;
   end if;`
