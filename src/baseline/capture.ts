@@ -58,7 +58,7 @@ async function capture(client: Queryable): Promise<boolean> {
   )
   // Last, because lifting row security has written to the catalogue.
   await client.query(
-    `insert into provisioning.baseline 
+    `insert into provisioning.baseline
             (format, last_migration, objects_fingerprint, parts_fingerprint, last_attempt)
      select $1, (${LAST_MIGRATION_SQL}), (${OBJECTS_FINGERPRINT_SQL}), (${PARTS_FINGERPRINT_SQL}),
             last_value

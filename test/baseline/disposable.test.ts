@@ -221,8 +221,8 @@ test('a role without TEMPORARY gets an error that names the privilege', async (t
 test('rows of the baseline that a constraint rejects are an error, and the data stays as it is', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: `create table public.seeds (v int); insert into public.seeds values (-1);
-             alter table public.seeds add constraint v_is_positive check (v > 0) not valid`,
+    schema: `create table public.seeds (amount int); insert into public.seeds values (-1);
+             alter table public.seeds add constraint amount_is_positive check (amount > 0) not valid`,
   })
   await world.pool.query('insert into public.seeds values (2)')
 
@@ -232,7 +232,7 @@ test('rows of the baseline that a constraint rejects are an error, and the data 
 })
 
 test('a table that the role may not reset is reported by name, and nothing is reset', async (t) => {
-  const schema = 'create table public.mine (n int); create table public.theirs (n int)'
+  const schema = 'create table public.mine (amount int); create table public.theirs (amount int)'
   const world = await createResetWorld(t, { from: 'empty', schema, asOwner: true })
   await world.pool.query(`insert into public.mine values (1)`)
   await world.pool.query(`alter table public.theirs owner to current_user`)

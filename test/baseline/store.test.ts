@@ -19,7 +19,7 @@ test('the store has the format that the service expects', async (t) => {
 test('an older store is upgraded: the mark stays, and a rebuild has to capture a baseline', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: 'create table public.t (v int)',
+    schema: 'create table public.things (amount int)',
   })
   // Before format 3 there was neither view, and the columns had other names.
   await world.pool.query(`
@@ -53,7 +53,7 @@ test('a store with the number of another format is upgraded, too', async (t) => 
 test('a store of the current format is left as it is', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: 'create table public.t (v int)',
+    schema: 'create table public.things (amount int)',
   })
 
   await ensureStore(world.pool)

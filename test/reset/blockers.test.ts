@@ -3,7 +3,7 @@ import { type Blocker, listBlockers, terminateBlockers } from '../../src/reset/b
 import { connect, copyDatabase, createResetWorld, readPid } from './world.ts'
 
 test('transactions in a template copy, whose tables have the same oids, are no blockers', async (t) => {
-  const schema = 'create table public.things (n int)'
+  const schema = 'create table public.things (amount int)'
   const world = await createResetWorld(t, { from: 'empty', schema })
   const copyUrl = await copyDatabase(t, world)
   await world.reset()
@@ -24,7 +24,7 @@ test('transactions in a template copy, whose tables have the same oids, are no b
 })
 
 test('a lock of a reader blocks only what excludes readers', async (t) => {
-  const schema = 'create table public.things (n int); create table public.others (n int)'
+  const schema = 'create table public.things (amount int); create table public.others (amount int)'
   const world = await createResetWorld(t, { from: 'empty', schema })
   const reader = await connect(world.url)
   t.teardown(() => reader.end())
@@ -42,7 +42,10 @@ test('a lock of a reader blocks only what excludes readers', async (t) => {
 })
 
 test('a prepared transaction that ends before it can be rolled back is no error', async (t) => {
-  const world = await createResetWorld(t, { from: 'empty', schema: 'create table public.t ()' })
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: 'create table public.things ()',
+  })
   const ended: Blocker = {
     pid: null,
     gid: `ended in ${world.name}`,

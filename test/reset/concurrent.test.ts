@@ -8,17 +8,17 @@ test('the next reset detects a table that was created while a reset wrote to the
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create table public.log (what text);
-             create table public.watched (v int);
+             create table public.watched (amount int);
              insert into public.watched values (1);
              create function public.tg() returns trigger language plpgsql as 'begin return null; end';
              create trigger after_delete after delete on public.watched
                for each row execute function public.tg()`,
   })
   await world.reset()
-  await world.pool.query('update public.watched set v = 2')
+  await world.pool.query('update public.watched set amount = 2')
   const { client } = await world.sessions.open()
   await client.query('begin; select pg_temp.reset_data(null, 1000, null, false)')
-  await world.pool.query('create table public.sneaky (v int)')
+  await world.pool.query('create table public.sneaky (amount int)')
   await client.query('commit')
 
   await t.rejects(world.reset(), { code: 'schema_changed' })
@@ -41,7 +41,7 @@ test('the next reset detects a table that was created before a reset stored new 
   const reset = world.reset()
   await hold.arrival()
 
-  await world.pool.query('create table public.sneaky (v int)')
+  await world.pool.query('create table public.sneaky (amount int)')
   await hold.release()
 
   t.same((await reset).result.tables, { emptied: ['public.large'], restored: ['public.held'] })
@@ -78,16 +78,16 @@ test('a reset waits for the refresh of a materialised view, which brings nothing
 test('a blocker that came while the reset waited for another is reported and terminated', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: 'create table public.t (v int)',
+    schema: 'create table public.things (amount int)',
   })
   await world.reset()
   const [first, second] = [await connect(world.url), await connect(world.url)]
   t.teardown(() => Promise.all([first.end(), second.end()].map((end) => end.catch(() => {}))))
-  await first.query('begin; insert into public.t values (1)')
+  await first.query('begin; insert into public.things values (1)')
   const reset = world.reset({ lockTimeoutMs: 1200, terminateBlockers: true })
   await waitUntilBlocked(world, 'reset_data')
   const pid = await readPid(second)
-  await second.query('begin; insert into public.t values (2)')
+  await second.query('begin; insert into public.things values (2)')
   await first.query('commit')
 
   const { terminated } = await reset
@@ -96,22 +96,22 @@ test('a blocker that came while the reset waited for another is reported and ter
     terminated.map(({ pid }) => pid),
     [pid],
   )
-  t.equal((await world.pool.query('select from public.t')).rowCount, 0)
+  t.equal((await world.pool.query('select from public.things')).rowCount, 0)
 })
 
 test('a blocker of a rebuild is reported, whatever it uses', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: `create sequence public.s; create view public.v as select 1 as one;
-             create materialized view public.m as select 1 as one`,
+    schema: `create sequence public.numbers; create view public.ones as select 1 as one;
+             create materialized view public.kept as select 1 as one`,
   })
   const other = await connect(world.url)
   t.teardown(() => other.end())
   const pid = await readPid(other)
   for (const use of [
-    `select nextval('public.s')`,
-    'select * from public.m',
-    'create or replace view public.v as select 1 as one',
+    `select nextval('public.numbers')`,
+    'select * from public.kept',
+    'create or replace view public.ones as select 1 as one',
   ]) {
     await other.query(`begin; ${use}`)
 
@@ -125,11 +125,11 @@ test('a blocker of a rebuild is reported, whatever it uses', async (t) => {
 test('no baseline is captured while another session is writing', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: 'create table public.t (v int)',
+    schema: 'create table public.things (amount int)',
   })
   const [owner, writer] = [await connect(world.url), await connect(world.url)]
   t.teardown(() => Promise.all([owner.end(), writer.end()]))
-  await writer.query('begin; insert into public.t values (1)')
+  await writer.query('begin; insert into public.things values (1)')
 
   t.equal(await captureBaseline(owner), false)
 
@@ -140,7 +140,7 @@ test('no baseline is captured while another session is writing', async (t) => {
 test('no baseline is captured in a database that is no longer marked disposable', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: 'create table public.t (v int)',
+    schema: 'create table public.things (amount int)',
   })
   await world.pool.query('select provisioning.forbid_reset()')
   const owner = await connect(world.url)

@@ -44,11 +44,11 @@ const IN_A_SCHEMA = `
   );
   create table child (extra int references parent) inherits (parent);
   create table typed of pair;
-  create table "a on language b" (n int);
-  create table "Odd ""table""" (at date not null, n int, v int) partition by range (at);
+  create table "a on language b" (number int);
+  create table "Odd ""table""" (at date not null, number int, amount int) partition by range (at);
   create table part_rest partition of "Odd ""table""" default;
-  create index on "Odd ""table""" (n);
-  create statistics "With each other" on n, v from part_rest;
+  create index on "Odd ""table""" (number);
+  create statistics "With each other" on number, amount from part_rest;
   create trigger on_row after insert on "Odd ""table""" for each row execute function tg_nothing();
   create rule keep as on delete to parent do instead nothing;
   create policy see on parent using (true);
@@ -62,7 +62,7 @@ const BESIDE_SCHEMAS = `
   create publication "No tables";
   create server "Else where" foreign data wrapper of_extension;
   create user mapping for public server "Else where";
-  create foreign table public.elsewhere (n int) server "Else where";
+  create foreign table public.elsewhere (number int) server "Else where";
   select lo_create(0), lo_from_bytea(0, 'text');`
 
 const GUARD = `
@@ -96,7 +96,7 @@ const BY_SUPERUSER = `
   create foreign data wrapper nowhere;
   create server "The re" foreign data wrapper nowhere;
   create user mapping for public server "The re";
-  create foreign table public.far (n int) server "The re";
+  create foreign table public.far (number int) server "The re";
   create publication everything for all tables;
   create publication of_a_schema for tables in schema whole;
   create subscription apart connection 'dbname=nowhere' publication mine
@@ -132,7 +132,7 @@ const MEMBERS = `
 test('everything that a plain owner can create is dropped, and nothing else', async (t) => {
   const { world, dropEverything } = await createWorld(t, { asOwner: true })
   const before = await listCatalogued(world.pool)
-  await world.ownerPool.query(`${EVERYTHING}; create table of_extension.t (n int)`)
+  await world.ownerPool.query(`${EVERYTHING}; create table of_extension.things (number int)`)
 
   await dropEverything()
 

@@ -24,7 +24,7 @@ test('a plain owner resets every kind of object exactly', async (t) => {
 })
 
 test('hundreds of tables are restored exactly', async (t) => {
-  const many = Array.from({ length: 250 }, (_, n) => `create table app.more_${n} (v int);`)
+  const many = Array.from({ length: 250 }, (_, n) => `create table app.more_${n} (amount int);`)
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `${nasty}; ${many.join('')}`,
@@ -73,7 +73,7 @@ test('a large table is restored as exactly as a small one', async (t) => {
   await world.pool.query(`
     insert into commandbus.audit (domain, command_id, event_type)
     select 'payments', gen_random_uuid(), 'SENT' from generate_series(1, 30000);
-    insert into e2e.config select 'k' || n, jsonb_build_object('n', n) from generate_series(1, 30000) n`)
+    insert into e2e.config select 'key ' || n, jsonb_build_object('n', n) from generate_series(1, 30000) n`)
   const fileOf = async () =>
     (await world.pool.query(`select pg_relation_filenode('commandbus.audit') as file`)).rows[0].file
   const file = await fileOf()

@@ -21,12 +21,12 @@ export const HELD_TABLE = `
     return true;
   end;
   $$;
-  create table public.held (v int check (public.wait_while_held()));
+  create table public.held (amount int check (public.wait_while_held()));
   insert into public.held values (1);`
 
 /** Makes the next reset stop in its middle. */
 export async function holdReset(t: Teardown, { url, pool }: Pick<TestDatabase, 'url' | 'pool'>) {
-  await pool.query('update public.held set v = 2')
+  await pool.query('update public.held set amount = 2')
   const holder: Client = await connect(url)
   t.teardown(() => holder.end().catch(() => {}))
   await holder.query('select pg_advisory_lock($1)', [HOLD_KEY])

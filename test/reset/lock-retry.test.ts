@@ -124,7 +124,7 @@ test('a prepared transaction is reported by its gid, and rolled back if requeste
 test('a blocker that the role may not terminate is reported as such, and lives on', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
-    schema: 'create table public.things (n int); grant insert on public.things to public',
+    schema: 'create table public.things (amount int); grant insert on public.things to public',
     asOwner: true,
   })
   const other = await connect(world.url)

@@ -8,13 +8,13 @@ test('foreign keys of single partitions decide the order, too', async (t) => {
     // In reverse order of their names, both parents would be emptied first.
     schema: `
       create table public.z_parent (id int primary key);
-      create table public.a_parts (n int, parent_id int) partition by range (n);
+      create table public.a_parts (number int, parent_id int) partition by range (number);
       create table public.part_one partition of public.a_parts for values from (0) to (9);
       alter table public.part_one add foreign key (parent_id) references public.z_parent;
 
-      create table public.y_parts (n int primary key) partition by range (n);
+      create table public.y_parts (number int primary key) partition by range (number);
       create table public.part_two partition of public.y_parts for values from (0) to (9);
-      create table public.b_child (n int references public.part_two);
+      create table public.b_child (number int references public.part_two);
 
       insert into public.z_parent values (1);
       insert into public.a_parts values (1, 1);
@@ -78,7 +78,7 @@ test('materialised views are refreshed in the order in which they build on each 
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `
-      create table public.things (n int);
+      create table public.things (amount int);
       create materialized view public.z_base as select count(*) from public.things;
       create materialized view public.a_above as select * from public.z_base`,
   })

@@ -4,7 +4,7 @@ import { createTestRole } from '../support/roles.ts'
 import { connect, createResetWorld } from './world.ts'
 
 const SCHEMA = `
-  create table public.granted (n int);
+  create table public.granted (amount int);
   create sequence public.numbers;
   create function public.tg_nothing() returns trigger language plpgsql as 'begin return null; end';
   grant select, insert, delete on public.granted to public;

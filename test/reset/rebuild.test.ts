@@ -37,7 +37,7 @@ test('a rejected rebuild leaves the service ready all the time', async (t) => {
 })
 
 test('readers wait only briefly behind a rebuild that waits for another transaction', async (t) => {
-  const schema = 'create table public.things (n int)'
+  const schema = 'create table public.things (amount int)'
   const world = await createResetWorld(t, { from: 'empty', schema })
   const [other, reader] = [await connect(world.url), await connect(world.url)]
   const client = await connect(world.resetUrl)

@@ -66,7 +66,10 @@ async function createFailing(
   t: Test,
   failures: { readonly attempt?: object; readonly open?: readonly string[] },
 ) {
-  const world = await createResetWorld(t, { from: 'empty', schema: 'create table public.t ()' })
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: 'create table public.things ()',
+  })
   const readiness = createReadiness()
   readiness.set({ ready: true })
   const problems: (string | undefined)[] = []

@@ -10,7 +10,7 @@ const CHANGES: readonly (readonly [name: string, change: string, undo: string])[
   [
     'column app.things.extra',
     'alter table app.things add extra int',
-    'drop table app.things; create table app.things (n int, label text); create unique index things_n on app.things (n)',
+    'drop table app.things; create table app.things (number int, label text); create unique index things_n on app.things (number)',
   ],
   [
     'column app.things.label',
@@ -24,14 +24,14 @@ const CHANGES: readonly (readonly [name: string, change: string, undo: string])[
   ],
   [
     'constraint app.things.small',
-    'alter table app.things add constraint small check (n < 9)',
+    'alter table app.things add constraint small check (number < 9)',
     'alter table app.things drop constraint small',
   ],
   ['index app.extra', 'create index extra on app.things (label)', 'drop index app.extra'],
   [
     'index app.things_n',
     'drop index app.things_n',
-    'create unique index things_n on app.things (n)',
+    'create unique index things_n on app.things (number)',
   ],
   ['sequence app.extra', 'create sequence app.extra', 'drop sequence app.extra'],
   [
@@ -81,8 +81,8 @@ const CHANGES: readonly (readonly [name: string, change: string, undo: string])[
   ],
   [
     'type app.pair',
-    'alter type app.pair rename attribute a to c',
-    'alter type app.pair rename attribute c to a',
+    'alter type app.pair rename attribute first to other',
+    'alter type app.pair rename attribute other to first',
   ],
   [
     'type app.positive',
@@ -95,9 +95,9 @@ const CHANGES: readonly (readonly [name: string, change: string, undo: string])[
     'alter view app.labels rename column other to label',
   ],
   [
-    'column app.part_one.v',
-    'alter table only app.part_one alter v set default 7',
-    'alter table only app.part_one alter v drop default',
+    'column app.part_one.amount',
+    'alter table only app.part_one alter amount set default 7',
+    'alter table only app.part_one alter amount drop default',
   ],
   [
     'index app.things_n',
@@ -141,17 +141,17 @@ const SCHEMA = `
   create extension if not exists pgmq;
   select pgmq.create('work');
   create schema app;
-  create table app.things (n int, label text);
-  create unique index things_n on app.things (n);
-  create table app.watched (n int);
+  create table app.things (number int, label text);
+  create unique index things_n on app.things (number);
+  create table app.watched (number int);
   create sequence app.numbers;
   create view app.labels as select label from app.things;
   create type app.mood as enum ('ok');
-  create table app.ordered (n int primary key);
+  create table app.ordered (number int primary key);
   create table app.orders (thing int references app.ordered);
-  create type app.pair as (a int, b int);
+  create type app.pair as (first int, second int);
   create domain app.positive as int check (value > 0);
-  create table app.parts (n int primary key, v int) partition by range (n);
+  create table app.parts (number int primary key, amount int) partition by range (number);
   create table app.part_one partition of app.parts for values from (1) to (9);
   create materialized view app.counted as select count(*) from app.parts;
   create function app.one() returns int language sql as $$ select 1 $$;
@@ -207,7 +207,7 @@ test('dropped and renamed schemas are detected', async (t: Test) => {
   for (const change of [
     'drop schema app cascade',
     'alter schema app rename to other',
-    'drop table app.things cascade; create table app.things (n int)',
+    'drop table app.things cascade; create table app.things (number int)',
     'drop schema public cascade',
   ]) {
     const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
@@ -252,18 +252,18 @@ test('an index that became invalid has changed', async (t: Test) => {
 test('a table that was added is reported once, not once for each of its columns', async (t: Test) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
   await world.pool.query(
-    'create table app.wide (a int not null, b int check (b > 0), c int unique)',
+    'create table app.wide (first int not null, second int check (second > 0), third int unique)',
   )
 
   const error = await world.reset().catch((cause) => cause)
 
   const names = error.extensions.differences.map((one: { name: string }) => one.name)
-  t.same(names, ['app.wide', 'app.wide_c_key'])
+  t.same(names, ['app.wide', 'app.wide_third_key'])
 })
 
 test('a table of another role that no migration made is an added one, not a forbidden one', async (t: Test) => {
   const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA, asOwner: true })
-  await world.pool.query('create table public.stray (n int primary key)')
+  await world.pool.query('create table public.stray (number int primary key)')
 
   await t.rejects(world.reset(), { code: 'schema_changed' })
 })
@@ -294,7 +294,7 @@ test('a reset accepts statements that leave the schema as it was', async (t) => 
     'grant select on app.things to public',
     `comment on table app.things is 'things'`,
     'alter table app.things rename label to other; alter table app.things rename other to label',
-    'drop table app.watched; create table app.watched (n int); create trigger keep before insert on app.watched for each row execute function app.keep(); insert into app.watched values (1)',
+    'drop table app.watched; create table app.watched (number int); create trigger keep before insert on app.watched for each row execute function app.keep(); insert into app.watched values (1)',
   ]
 
   for (const statement of harmless) {

@@ -43,7 +43,7 @@ test('a table without columns to insert into gets its rows back', async (t) => {
     from: 'empty',
     schema: `create schema app;
              create table app.bare ();
-             create table app.generated (n int generated always as (1 + 1) stored);
+             create table app.generated (two int generated always as (1 + 1) stored);
              insert into app.bare default values;
              insert into app.bare default values;
              insert into app.generated default values`,
@@ -54,5 +54,5 @@ test('a table without columns to insert into gets its rows back', async (t) => {
 
   t.same(result.tables, { emptied: [], restored: ['app.bare', 'app.generated'] })
   t.equal((await world.pool.query('select from app.bare')).rowCount, 2)
-  t.same((await world.pool.query('select n from app.generated')).rows, [{ n: 2 }])
+  t.same((await world.pool.query('select two from app.generated')).rows, [{ two: 2 }])
 })

@@ -5,7 +5,7 @@ import { createResetWorld } from './world.ts'
 /** Rows with every type whose text depends on a setting. */
 const SCHEMA = `
   create table public.seeds (
-    id int primary key, words text[], at timestamptz, span interval, raw bytea, f float8, x xml, m money);
+    id int primary key, words text[], at timestamptz, span interval, raw bytea, weight float8, document xml, price money);
   insert into public.seeds values
     (1, array['a', null, 'NULL'], '2024-01-02 03:04:05+06', '1 mon 2 days 03:04', '\\xdead',
      0.1::float8 + 0.2, '<a>b</a>', 12.5)`
@@ -32,7 +32,7 @@ test('no setting of the database changes what a reset restores', async (t) => {
   for (const setting of SETTINGS) {
     const world = await createResetWorld(t, { from: 'empty', schema: SCHEMA })
     const before = await takeSnapshot(world.pool)
-    await world.pool.query('update public.seeds set words = null, raw = null, f = 1')
+    await world.pool.query('update public.seeds set words = null, raw = null, weight = 1')
     await world.pool.query(`alter database ${world.name} set ${setting}`)
 
     const { result } = await world.reset()
@@ -91,7 +91,7 @@ test('functions of constraints are called with the search_path of the database',
       create function app.twice(v int) returns int language plpgsql immutable
         as 'begin return helper(v) * 2; end';
       set search_path to app;
-      create table app.seeds (v int check (app.check_it(v)), g int generated always as (app.twice(v)) stored);
+      create table app.seeds (amount int check (app.check_it(amount)), doubled int generated always as (app.twice(amount)) stored);
       insert into app.seeds values (1)`,
   })
   await world.pool.query(`alter database ${world.name} set search_path = app`)
@@ -99,5 +99,7 @@ test('functions of constraints are called with the search_path of the database',
 
   await world.reset()
 
-  t.same((await world.pool.query('select v, g from app.seeds')).rows, [{ v: 1, g: 4 }])
+  t.same((await world.pool.query('select amount, doubled from app.seeds')).rows, [
+    { amount: 1, doubled: 4 },
+  ])
 })
