@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { createLegacySchema } from '../test/support/legacy.ts'
 import { loadMigrations } from '../test/support/migrations.ts'
+import { createOrigin, origins } from '../test/support/origins.ts'
 import { replaceSection, toTable } from './report.ts'
 import { openBenchServer } from './server.ts'
 
@@ -23,35 +24,57 @@ const { values } = parseArgs({
 })
 const commands = Number(values.commands)
 
+/** The databases to adopt: the oldest, in public, and the newest that the client's project ships. */
+const subjects = [
+  {
+    section: 'bench:adoption',
+    title: 'Tables in `public`, from the init script before this project',
+    prefix: 'public.command_bus_',
+    create: () => createLegacySchema(client),
+    more: '',
+  },
+  {
+    section: 'bench:adoption-flyway',
+    title: 'A schema `commandbus` of client 0.2.2, whose functions count nothing',
+    prefix: 'commandbus.',
+    create: () => createOrigin(client, origins['Flyway, client 0.2.2'] ?? []),
+    more: readFileSync(new URL('adoption-newer-rows.sql', import.meta.url), 'utf8'),
+  },
+]
+
 const server = await openBenchServer(process.env.DATABASE_URL)
-const client = new pg.Client({ connectionString: await server.createEmpty('bench_adoption') })
+let client: pg.Client
 try {
-  await client.connect()
-  await createLegacySchema(client)
-  await client.query(
-    readFileSync(new URL('adoption-rows.sql', import.meta.url), 'utf8').replaceAll(
-      '1000000',
-      String(commands),
-    ),
-  )
-  await client.query('vacuum analyze')
-  await client.query('checkpoint')
+  for (const { section, title, prefix, create, more } of subjects) {
+    client = new pg.Client({
+      connectionString: await server.createEmpty(section.replace(/\W/g, '_')),
+    })
+    await client.connect()
+    try {
+      await create()
+      const rows = readFileSync(new URL('adoption-rows.sql', import.meta.url), 'utf8')
+      await client.query(
+        (rows + more)
+          .replaceAll('1000000', String(commands))
+          .replaceAll('public.command_bus_', prefix),
+      )
+      await client.query('vacuum analyze')
+      await client.query('checkpoint')
 
-  const before = await count('public.command_bus_')
-  const steps = await adopt()
-  const after = await count('commandbus.')
+      const before = await count(prefix)
+      const steps = await adopt()
+      const after = await count('commandbus.')
 
-  const report = describe(steps, before, after)
-  console.log(report)
-  if (values.write) {
-    replaceSection(
-      new URL('../docs/internals/benchmarks.md', import.meta.url),
-      'bench:adoption',
-      report,
-    )
+      const report = describe(title, steps, before, after)
+      console.log(`${report}\n`)
+      if (values.write) {
+        replaceSection(new URL('../docs/internals/benchmarks.md', import.meta.url), section, report)
+      }
+    } finally {
+      await client.end()
+    }
   }
 } finally {
-  await client.end()
   await server.close()
 }
 
@@ -119,6 +142,7 @@ async function count(prefix: string): Promise<readonly (readonly [string, string
 }
 
 function describe(
+  title: string,
   steps: readonly Step[],
   before: readonly (readonly [string, string])[],
   after: readonly (readonly [string, string])[],
@@ -127,7 +151,7 @@ function describe(
   const totalKb = steps.reduce((sum, step) => sum + step.walKb, 0)
   const afterwards = new Map(after)
   return [
-    `PostgreSQL ${server.version}, ${cpus().length} cores (${cpus()[0]?.model}), ` +
+    `${title}. PostgreSQL ${server.version}, ${cpus().length} cores (${cpus()[0]?.model}), ` +
       `${commands.toLocaleString('en')} commands, four fifths of them in batches, a twentieth of those running.`,
     '',
     toTable(

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:5fb377b6a8ff01639a4c39090095bfe3b04d5f59
+--! Hash: sha1:6b0797efb0112d34d4738cc39ce7f336fcb13268
 --! Message: commandbus
 
 -- The command bus: its tables, the counter rows of large batches, and the functions that move commands
@@ -111,7 +111,7 @@ begin
      where relnamespace = to_regnamespace('commandbus') and relkind in ('r', 'p', 'v', 'm', 'f');
 
     if v_old is not null then
-      raise exception 'public has names of an old command bus, beside a schema commandbus'
+      raise exception 'public has the names of an old command bus, and there is also a schema commandbus'
         using errcode = 'duplicate_schema',
               detail = format('Found in commandbus: %s. Found of an old command bus: %s.',
                 v_found, v_old),
@@ -132,7 +132,7 @@ begin
     return;
   end if;
 
-  -- Every expected column beside the one that was found.
+  -- Every expected column, with what was found of it.
   select jsonb_agg(jsonb_build_object(
            'table', ltrim(spec.key, '?'),
            'name', split_part(ltrim(definition, '?'), ' ', 1),
@@ -1204,7 +1204,7 @@ comment on column commandbus.adoption_report.details is 'The rows concerned, wit
 
 -- Adoption, second half: the contents of existing tables, and their constraints.
 --! Included commandbus/adoption/report.sql
--- Reports what was adopted, what it lacked, and what stays beside it.
+-- Reports what was adopted, what it lacked, and which other objects stay.
 do $$
 declare
   v_origin    constant text := current_setting('adoption.origin');
@@ -1253,45 +1253,30 @@ begin
 
   -- An ordinary table, dropped below: a temporary one would need one more privilege.
   create table commandbus.recount as
-  with member as (
-    select command.domain, command.batch_id,
-           case command.status
-             when 'COMPLETED' then 'completed'
-             when 'CANCELED' then 'canceled'
-             when 'FAILED' then 'failed'
-             when 'IN_TROUBLESHOOTING_QUEUE' then 'in troubleshooting'
-             else 'open'
-           end as outcome,
-           false as has_started
+  with present as (
+    select domain, batch_id, false as of_processes, false as has_started,
+           count(*)                                                     as number,
+           count(*) filter (where status = 'COMPLETED')                 as completed,
+           count(*) filter (where status = 'CANCELED')                  as canceled,
+           count(*) filter (where status = 'FAILED')                    as failed,
+           count(*) filter (where status = 'IN_TROUBLESHOOTING_QUEUE')  as in_troubleshooting
       from commandbus.command
-      join commandbus.batch using (domain, batch_id)
-     where batch.batch_type <> 'PROCESS'
+     where batch_id is not null
+     group by domain, batch_id
      union all
-    select process.domain, process.batch_id,
-           case
-             when process.status in ('COMPLETED', 'COMPENSATED') then 'completed'
-             when process.status in ('CANCELED', 'FAILED') then 'canceled'
-             when exists (select
-                            from commandbus.command
-                           where command.correlation_id = process.process_id
-                             and command.status = 'IN_TROUBLESHOOTING_QUEUE') then 'in troubleshooting'
-             else 'open'
-           end,
-           process.status <> 'PENDING'
+    select domain, batch_id, true,
+           bool_or(status <> 'PENDING'),
+           count(*),
+           count(*) filter (where status in ('COMPLETED', 'COMPENSATED')),
+           count(*) filter (where status in ('CANCELED', 'FAILED')),
+           0,
+           count(*) filter (where status not in ('COMPLETED', 'COMPENSATED', 'CANCELED', 'FAILED')
+                              and exists (select
+                                            from commandbus.command
+                                           where command.correlation_id = process.process_id
+                                             and command.status = 'IN_TROUBLESHOOTING_QUEUE'))
       from commandbus.process
-      join commandbus.batch using (domain, batch_id)
-     where batch.batch_type = 'PROCESS'
-  ),
-  present as (
-    select domain, batch_id,
-           count(*)                                                   as number,
-           count(*) filter (where outcome <> 'open')                  as counted,
-           count(*) filter (where outcome = 'completed')              as completed,
-           count(*) filter (where outcome = 'canceled')               as canceled,
-           count(*) filter (where outcome = 'failed')                 as failed,
-           count(*) filter (where outcome = 'in troubleshooting')     as in_troubleshooting,
-           bool_or(has_started)                                       as has_started
-      from member
+     where batch_id is not null
      group by domain, batch_id
   ),
   judged as (
@@ -1306,14 +1291,18 @@ begin
              and batch.completed_count + batch.canceled_count + batch.failed_count = batch.total_count
              and least(batch.completed_count, batch.canceled_count, batch.failed_count) >= 0 as was_full,
            coalesce(present.number, 0) as present,
-           coalesce(present.counted, 0) as present_counted,
+           coalesce(present.completed + present.canceled + present.failed + present.in_troubleshooting, 0)
+             as present_counted,
            coalesce(present.has_started, false) as has_started,
            present.completed as present_completed,
            present.canceled as present_canceled,
            present.failed as present_failed,
            present.in_troubleshooting as present_in_troubleshooting
       from commandbus.batch
-      left join present using (domain, batch_id)
+      left join present
+        on present.domain = batch.domain
+       and present.batch_id = batch.batch_id
+       and present.of_processes = (batch.batch_type = 'PROCESS')
   ),
   counted as (
     select judged.*, fourth.*,
@@ -3107,7 +3096,7 @@ begin
     raise exception 'cannot install the legacy names: other objects have these names'
       using errcode = 'duplicate_object',
             detail = format('Found: %s.', v_in_the_way),
-            hint = 'Drop or rename them, then install again.';
+            hint = 'Rename them or move them to another schema, then install again.';
   end if;
 
   create or replace view public.command_bus_batch with (security_invoker = true) as

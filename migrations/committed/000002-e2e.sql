@@ -1,5 +1,5 @@
---! Previous: sha1:5fb377b6a8ff01639a4c39090095bfe3b04d5f59
---! Hash: sha1:5953a3b58857fb579adcd99b74aa8126c0afd404
+--! Previous: sha1:6b0797efb0112d34d4738cc39ce7f336fcb13268
+--! Hash: sha1:140bf14a58151ae2c27367e3134a70104088c68b
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.
@@ -136,7 +136,7 @@ begin
       v_tables := null;
     elsif v_differs is not null then
       raise exception 'the schema e2e exists%, and is not one that can be adopted',
-        coalesce((select ' beside ' || string_agg(oid::regclass::text, ' and ') from unnest(v_old) as oid), '')
+        coalesce((select ' in addition to ' || string_agg(oid::regclass::text, ' and ') from unnest(v_old) as oid), '')
         using errcode = 'object_not_in_prerequisite_state',
               detail = format('Found in e2e: %s. Not as expected: %s.', v_found, v_differs),
               hint = 'Nothing of it was changed. With E2E_SCHEMA=off it is left alone. '

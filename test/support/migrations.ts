@@ -14,7 +14,7 @@ export function loadMigrations(e2e: 'on' | 'off' = 'on'): string[] {
 
 interface RunOptions {
   readonly e2e?: 'on' | 'off'
-  /** Who migrates; the superuser of the connection where nobody is named. */
+  /** The role that migrates; by default the superuser of the connection. */
   readonly role?: string
   /** Run in the session before the migrations. */
   readonly settings?: string

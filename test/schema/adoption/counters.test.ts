@@ -23,7 +23,7 @@ const F = 'COMPLETED_WITH_FAILURES'
 
 const cases: readonly Case[] = [
   {
-    name: 'a negative counter is counted again',
+    name: 'a negative counter is recounted',
     before: [I, 3, 1, 0, -1],
     commands: [C, I, T],
     after: [I, 3, 1, 0, 1],
@@ -35,31 +35,31 @@ const cases: readonly Case[] = [
     after: [I, 3, 1, 0, 0],
   },
   {
-    name: 'counters above total_count are counted again',
+    name: 'counters above total_count are recounted',
     before: [I, 2, 3, 0, 0],
     commands: [C, I],
     after: [I, 2, 1, 0, 0],
   },
   {
-    name: 'a batch that was never said to be complete is',
+    name: 'a batch whose last command finished uncounted is complete',
     before: [I, 2, 1, 0, 1],
     commands: [C, X],
     after: [F, 2, 1, 1, 0],
   },
   {
-    name: 'a batch with right counters that nobody has completed is complete',
+    name: 'a batch with right counters and the wrong status is complete',
     before: [I, 2, 2, 0, 0],
     commands: [C, C],
     after: [C, 2, 2, 0, 0],
   },
   {
-    name: 'a batch that was said to be complete too early runs again',
+    name: 'a batch that was marked complete too early runs again',
     before: [C, 2, 2, 0, 0],
     commands: [C, I],
     after: [I, 2, 1, 0, 0],
   },
   {
-    name: 'a complete batch with a wrong sum is counted again and stays complete',
+    name: 'a complete batch with a wrong sum is recounted and stays complete',
     before: [C, 2, 3, 0, 0],
     commands: [C, X],
     after: [F, 2, 1, 1, 0],
@@ -71,44 +71,44 @@ const cases: readonly Case[] = [
     after: [F, 3, 2, 1, 0],
   },
   {
-    name: 'a complete batch whose commands were deleted keeps its counts but for a wrong one',
+    name: 'a complete batch whose commands were deleted cannot have one in troubleshooting',
     before: [C, 5, 5, 0, 1],
     commands: [],
     after: [C, 5, 5, 0, 0],
   },
   {
-    name: 'so does one whose remaining commands agree',
+    name: 'nor can one whose remaining commands agree with its counters',
     before: [F, 3, 2, 1, 2],
     commands: [C, X],
     after: [F, 3, 2, 1, 0],
   },
   {
-    name: 'a complete batch that a remaining command contradicts is counted again',
+    name: 'a complete batch that one of its commands contradicts is recounted',
     before: [C, 2, 2, 0, 1],
     commands: [C, T],
     after: [I, 2, 1, 0, 1],
   },
   {
-    name: 'a batch with more commands than announced counts up to total_count',
+    name: 'a batch with more commands than announced is counted up to total_count',
     before: [I, 2, 3, 0, 1],
     commands: [C, C, T, I],
     after: [C, 2, 2, 0, 0],
   },
   {
-    name: 'a batch of none is never complete',
+    name: 'an empty batch is never complete',
     before: [P, 0, 0, 0, 0],
     commands: [],
     after: [P, 0, 0, 0, 0],
   },
   {
-    name: 'a batch whose commands are still to come waits',
+    name: 'a batch waits for commands that have not been sent yet',
     before: [P, 4, 0, 0, 0],
     commands: [P],
     after: [P, 4, 0, 0, 0],
   },
 ]
 
-test('counters that break a rule are counted again from the commands, and reported', async (t) => {
+test('wrong counters are recounted from the commands, and reported', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   for (const [n, { before, commands }] of cases.entries()) await insert(pool, n, before, commands)
@@ -137,11 +137,11 @@ test('counters that break a rule are counted again from the commands, and report
   t.same(
     completed.rows.map((row) => row.command_id),
     [3, 4, 11].map((n) => legacyId('b', n)),
-    'completions are audited where nobody had done it',
+    'completions that were missing are audited',
   )
 })
 
-test('an adopted batch goes on being counted, whatever its commands were when it was adopted', async (t) => {
+test('counting continues in an adopted batch, whatever the states of its commands were', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await insert(pool, 1, [I, 6, 1, 1, 2], [C, X, T, T, I, P])
@@ -177,7 +177,7 @@ test('an adopted batch goes on being counted, whatever its commands were when it
   t.same(await load(pool, 1), [F, 6, 4, 2, 0])
 })
 
-test('commands beyond total_count are not taken out of the counters later', async (t) => {
+test('commands beyond total_count are not subtracted from the counters later', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await insert(pool, 1, [I, 2, 1, 0, 1], [C, T, T])

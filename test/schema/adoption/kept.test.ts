@@ -133,7 +133,7 @@ test('a null in a column that becomes not null gets the default', async (t) => {
   )
 })
 
-test('old e2e tables in public stay beside a schema e2e, and install_legacy_names() names them', async (t) => {
+test('old e2e tables in public stay if there is a schema e2e, and install_legacy_names() names them', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createOrigin(pool, newest)
   await fillOrigin(pool, newest)

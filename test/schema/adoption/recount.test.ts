@@ -32,7 +32,7 @@ const commandBatches: readonly Case[] = [
     after: [IN_PROGRESS, 4, 2, 0, 0, 1],
   },
   {
-    name: 'an operator moved a command that nobody had counted',
+    name: 'an operator moved a command that had not been counted',
     before: [IN_PROGRESS, 3, 0, 1, 0, -1],
     rows: [COMPLETED, CANCELED, IN_PROGRESS],
     after: [IN_PROGRESS, 3, 1, 1, 0, 0],
@@ -202,6 +202,16 @@ for (const [type, cases] of [
     )
     t.equal(warnings.length, 1)
     t.match(warnings[0], new RegExp(`counters of ${changed.length} batches`))
+
+    const adopted = await Promise.all(cases.map((_, n) => load(pool, n)))
+    await pool.query(
+      'select commandbus.sp_refresh_batch_stats(domain, batch_id) from commandbus.batch',
+    )
+    t.strictSame(
+      await Promise.all(cases.map((_, n) => load(pool, n))),
+      adopted,
+      'a refresh finds nothing to change',
+    )
 
     const { rows: times } = await pool.query(
       `select count(*) filter (where (status like 'COMPLETED%') <> (completed_at is not null)

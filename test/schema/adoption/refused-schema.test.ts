@@ -75,14 +75,14 @@ const refusals: readonly Refusal[] = [
     hints: help,
   },
   {
-    name: 'old tables in public, beside it',
+    name: 'old tables in public as well',
     sql: 'create table public.command_bus_audit (audit_id bigserial)',
     code: '42P06',
-    says: /public has names.*Found of an old command bus: public\.command_bus_audit\./,
+    says: /public has the names.*Found of an old command bus: public\.command_bus_audit\./,
     hints: /Nothing was changed.*rename/,
   },
   {
-    name: 'old procedures in public, beside it',
+    name: 'old procedures in public as well',
     sql: `create function public.sp_start_batch(p_domain text, p_batch_id uuid) returns boolean
           language sql as 'select false'`,
     code: '42P06',

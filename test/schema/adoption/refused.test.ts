@@ -28,7 +28,7 @@ const refusals: readonly Refusal[] = [
     names: /public\.command_bus_batch/,
   },
   {
-    name: 'half of the tables have been moved already',
+    name: 'one of the tables has been moved to commandbus',
     sql: `create schema commandbus; alter table public.command_bus_batch set schema commandbus;
           alter table commandbus.command_bus_batch rename to batch`,
     code: '42P06',
@@ -80,7 +80,7 @@ const refusals: readonly Refusal[] = [
   },
 ]
 
-test('what cannot be taken over whole is refused, with what was found', async (t) => {
+test('what cannot be adopted whole is refused, with what was found', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await fillLegacyTables(pool)
@@ -96,10 +96,11 @@ test('what cannot be taken over whole is refused, with what was found', async (t
 
     t.equal(error.code, code, name)
     t.match(`${error.message} ${error.detail}`, names, name)
+    t.notMatch(String(error.hint), /\bdrop\b|\bdelete\b/i, `${name}: no hint costs data`)
   }
 })
 
-test('a schema commandbus of somebody else is refused, and stays', async (t) => {
+test("another application's schema commandbus is refused, and stays", async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await pool.query('create schema commandbus; create table commandbus.command (id int)')
 
@@ -124,7 +125,7 @@ test('a schema e2e of another kind is refused by migration 2, which leaves migra
   t.same(rows, [{ old: true, new: true }], 'migration 1 stays')
 })
 
-test('tables that are in use are waited for, but not for long', async (t) => {
+test('adoption waits for open transactions, but not for long', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   const client = await pool.connect()
@@ -141,11 +142,11 @@ test('tables that are in use are waited for, but not for long', async (t) => {
   await runMigrations(url)
 })
 
-test('a failure after everything was moved puts everything back', async (t) => {
+test('a failure at the end rolls everything back', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await fillLegacyTables(pool)
-  // A counter to mend, so that there is a row to put back too.
+  // A wrong counter, so that there is a changed row to roll back too.
   await pool.query('update public.command_bus_batch set completed_count = 9')
   const before = await describeAll(pool)
 
@@ -154,7 +155,7 @@ test('a failure after everything was moved puts everything back', async (t) => {
   t.same(await describeAll(pool), before)
 })
 
-test('a database that was refused is adopted once its cause is gone', async (t) => {
+test('a refused database is adopted once the cause is fixed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await fillLegacyTables(pool)

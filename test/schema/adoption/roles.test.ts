@@ -5,7 +5,7 @@ import { runMigrations } from '../../support/migrations.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { createTestRole } from '../../support/roles.ts'
 
-test('a migrator that may not act for the old owner is told which grant is missing', async (t) => {
+test("a migrating role without the old owner's rights is told which grant is missing", async (t) => {
   const owner = await createTestRole(t)
   const migrator = await createTestRole(t)
   const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -28,7 +28,7 @@ test('a migrator that may not act for the old owner is told which grant is missi
   t.same(owners.rows, [{ owner: migrator }], 'tables, indexes and sequences are its own then')
 })
 
-test('old procedures of a third role are refused by the role and the missing grant', async (t) => {
+test('old procedures that a third role owns are refused, with the role and the missing grant', async (t) => {
   const owner = await createTestRole(t)
   const migrator = await createTestRole(t)
   const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -44,7 +44,7 @@ test('old procedures of a third role are refused by the role and the missing gra
   })
 })
 
-test('the former owner can go on using its tables', async (t) => {
+test('the former owner can still use its tables', async (t) => {
   const owner = await createTestRole(t)
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createOwnedBy(pool, owner)
@@ -58,7 +58,7 @@ test('the former owner can go on using its tables', async (t) => {
   t.equal(e2e.length, 1)
 })
 
-test('a role keeps the table rights it had, and gets what a client needs beside', async (t) => {
+test('a role keeps its table rights, and gets what else a client needs', async (t) => {
   const writer = await createTestRole(t)
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
@@ -95,7 +95,7 @@ test('a role keeps the table rights it had, and gets what a client needs beside'
   ])
 })
 
-test('a role that could only read can only read', async (t) => {
+test('a role that could only read still can, and no more', async (t) => {
   const reader = await createTestRole(t)
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
@@ -115,7 +115,7 @@ test('a role that could only read can only read', async (t) => {
   t.same(option.rows, [{ kept: true }])
 })
 
-test('what everybody could use, everybody can; without grants nobody can', async (t) => {
+test('rights of PUBLIC stay; without grants, no other role has rights', async (t) => {
   const stranger = await createTestRole(t)
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const closed = await createTestDatabase(t, { from: 'empty' })

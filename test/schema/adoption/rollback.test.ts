@@ -5,7 +5,7 @@ import { createLegacySchema, fillLegacyTables, legacyId } from '../../support/le
 import { runMigrations } from '../../support/migrations.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 
-test('the way back that docs/operate/adoption.md gives ends where it began, and can be gone again', async (t) => {
+test('the statements in docs/operate/adoption.md undo an adoption, which can then be repeated', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await fillLegacyTables(pool)

@@ -32,7 +32,7 @@ const tables: readonly (readonly [string, string, readonly string[]])[] = [
 for (const shape of shapes) {
   const name = JSON.stringify(shape)
 
-  test(`${name} becomes what a new database is, and its rows stay where they are`, async (t) => {
+  test(`${name} ends with the catalogue of a new database, and every row stays in its file`, async (t) => {
     const fresh = await createTestDatabase(t, { from: 'migrated' })
     const { url, pool } = await createTestDatabase(t, { from: 'empty' })
     await createLegacySchema(pool, shape)
@@ -58,7 +58,7 @@ for (const shape of shapes) {
     await runMigrations(url)
 
     for (const { newName, added, file, rows } of kept) {
-      t.ok(rows.length > 0, `${newName} has something to lose`)
+      t.ok(rows.length > 0, `${newName} has rows`)
       const after = await loadRows(pool, newName, added)
       // Settings and queues that are new since are added.
       const isAddedTo = ['e2e.config', 'pgmq.meta'].includes(newName)
@@ -92,7 +92,7 @@ for (const shape of shapes) {
     )
     t.same(left.rows, [], 'nothing is left in public')
     const report = await pool.query('select finding from commandbus.adoption_report')
-    t.same(report.rows, [], 'and nothing had to be mended')
+    t.same(report.rows, [], 'nothing had to be repaired')
   })
 }
 
@@ -111,7 +111,7 @@ test('with E2E_SCHEMA=off the old e2e tables stay in public', async (t) => {
   t.same(rows, [{ config: 2, commands: 16, e2e: null }])
 })
 
-test('a table of somebody else that is called test_command is left alone', async (t) => {
+test("another application's table test_command is left alone", async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await pool.query('create table public.test_command (id int, what text)')
   await pool.query(`insert into public.test_command values (1, 'mine')`)
@@ -122,7 +122,7 @@ test('a table of somebody else that is called test_command is left alone', async
   t.same(rows, [{ id: 1, what: 'mine' }])
 })
 
-test('what hangs on an old table follows it', async (t) => {
+test('views, indexes and columns on an old table follow it', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)
   await fillLegacyTables(pool)

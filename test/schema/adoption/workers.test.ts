@@ -10,7 +10,7 @@ const allColumns = 'select, insert, update'
 const someColumns = `select, insert, update (status, attempts, updated_at,
   last_error_type, last_error_code, last_error_msg)`
 
-test('a worker of a database without batches can work on those that are new', async (t) => {
+test('a worker of a database without batches can use the new ones', async (t) => {
   const { pool, worker } = await adopt(t, { batches: false, rights: allColumns })
 
   await withTransaction(pool, async (client) => {

@@ -1,5 +1,5 @@
--- The eight procedures by their old names. Only their names and signatures matter here: adoption
--- has to find and drop them, and nobody calls them before.
+-- The eight procedures by their old names. Only their names and signatures matter: adoption finds and
+-- removes them, and no test calls them before.
 
 create function public.sp_receive_command(
   p_domain text, p_command_id uuid, p_new_status text default 'IN_PROGRESS',
