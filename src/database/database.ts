@@ -5,7 +5,6 @@ import type { Log } from '../logger.ts'
 import { applicationName } from '../postgres/application-name.ts'
 import { createConnectionConfig, createPool } from '../postgres/pool.ts'
 import { serverUrl } from './embedded/data-folder.ts'
-import { openEmbeddedServer } from './embedded/embedded-server.ts'
 
 /** The database of the service; its users need not know whether it is given or embedded. */
 export interface Database {
@@ -56,6 +55,8 @@ function openGiven(url: string, config: Config, { log }: OpenDatabaseDeps): Data
 }
 
 async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): Promise<Database> {
+  // A service with a given database does not load what runs a server.
+  const { openEmbeddedServer } = await import('./embedded/embedded-server.ts')
   const server = await openEmbeddedServer({
     dataDir: config.embeddedDataDir,
     port: config.embeddedPort,
