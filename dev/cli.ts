@@ -2,33 +2,25 @@
 import { loadConfig } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
-import { ServiceError } from '../src/errors/service-error.ts'
 import { createLogger } from '../src/logger.ts'
-import { onStopSignal } from '../src/signals.ts'
-import { type CommandRun, commit, status, uncommit, watch } from './commands.ts'
+import { commit } from './commands/commit.ts'
+import { status } from './commands/status.ts'
+import { uncommit } from './commands/uncommit.ts'
+import { watch } from './commands/watch.ts'
 import { openDevelopmentDatabase } from './database.ts'
+import { runProgram } from './program.ts'
+import type { CommandRun } from './tool.ts'
 
-const COMMANDS: Record<string, (run: CommandRun, argument?: string) => Promise<number>> = {
-  watch,
-  commit,
-  uncommit,
-  status,
-}
+type Command = (run: CommandRun, argument: string | undefined) => Promise<number>
 
-const stopping = new AbortController()
-onStopSignal(() => stopping.abort())
-process.exitCode = await run(process.argv.slice(2)).catch((error) => {
-  if (error === stopping.signal.reason) return EXIT.unforeseen
-  if (!(error instanceof ServiceError)) throw error
-  process.stderr.write(`${error.message}\n`)
-  return error.exitCode
-})
+const COMMANDS: Readonly<Record<string, Command>> = { watch, commit, uncommit, status }
 
-async function run([name = '', argument]: string[]): Promise<number> {
+await runProgram(async ({ signal }) => {
+  const [, , name = '', argument] = process.argv
   const command = COMMANDS[name]
   if (command === undefined) throw new Error(`expected one of ${Object.keys(COMMANDS).join(', ')}`)
   const config = loadConfig()
-  const { signal } = stopping
+  // People read the output of the command; the log is for what goes wrong.
   const level = config.logLevel === 'info' ? 'warn' : config.logLevel
   const log = createLogger(level, createMask(config))
   const database = await openDevelopmentDatabase(config, { log, signal })
@@ -37,4 +29,4 @@ async function run([name = '', argument]: string[]): Promise<number> {
   } finally {
     await database.close()
   }
-}
+}, EXIT.unforeseen)

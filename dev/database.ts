@@ -5,18 +5,20 @@ import type { Log } from '../src/logger.ts'
 import { openClient } from '../src/postgres/client.ts'
 import { waitForDatabase } from '../src/postgres/wait.ts'
 
-/** What graphile-migrate's development commands need of PostgreSQL; all addresses hold passwords. */
+/** The database for graphile-migrate's development commands; its URLs include passwords. */
 export type DevelopmentDatabase = Pick<Database, 'url' | 'shadowUrl' | 'rootUrl' | 'name' | 'close'>
 
 /**
- * Opens the database that the settings name. The embedded server is started, unless a service runs
- * it already: then that one is used, and outlives the command.
+ * Opens the database that the settings name. Starts the embedded server, unless a service already
+ * runs it: then the command uses that server and leaves it running.
  */
 export async function openDevelopmentDatabase(
   config: Config,
   deps: { readonly log: Log; readonly signal: AbortSignal },
 ): Promise<DevelopmentDatabase> {
-  const database = await openDatabase(config, deps).catch((error) => findRunning(config, error))
+  const database = await openDatabase(config, deps).catch((error) =>
+    findRunningServer(config, error),
+  )
   try {
     await waitForDatabase(database.url, {
       waitMs: config.databaseWaitMs,
@@ -30,11 +32,11 @@ export async function openDevelopmentDatabase(
   }
 }
 
-async function findRunning(config: Config, error: unknown): Promise<DevelopmentDatabase> {
+async function findRunningServer(config: Config, error: unknown): Promise<DevelopmentDatabase> {
   const isInUse = error instanceof ServiceError && error.code === 'embedded_data_dir_in_use'
   if (!isInUse) throw error
   const running = describeEmbedded(config)
-  // Another server may listen on the port while the folder's own has a port of its own.
+  // The service may run the folder's server on another port, and another server may use this one.
   if ((await readDataDir(running.url)) !== error.extensions.dataDir) throw error
   return { ...running, close: async () => {} }
 }

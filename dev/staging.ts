@@ -12,10 +12,10 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-/** A copy of a migrations folder, for a command that may fail half way. */
+/** A copy of a migrations folder, for a command that may fail halfway. */
 export interface StagedMigrations {
   readonly dir: string
-  /** Takes over what the command changed; returns the files that somebody else changed meanwhile. */
+  /** Copies back what the command changed, except for files that changed meanwhile: returns those. */
   takeOver(): string[]
   remove(): void
 }
@@ -23,14 +23,14 @@ export interface StagedMigrations {
 type Files = Map<string, Buffer>
 
 /**
- * Copies a migrations folder. The command's changes reach the folder only when it has succeeded, so
- * a failure, or a kill, leaves every byte as it was, and a watch sees no file half changed.
+ * Copies a migrations folder. The folder gets the command's changes only after it succeeded: a
+ * failure or a kill leaves every byte unchanged, and a watch never sees a file half written.
  */
 export function stageMigrations(migrationsDir: string): StagedMigrations {
   const parent = mkdtempSync(join(tmpdir(), 'commandbus-db-'))
   const dir = join(parent, 'migrations')
   const before = readFiles(migrationsDir)
-  for (const [name, content] of before) writeNew(join(dir, name), content)
+  for (const [name, content] of before) replaceFile(join(dir, name), content)
   return {
     dir,
     takeOver() {
@@ -39,33 +39,33 @@ export function stageMigrations(migrationsDir: string): StagedMigrations {
       const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
         (name) => !isSame(before.get(name), after.get(name)),
       )
-      const kept = changed.filter((name) => !isSame(before.get(name), now.get(name)))
+      const conflicts = changed.filter((name) => !isSame(before.get(name), now.get(name)))
       for (const name of changed) {
-        if (kept.includes(name)) continue
+        if (conflicts.includes(name)) continue
         const content = after.get(name)
         if (content === undefined) rmSync(join(migrationsDir, name))
-        else writeNew(join(migrationsDir, name), content)
+        else replaceFile(join(migrationsDir, name), content)
       }
-      return kept
+      return conflicts
     },
     remove: () => rmSync(parent, { recursive: true, force: true }),
   }
 }
 
-/** Every file below the folder, by its path in it. */
+/** Reads every file below the folder, by its relative path. */
 function readFiles(dir: string): Files {
   const names = readdirSync(dir, { recursive: true, encoding: 'utf8' })
   const files = names.filter((name) => statSync(join(dir, name)).isFile())
   return new Map(files.map((name) => [name, readFileSync(join(dir, name))]))
 }
 
-/** Puts a file into its place whole, readable by everybody, whatever the umask. */
-function writeNew(path: string, content: Buffer): void {
+/** Writes a file by a rename, readable by every user whatever the umask. */
+function replaceFile(path: string, content: Buffer): void {
   mkdirSync(dirname(path), { recursive: true })
-  const fresh = `${path}.${process.pid}`
-  writeFileSync(fresh, content)
-  chmodSync(fresh, 0o644)
-  renameSync(fresh, path)
+  const temporary = `${path}.${process.pid}`
+  writeFileSync(temporary, content)
+  chmodSync(temporary, 0o644)
+  renameSync(temporary, path)
 }
 
 function isSame(a: Buffer | undefined, b: Buffer | undefined): boolean {

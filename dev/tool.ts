@@ -11,21 +11,24 @@ import { ServiceError } from '../src/errors/service-error.ts'
 import { readGmrc } from '../src/migrations/tool/gmrc.ts'
 import type { DevelopmentDatabase } from './database.ts'
 
+/** What a development command works with. */
+export type CommandRun = Omit<ToolRun, 'migrationsDir'>
+
 export interface ToolRun {
   readonly config: Config
   readonly database: DevelopmentDatabase
   /** The folder to work on: the project's, or a copy of it. */
   readonly migrationsDir: string
-  /** Ends the tool. */
+  /** Stops the tool. */
   readonly signal: AbortSignal
 }
 
-/** Where in the tool an error came up is no help to those who wrote the SQL. */
+/** A stack of the tool does not help those who wrote the SQL. */
 const STACK_LINE = /^\s+at .*(node_modules|node:)/
 
 /**
- * Runs a command of graphile-migrate's own command line and returns its exit code. Addresses go by
- * the environment, and what it prints passes the mask: no password is shown or can be listed.
+ * Runs a command of graphile-migrate's command line and returns its exit code. The URLs are passed in
+ * the environment, and the output passes the mask, so neither it nor a list of processes has passwords.
  */
 export async function runMigrationTool(args: readonly string[], run: ToolRun): Promise<number> {
   const { config, database, migrationsDir, signal } = run
@@ -51,20 +54,20 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
         if (!STACK_LINE.test(line)) process[stream].write(`${show(line)}\n`)
       })
     }
-    const end = () => tool.kill('SIGTERM')
-    signal.addEventListener('abort', end, { once: true })
-    if (signal.aborted) end()
+    const stop = () => tool.kill('SIGTERM')
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
     return await new Promise<number>((resolve, reject) => {
       tool.once('error', reject)
       tool.once('close', (code) => resolve(code ?? EXIT.unforeseen))
-    }).finally(() => signal.removeEventListener('abort', end))
+    }).finally(() => signal.removeEventListener('abort', stop))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** Refuses a command that rebuilds the shadow database where none is named. */
-export function requireShadow({ shadowUrl, rootUrl }: DevelopmentDatabase): void {
+/** Throws if there is no shadow database, which the command drops and creates. */
+export function assertShadowDatabase({ shadowUrl, rootUrl }: DevelopmentDatabase): void {
   if (shadowUrl !== undefined && rootUrl !== undefined) return
   throw new ServiceError(
     'shadow_database_missing',

@@ -2,12 +2,12 @@ import pino, { type BaseLogger, type Logger } from 'pino'
 import type { Config } from './config/config.ts'
 import { ServiceError } from './errors/service-error.ts'
 
-/** What the parts of the service need of pino: sentences with data. */
+/** The part of pino that the service uses. */
 export type Log = Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 
 /**
- * Creates the one log, JSON lines on standard output. Every line passes the mask before it is
- * written, so that no secret can appear, whoever logs what.
+ * Creates the log: JSON lines on standard output. Every line passes the mask before it is written, so
+ * no caller can log a secret.
  */
 export function createLogger(level: Config['logLevel'], mask: (text: string) => string): Logger {
   return pino(
@@ -19,12 +19,12 @@ export function createLogger(level: Config['logLevel'], mask: (text: string) => 
       serializers: { err: describeError },
       hooks: { streamWrite: mask },
     },
-    // Synchronous: the last line before the process ends is the one that is needed.
+    // Synchronous, because the last line before the process ends must not be lost.
     pino.destination({ fd: 1, sync: true }),
   )
 }
 
-/** An error that was foreseen says all in its message; of another one, the stack is wanted too. */
+/** The message of a foreseen error says everything; any other error is logged with its stack. */
 function describeError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code, cause } = error as { code?: unknown; cause?: unknown }

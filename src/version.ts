@@ -1,2 +1,2 @@
-/** Who answers; a test keeps the version equal to package.json's, which the image does not hold. */
+/** Name and version of the service. The image has no package.json, so a test compares the two. */
 export const SERVICE = { name: 'commandbus-db', version: '0.1.0' } as const

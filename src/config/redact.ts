@@ -1,31 +1,31 @@
 import type { Config } from './config.ts'
 
-/** A shorter secret is masked as a word only, or it would blot out parts of ordinary ones. */
-const SHORTEST_PART = 6
+/** A shorter secret is masked only where it is a whole word: it may be part of ordinary words. */
+const MIN_PART_LENGTH = 6
 
-/** Returns a function that takes every secret of the settings out of a text. */
+/** Returns a function that replaces every secret of the settings in a text. */
 export function createMask(config: Config): (text: string) => string {
   const patterns = [...new Set(listSecrets(config))]
-    // The longest first: a connection string holds its password.
+    // The longest first: one secret may contain another, as a connection string does its password.
     .sort((a, b) => b.length - a.length)
-    // As it stands in a line of JSON.
+    // As it is, and as it is escaped in a line of JSON.
     .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
     .map(createPattern)
   return (text) => patterns.reduce((masked, pattern) => masked.replace(pattern, '[hidden]'), text)
 }
 
-/** What a short secret may stand beside: not a letter, nor in a number, name or time of JSON. */
+/** What a short secret must not touch: letters, and the keys, numbers and times of a JSON line. */
 const BEFORE = /(?<![\p{L}\p{N}_]|":|\d[-:.](?=\d))/u.source
 const AFTER = /(?![\p{L}\p{N}_]|":|(?<=\d)[-:.]\d)/u.source
 
 function createPattern(secret: string): RegExp {
   const exact = secret.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-  return secret.length < SHORTEST_PART
+  return secret.length < MIN_PART_LENGTH
     ? new RegExp(BEFORE + exact + AFTER, 'gu')
     : new RegExp(exact, 'g')
 }
 
-/** Masks every text inside a value, but no key: an answer keeps its shape. */
+/** Masks every text inside a value, but not the keys: a response keeps its structure. */
 export function maskTexts(value: unknown, mask: (text: string) => string): unknown {
   if (typeof value === 'string') return mask(value)
   if (Array.isArray(value)) return value.map((item) => maskTexts(item, mask))
@@ -45,7 +45,7 @@ function* listSecrets(config: Config): Generator<string> {
   }
 }
 
-/** Encoded and decoded, unless the password is a word that the log needs, as in a:a@a:5432/a. */
+/** Both encoded and decoded, unless the same word is in the rest of the URL, as in a:a@a:5432/a. */
 function* listPasswords(url: string): Generator<string> {
   const encoded = /^[^:]+:\/\/[^:@/]*:(.*)@/.exec(url)?.[1]
   const asParameter = /[?&]password=([^&]*)/.exec(url)?.[1]

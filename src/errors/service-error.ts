@@ -7,9 +7,9 @@ export interface ServiceErrorOptions {
 }
 
 /**
- * An error that the service foresees. Its message is written for a person: what was expected, what
- * was found, and what to do; it never holds a password, a token or a connection string. HTTP status
- * and exit code follow from the code.
+ * An error that the service foresees. Its message is for a person: what was expected, what was found,
+ * and what to do. It never contains a password, a token or a connection string. The code determines
+ * HTTP status and exit code.
  */
 export class ServiceError extends Error {
   readonly code: ErrorCode

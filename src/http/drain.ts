@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 
-/** How long the rest of a request may take once the service stops; below any SHUTDOWN_SECONDS. */
-const REST_MS = 800
+/** How long an unfinished request may take to arrive during a stop; less than any SHUTDOWN_SECONDS. */
+const ARRIVAL_MS = 800
 
 /**
- * Ends connections when the app closes, which Node.js leaves open: a browser's spare one or a health
- * check that has sent nothing at once, one with a part of a request soon. What has been asked in
- * full is answered first.
+ * Ends the connections that Node.js would leave open when the app closes: those that have sent
+ * nothing (a browser's spare one, a health check) at once, those with an unfinished request soon. A
+ * request that has arrived completely is answered first.
  */
 export function endConnectionsOnClose(app: FastifyInstance): void {
   const requests = new Map<Socket, IncomingMessage | undefined>()
@@ -27,12 +27,12 @@ export function endConnectionsOnClose(app: FastifyInstance): void {
       if (isClosing) socket.end()
     })
   })
-  const endWhere = (isUnused: (socket: Socket) => boolean) => {
+  const destroyIf = (isUnused: (socket: Socket) => boolean) => {
     for (const socket of requests.keys()) if (isUnused(socket)) socket.destroy()
   }
   app.addHook('preClose', async () => {
     isClosing = true
-    endWhere((socket) => socket.bytesRead === 0)
-    setTimeout(() => endWhere((socket) => !requests.get(socket)?.complete), REST_MS).unref()
+    destroyIf((socket) => socket.bytesRead === 0)
+    setTimeout(() => destroyIf((socket) => !requests.get(socket)?.complete), ARRIVAL_MS).unref()
   })
 }

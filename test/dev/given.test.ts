@@ -24,7 +24,7 @@ test('changing migrations on a given database', async (t) => {
 
     t.equal((await project.run('commit', 'A table')).exitCode, 2)
     t.equal(project.readCurrent(), change)
-    const watch = project.start('db.js', 'watch')
+    const watch = project.start('cli.js', 'watch')
     const output = collect(watch)
     const ended = exitOf(watch)
     await until('applied', async () => {

@@ -1,0 +1,29 @@
+import { EXIT } from '../src/errors/codes.ts'
+import { ServiceError } from '../src/errors/service-error.ts'
+import { stageMigrations } from './staging.ts'
+import { assertShadowDatabase, type CommandRun, runMigrationTool } from './tool.ts'
+
+/** Runs a command of the migration tool that changes the migrations folder, by way of a copy of it. */
+export async function changeMigrations(args: readonly string[], run: CommandRun): Promise<number> {
+  assertShadowDatabase(run.database)
+  const { migrationsDir } = run.config
+  const staged = stageMigrations(migrationsDir)
+  try {
+    const exitCode = await runMigrationTool(args, { ...run, migrationsDir: staged.dir })
+    if (exitCode !== EXIT.stopped) {
+      throw new ServiceError(
+        'migration_command_failed',
+        `${args[0]} failed, see above; ${migrationsDir} is unchanged`,
+      )
+    }
+    const conflicts = staged.takeOver()
+    if (conflicts.length === 0) return EXIT.stopped
+    throw new ServiceError(
+      'migrations_changed',
+      `${args[0]} succeeded, but ${conflicts.join(', ')} changed in the meantime and was left as it is; ` +
+        'remove by hand what is committed now',
+    )
+  } finally {
+    staged.remove()
+  }
+}
