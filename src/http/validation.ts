@@ -33,8 +33,9 @@ function createLazyValidator(schema: TSchema): (body: unknown) => Promise<boolea
 }
 
 async function compile(schema: TSchema): Promise<ValidateFunction> {
-  const { Ajv } = await import('ajv')
-  return new Ajv({ allErrors: true }).compile(schema)
+  // By its default export: in the bundle, a CommonJS module that is imported late has no other.
+  const { default: ajv } = await import('ajv')
+  return new ajv.Ajv({ allErrors: true }).compile(schema)
 }
 
 /** The error for a body that the route does not accept. */

@@ -22,11 +22,17 @@ test('a rejected rebuild leaves the service ready all the time', async (t) => {
   })()
 
   try {
-    t.match(await service.reset({ mode: 'rebuild', lockTimeoutMs: 400 }), { status: 423 })
+    t.match(await service.reset({ mode: 'rebuild', lockTimeoutMs: 400 }), {
+      status: 423,
+      body: { code: 'locked' },
+    })
     await reader.query('rollback')
     reader.release()
     await pool.query('select provisioning.forbid_reset()')
-    t.match(await service.reset({ mode: 'rebuild' }), { status: 403 })
+    t.match(await service.reset({ mode: 'rebuild' }), {
+      status: 403,
+      body: { code: 'database_not_disposable' },
+    })
   } finally {
     isDone = true
     await probing

@@ -68,7 +68,10 @@ test('a database that was in use is not disposable, and has no baseline', async 
   const service = await startResetting(t, { DATABASE_URL: url })
 
   t.match(await service.reset(), { status: 403, body: { code: 'database_not_disposable' } })
-  t.match(await service.reset({ mode: 'rebuild' }), { status: 403 })
+  t.match(await service.reset({ mode: 'rebuild' }), {
+    status: 403,
+    body: { code: 'database_not_disposable' },
+  })
   await pool.query('select provisioning.allow_reset($1)', [name])
   t.match(await service.reset(), {
     status: 409,
@@ -113,7 +116,7 @@ test('a client that disconnects ends the wait for a lock, and so does a stop', a
   await t.rejects(first, { name: 'AbortError' })
   t.match(
     await service.reset({ lockTimeoutMs: 0 }),
-    { status: 423 },
+    { status: 423, body: { code: 'locked' } },
     'the first reset no longer waits',
   )
   t.notOk(
