@@ -130,6 +130,17 @@ test('without .gmrc, the owner is the user, whose session notices a lost client'
   t.strictSame((await database.pool.query('select * from intervals')).rows, [{ interval }])
 })
 
+test('a failure after placeholders of the tool itself shows the right line', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const bodies = [`select ':DATABASE_NAME', ':DATABASE_OWNER';\nmissing;\nselect 1;\nselect 2;`]
+  const gmrc = { databaseOwner: 'an owner whose name is longer than the placeholder' }
+
+  await t.rejects(run(t, database, { bodies, gmrc }), {
+    code: 'migration_failed',
+    extensions: { line: 6, text: /^missing;$/ },
+  })
+})
+
 test('a migration that the history lacks afterwards is an error', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const body = `

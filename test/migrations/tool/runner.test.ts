@@ -136,7 +136,7 @@ for (const [what, body, expected] of [
   [
     'the beginning of a long line',
     `select missing, '${'x'.repeat(300)}';`,
-    { line: 5, text: `select missing, '${'x'.repeat(183)}`, sqlstate: '42703' },
+    { line: 5, text: /^select missing, 'x{183}$/, sqlstate: '42703' },
   ],
   [
     'an error inside a block, with its context',
