@@ -20,9 +20,10 @@ export interface ResettingService extends Service {
 export async function startResetting(
   t: Test,
   env: Record<string, string>,
-  { isReady = true } = {},
+  { isReady = true, entry = 'dist/src/bin/server.js' } = {},
 ): Promise<ResettingService> {
-  const service = startService(t, { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN, ...env })
+  const settings = { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN, ...env }
+  const service = startService(t, settings, [process.execPath, entry])
   if (isReady) await service.waitForReady()
   const { msg } = await service.waitForLog('listening at')
   return {
