@@ -1,11 +1,11 @@
 import { test } from 'tap'
 import { createReadiness } from '../src/readiness.ts'
 
-test('a service that starts waits for the database', async (t) => {
+test('a starting service waits for the database', async (t) => {
   t.match(createReadiness().current, { ready: false, reason: 'waiting_for_database' })
 })
 
-test('a lost database shows over ready only, and heals', async (t) => {
+test('a lost database shows only while the service is otherwise ready', async (t) => {
   const readiness = createReadiness()
   readiness.setDatabaseProblem('refused')
   t.match(readiness.current, { reason: 'waiting_for_database' })

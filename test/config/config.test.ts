@@ -7,8 +7,8 @@ import { ServiceError } from '../../src/errors/service-error.ts'
 const SECRET = 'hunter2-hunter2-hunter2'
 const URL = `postgres://bus:${SECRET}@db.example:5433/bus`
 
-/** Loads a configuration that is expected to be refused, and returns what was said of each name. */
-function refuse(
+/** Loads settings that must be wrong, and returns the problems by name. */
+function findProblems(
   t: Test,
   env: Record<string, string>,
   options?: Parameters<typeof loadConfig>[1],
@@ -18,7 +18,7 @@ function refuse(
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
     t.match(error, { code: 'wrong_settings', exitCode: 2 })
-    t.notMatch(error.message + JSON.stringify(error.extensions), SECRET, 'no secret is repeated')
+    t.notMatch(error.message + JSON.stringify(error.extensions), SECRET, 'no secret appears')
     const { problems } = error.extensions as {
       problems: { name: string; given: string; expected: string }[]
     }
@@ -27,7 +27,7 @@ function refuse(
   return new Map()
 }
 
-test("PostgreSQL's own variables are taken away before anything can read them", async (t) => {
+test("PostgreSQL's own variables are removed before any package can read them", async (t) => {
   process.env.PGREPLICATION = 'nonsense'
   t.teardown(() => delete process.env.PGREPLICATION)
 
@@ -36,7 +36,7 @@ test("PostgreSQL's own variables are taken away before anything can read them", 
   t.equal(process.env.PGREPLICATION, undefined)
 })
 
-test('with nothing set, every setting has its default', async (t) => {
+test('every setting has its default if nothing is set', async (t) => {
   t.match(loadConfig({}), {
     databaseUrl: undefined,
     host: '127.0.0.1',
@@ -95,7 +95,7 @@ test('every setting is read', async (t) => {
   t.ok(Object.isFrozen(config))
 })
 
-test('the highest port is a port', async (t) => {
+test('the highest port is accepted', async (t) => {
   const config = loadConfig({ PORT: '65535', EMBEDDED_PORT: '65535' })
 
   t.match(config, { port: 65_535, embeddedPort: 65_535 })
@@ -125,8 +125,8 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['MIGRATIONS_DIR', '/nowhere'],
 ]
 for (const [name, value] of WRONG) {
-  test(`${name}=${value} is refused by name, with what was given`, async (t) => {
-    const problems = refuse(t, { [name]: value })
+  test(`${name}=${value} is an error with the name and the value`, async (t) => {
+    const problems = findProblems(t, { [name]: value })
 
     t.strictSame([...problems.keys()], [name])
     t.match(problems.get(name)?.given, JSON.stringify(value))
@@ -145,10 +145,10 @@ for (const url of [
   `postgres://bus:${SECRET}@db/bus?sslrootcert=/nowhere/${SECRET}`,
   SECRET,
 ]) {
-  test(`a URL like ${url.replaceAll(SECRET, '…')} is refused without repeating it`, async (t) => {
+  test(`a URL like ${url.replaceAll(SECRET, '…')} is an error that does not repeat it`, async (t) => {
     const names = ['DATABASE_URL', 'SHADOW_DATABASE_URL', 'ROOT_DATABASE_URL']
 
-    const problems = refuse(t, Object.fromEntries(names.map((name) => [name, url])))
+    const problems = findProblems(t, Object.fromEntries(names.map((name) => [name, url])))
 
     t.strictSame([...problems.keys()], names)
   })
@@ -157,23 +157,23 @@ for (const url of [
 test('all wrong settings are reported at once', async (t) => {
   const wrong = Object.fromEntries(WRONG)
 
-  const problems = refuse(t, { ...wrong, DATABASE_URL: SECRET, RESET_ENABLED: 'on' })
+  const problems = findProblems(t, { ...wrong, DATABASE_URL: SECRET, RESET_ENABLED: 'on' })
 
   t.strictSame([...problems.keys()].sort(), [...Object.keys(wrong), 'DATABASE_URL'].sort())
 })
 
-test('reset needs a token of 16 characters that a header can carry', async (t) => {
+test('reset needs a token of 16 characters that fit into a header', async (t) => {
   for (const token of ['', 'fifteen-letters', 'sixteen letters and spaces', 'sechzehnZeichenä']) {
-    const problems = refuse(t, { RESET_ENABLED: 'true', RESET_TOKEN: token })
+    const problems = findProblems(t, { RESET_ENABLED: 'true', RESET_TOKEN: token })
     t.strictSame([...problems.keys()], ['RESET_TOKEN'], JSON.stringify(token))
   }
   t.doesNotThrow(() => loadConfig({ RESET_ENABLED: 'true', RESET_TOKEN: 'sixteen-letters-' }))
-  const both = refuse(t, { RESET_ENABLED: '1', RESET_TOKEN: 'short' })
+  const both = findProblems(t, { RESET_ENABLED: '1', RESET_TOKEN: 'short' })
   t.strictSame([...both.keys()], ['RESET_ENABLED', 'RESET_TOKEN'])
-  t.doesNotThrow(() => loadConfig({ RESET_TOKEN: 'short' }), 'not looked at where reset is off')
+  t.doesNotThrow(() => loadConfig({ RESET_TOKEN: 'short' }), 'not checked while reset is off')
 })
 
-test('every secret can come from a file, less one trailing newline', async (t) => {
+test('every secret can come from a file, without one trailing newline', async (t) => {
   const folder = t.testdir({
     url: `${URL}\n`,
     token: 'a-token-of-16-ch\n\n',
@@ -192,30 +192,30 @@ test('every secret can come from a file, less one trailing newline', async (t) =
   t.equal(config.resetToken, 'a-token-of-16-ch\n')
 })
 
-test('a secret that is given twice, or in a file that cannot be read, is refused', async (t) => {
+test('a secret that is given twice, or in an unreadable file, is an error', async (t) => {
   const folder = t.testdir({ url: URL })
   mkdirSync(join(folder, 'directory'))
   writeFileSync(join(folder, 'private'), SECRET)
   chmodSync(join(folder, 'private'), 0o000)
 
-  const twice = refuse(t, { DATABASE_URL: URL, DATABASE_URL_FILE: join(folder, 'url') })
-  const missing = refuse(t, { DATABASE_URL_FILE: join(folder, 'missing') })
-  const mistaken = refuse(t, { DATABASE_URL_FILE: URL, RESET_TOKEN_FILE: SECRET })
-  const directory = refuse(t, {
+  const twice = findProblems(t, { DATABASE_URL: URL, DATABASE_URL_FILE: join(folder, 'url') })
+  const missing = findProblems(t, { DATABASE_URL_FILE: join(folder, 'missing') })
+  const swapped = findProblems(t, { DATABASE_URL_FILE: URL, RESET_TOKEN_FILE: SECRET })
+  const directory = findProblems(t, {
     RESET_ENABLED: 'true',
     RESET_TOKEN_FILE: join(folder, 'directory'),
   })
 
   t.strictSame([...twice.keys()], ['DATABASE_URL'])
-  t.strictSame([...mistaken.keys()], ['DATABASE_URL_FILE', 'RESET_TOKEN_FILE'])
+  t.strictSame([...swapped.keys()], ['DATABASE_URL_FILE', 'RESET_TOKEN_FILE'])
   t.match(missing.get('DATABASE_URL_FILE')?.given, /missing.*ENOENT/)
   t.match(directory.get('RESET_TOKEN_FILE')?.given, /directory.*EISDIR/)
 })
 
-test('where there is no embedded server, DATABASE_URL has to be given', async (t) => {
+test('without an embedded server, DATABASE_URL is required', async (t) => {
   const withoutServer = { hasEmbeddedServer: () => false }
 
-  t.strictSame([...refuse(t, {}, withoutServer).keys()], ['DATABASE_URL'])
+  t.strictSame([...findProblems(t, {}, withoutServer).keys()], ['DATABASE_URL'])
   t.doesNotThrow(() => loadConfig({ DATABASE_URL: URL }, withoutServer))
 })
 

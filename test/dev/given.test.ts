@@ -8,7 +8,7 @@ import { collect, createProject, exitOf, until } from './project.ts'
 test('changing migrations on a given database', async (t) => {
   const { url, pool, name } = await createTestDatabase(t, { from: 'migrated' })
   const given = new URL(url)
-  // A server that trusts everybody takes any password, so there is one to be kept secret.
+  // A server that trusts every user accepts any password, so there is one to keep secret.
   given.password ||= 'a-password-to-hide'
   const { password } = given
   const shadow = new URL(given)
@@ -17,7 +17,7 @@ test('changing migrations on a given database', async (t) => {
   root.pathname = '/postgres'
   t.teardown(() => pool.query(`drop database if exists ${name}_shadow`))
 
-  await t.test('without a shadow database a commit is refused, and a watch is not', async (t) => {
+  await t.test('without a shadow database a commit fails, and a watch works', async (t) => {
     const project = createProject(t, { DATABASE_URL: given.href })
     const change = 'create table if not exists public.watched ();\n'
     writeFileSync(join(project.migrationsDir, 'current.sql'), change)
@@ -40,7 +40,7 @@ test('changing migrations on a given database', async (t) => {
     t.notMatch(output(), password)
   })
 
-  await t.test('with one, it is committed, and no password is printed', async (t) => {
+  await t.test('with one, a commit works and prints no password', async (t) => {
     const project = createProject(t, {
       DATABASE_URL: given.href,
       SHADOW_DATABASE_URL: shadow.href,

@@ -1,4 +1,4 @@
-// The loop of those who change procedures, on the embedded server and without settings but ports.
+// How a developer changes a procedure: on the embedded server, without settings except ports.
 import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -44,7 +44,7 @@ test('changing a procedure with npm run dev', async (t) => {
     t.equal((await project.run('status')).exitCode, 0)
   })
 
-  await t.test('a commit that fails leaves every file as it was', async (t) => {
+  await t.test('a commit that fails leaves every file unchanged', async (t) => {
     const good = project.readCurrent()
     writeFileSync(current, `${good}select commandbus.no_such_function();`)
     const { exitCode } = await project.run('commit', 'It breaks')
@@ -58,30 +58,33 @@ test('changing a procedure with npm run dev', async (t) => {
   const filename = `00000${committedBefore.length + 1}-say-that-it-changed.sql`
   const committed = join(project.migrationsDir, 'committed', filename)
 
-  await t.test('a commit beside the running service is a file that all may read', async (t) => {
-    const { exitCode, output } = await project.run('commit', 'Say that it changed')
+  await t.test(
+    'a commit while the service runs makes a file that every user can read',
+    async (t) => {
+      const { exitCode, output } = await project.run('commit', 'Say that it changed')
 
-    t.equal(exitCode, 0, output)
-    t.strictSame(project.listCommitted(), [...committedBefore, filename])
-    t.match(readFileSync(committed, 'utf8'), "is 'Changed.'")
-    t.equal(statSync(committed).mode & 0o777, 0o644)
-    t.equal(statSync(current).mode & 0o777, 0o644)
-    t.notMatch(project.readCurrent(), '--!include')
-    t.strictSame(await listPending(), [])
-  })
+      t.equal(exitCode, 0, output)
+      t.strictSame(project.listCommitted(), [...committedBefore, filename])
+      t.match(readFileSync(committed, 'utf8'), "is 'Changed.'")
+      t.equal(statSync(committed).mode & 0o777, 0o644)
+      t.equal(statSync(current).mode & 0o777, 0o644)
+      t.notMatch(project.readCurrent(), '--!include')
+      t.strictSame(await listPending(), [])
+    },
+  )
 
-  await t.test('an uncommit gives the change back, and it can be committed again', async (t) => {
+  await t.test('an uncommit restores current.sql, which can be committed again', async (t) => {
     const text = readFileSync(committed, 'utf8')
 
     t.equal((await project.run('uncommit')).exitCode, 0)
     t.strictSame(project.listCommitted(), committedBefore)
     t.match(project.readCurrent(), `--!include ${fixture}\n`)
-    t.equal((await project.run('uncommit')).exitCode, 4, 'not over a change that is there')
+    t.equal((await project.run('uncommit')).exitCode, 4, 'not while current.sql has a change')
     t.equal((await project.run('commit', 'Say that it changed')).exitCode, 0)
     t.equal(readFileSync(committed, 'utf8'), text)
   })
 
-  await t.test('what is no commit is said to be none', async (t) => {
+  await t.test('a commit without a change or a message is an error', async (t) => {
     t.equal((await project.run('commit', 'Nothing')).exitCode, 2)
     t.equal((await project.run('commit')).exitCode, 2)
     t.strictSame(project.listCommitted(), [...committedBefore, filename])
@@ -92,9 +95,9 @@ test('changing a procedure with npm run dev', async (t) => {
     process.kill(-Number(dev.pid), 'SIGINT')
 
     t.equal(await ended, 0, output())
-    t.notOk(isAlive(Number(dev.pid)), 'nothing of its process group is left')
+    t.notOk(isAlive(Number(dev.pid)), 'no process of its group is left')
     const { exitCode } = await project.run('status')
-    t.equal(exitCode, 0, 'a command then starts and stops the server itself')
+    t.equal(exitCode, 0, 'afterwards a command starts and stops the server itself')
   })
 
   async function readComment(): Promise<unknown> {

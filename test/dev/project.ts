@@ -11,7 +11,7 @@ export interface CommandResult {
   readonly output: string
 }
 
-/** A copy of the project's migrations, which a test may change, and the commands to do it with. */
+/** A copy of the project's migrations that a test may change, and the development commands. */
 export interface DevelopmentProject {
   readonly dir: string
   readonly migrationsDir: string
@@ -26,7 +26,7 @@ export interface DevelopmentProject {
 export function createProject(t: Test, settings: Record<string, string>): DevelopmentProject {
   const dir = mkdtempSync(join(tmpdir(), 'commandbus-test-dev-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
-  // The embedded server may run as another user.
+  // The embedded server may run as a different user.
   chmodSync(dir, 0o755)
   const migrationsDir = join(dir, 'migrations')
   cpSync(join(projectDir, 'migrations'), migrationsDir, { recursive: true })
@@ -75,11 +75,11 @@ export function exitOf(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => child.once('close', (exitCode) => resolve(exitCode)))
 }
 
-/** Waits until a condition holds, and says what it was when it never does. */
+/** Waits until a condition holds; the error of one that never does names it. */
 export async function until(what: string, holds: () => unknown): Promise<void> {
   const deadline = Date.now() + 60_000
   while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`it did not come to this: ${what}`)
+    if (Date.now() > deadline) throw new Error(`timed out: ${what}`)
     await sleep(50)
   }
 }

@@ -3,13 +3,13 @@ import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { startService } from '../support/service.ts'
 
-/** Loaded before the service: breaks it from inside when it is told to. */
+/** Preloaded into the service: a signal makes it fail from the inside. */
 const FAULTS = {
-  'an exception that nobody catches': 'throw new Error("boom")',
-  'a rejection that nobody handles': 'Promise.reject(new Error("boom"))',
+  'an uncaught exception': 'throw new Error("boom")',
+  'an unhandled rejection': 'Promise.reject(new Error("boom"))',
 }
 for (const [what, fault] of Object.entries(FAULTS)) {
-  test(`${what} is logged, and ends the service in order with 1`, async (t) => {
+  test(`${what} is logged, and the service closes everything and exits with 1`, async (t) => {
     const { url, pool } = await createTestDatabase(t, { from: 'empty' })
     const preload = `data:text/javascript,process.on('SIGUSR2', () => { ${fault} })`
     const service = startService(

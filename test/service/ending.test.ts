@@ -21,7 +21,7 @@ test('the first stop decides the exit code; what it interrupts is not an error',
   t.same(lines, ['onStop', 'the service ends', 'stopped'])
 })
 
-test('an error that nobody foresaw ends with 1, a foreseen one with its own exit code', async (t) => {
+test('an unforeseen error ends with 1, a foreseen one with its own exit code', async (t) => {
   const unforeseen = createWorld(async () => {})
   unforeseen.ending.fail(undefined)
   const foreseen = createWorld(async () => {})

@@ -9,7 +9,7 @@ const BODIES = [
   'create function one.f() returns int language sql as $$ select 1 $$;',
 ]
 
-test('a service on an empty database migrates it, says so and is ready', async (t) => {
+test('the service migrates an empty database, logs each migration and is ready', async (t) => {
   const { url, name } = await createTestDatabase(t, { from: 'empty' })
   const service = startService(t, {
     DATABASE_URL: url,
@@ -27,7 +27,7 @@ test('a service on an empty database migrates it, says so and is ready', async (
   t.match(
     service.log().find(({ notice }) => notice !== undefined),
     { migration: '000002-step-2.sql', notice: 'adopted 7 rows' },
-    'what a migration says is logged',
+    'notices of a migration are logged',
   )
   const { status, body } = await service.get('/status')
   t.equal(status, 200)
@@ -47,7 +47,7 @@ test('a service on an empty database migrates it, says so and is ready', async (
   t.match(await service.stop(), { code: 0 })
 })
 
-test('twenty services at once: each ends ready, each migration runs once', async (t) => {
+test('twenty services start at once: all become ready, and each migration runs once', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, [
     'create table public.runs (step int);',
@@ -68,7 +68,7 @@ test('twenty services at once: each ends ready, each migration runs once', async
   t.ok(endings.every(({ code }) => code === 0))
 })
 
-test('where nothing is pending, the migration tool is not started', async (t) => {
+test('the migration tool does not run if nothing is pending', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'migrated' })
   const service = startService(t, { DATABASE_URL: url, LOG_LEVEL: 'debug' })
 
@@ -79,7 +79,7 @@ test('where nothing is pending, the migration tool is not started', async (t) =>
   t.match((await service.get('/status')).body.migrations, { pending: [] })
 })
 
-test("PostgreSQL's own variables are not heeded", async (t) => {
+test("PostgreSQL's own environment variables are ignored", async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const service = startService(t, {
     DATABASE_URL: url,
@@ -98,7 +98,7 @@ test("PostgreSQL's own variables are not heeded", async (t) => {
   t.match((await service.get('/status')).body.migrations.pending, [])
 })
 
-test('no password or token is in any output', async (t) => {
+test('no output contains a password or token', async (t) => {
   const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
   const password = `s3cret-${name}`
   await pool.query(`create role ${name} login superuser password '${password}'`)
@@ -111,7 +111,7 @@ test('no password or token is in any output', async (t) => {
     RESET_TOKEN: token,
     LOG_LEVEL: 'trace',
     ON_MIGRATION_FAILURE: 'stay',
-    // The worst that a migration can do: it says the password itself, and then fails with it.
+    // The worst that a migration can do: it prints the password, and then fails with the URL.
     MIGRATIONS_DIR: createMigrationsFolder(t, [
       `do $$ begin raise warning '${password}'; raise exception '${secretUrl}'; end $$;`,
     ]),
@@ -127,7 +127,7 @@ test('no password or token is in any output', async (t) => {
   }
 })
 
-test('the schema that may be left out is decided once, and a later wish shown', async (t) => {
+test('E2E_SCHEMA counts once; a later change is ignored, and the status says so', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const MIGRATIONS_DIR = createMigrationsFolder(t, [
     'create schema one;',

@@ -6,7 +6,7 @@ import { createTestDatabase } from '../support/postgres.ts'
 
 test('a stop waits for a reset whose client has disconnected, and leaves no session behind', async (t) => {
   const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
-  // One attempt of a reset lasts two fifths of it: long enough to outlive a service that forgets it.
+  // One attempt of a reset lasts two fifths of this: it would outlive a service that does not wait.
   await pool.query(`alter database ${name} set deadlock_timeout = '5s'`)
   const folder = createMigrationsFolder(t, [THINGS.first])
   const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder })

@@ -13,15 +13,15 @@ const SLOW = [
 ]
 const TOOL_LOCK = '4727445306447283'
 
-async function waitFor(what: string, look: () => Promise<boolean>): Promise<void> {
+async function waitFor(what: string, isTrue: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + 20_000
-  while (!(await look())) {
+  while (!(await isTrue())) {
     if (Date.now() > deadline) throw new Error(`no ${what}`)
     await sleep(20)
   }
 }
 
-/** A database, and a way to count the sessions that run a statement or a transaction in it. */
+/** Creates a database, and a function that counts its sessions with a statement or transaction. */
 async function createWatchedDatabase(t: Test) {
   const database = await createTestDatabase(t, { from: 'empty' })
   const countBusy = async () => {
@@ -35,7 +35,7 @@ async function createWatchedDatabase(t: Test) {
   return { ...database, countBusy }
 }
 
-/** Starts a service and waits until its second migration sleeps in the database. */
+/** Starts a service and waits until its second migration is running. */
 async function startMigrating(
   t: Test,
   database: Awaited<ReturnType<typeof createWatchedDatabase>>,
@@ -58,7 +58,7 @@ async function startMigrating(
 }
 
 async function holdLock(t: Test, url: string, sql: string): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, application_name: 'the holder' })
+  const client = new pg.Client({ connectionString: url, application_name: 'lock holder' })
   client.on('error', () => {})
   await client.connect()
   t.teardown(() => client.end())
@@ -76,7 +76,7 @@ function isRunning(pid: number): boolean {
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`${signal} while migrating: rolled back, backend idle, exit 0`, async (t) => {
+  test(`${signal} while migrating rolls back, leaves no busy session and exits with 0`, async (t) => {
     const database = await createWatchedDatabase(t)
     const service = await startMigrating(t, database)
     t.match(await service.get('/readyz'), {
@@ -94,7 +94,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-test('a signal to the whole process group while migrating ends it all, exit 0', async (t) => {
+test('a signal to the whole process group while migrating exits with 0', async (t) => {
   const database = await createWatchedDatabase(t)
   const service = await startMigrating(t, database)
 
@@ -105,7 +105,7 @@ test('a signal to the whole process group while migrating ends it all, exit 0', 
 })
 
 for (const target of ['npm alone', 'its process group'] as const) {
-  test(`npm start, ${target} signalled while migrating: exit 0, nothing left`, async (t) => {
+  test(`npm start exits with 0 and leaves no process if ${target} gets a signal while migrating`, async (t) => {
     const database = await createWatchedDatabase(t)
     const service = await startMigrating(t, database, ['npm', 'start'])
     const { pid = 0 } = service.child
@@ -114,17 +114,17 @@ for (const target of ['npm alone', 'its process group'] as const) {
 
     t.match(await service.ended, { code: 0 })
     t.equal(await database.countBusy(), 0)
-    t.notOk(isRunning(-pid), 'nothing of the group is left')
+    t.notOk(isRunning(-pid), 'no process of the group is left')
   })
 }
 
-test('a stop while the history is read is a stop under ON_MIGRATION_FAILURE=stay, too', async (t) => {
+test('a stop while reading the history exits with 0, also with ON_MIGRATION_FAILURE=stay', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'migrated' })
   const holder = await holdLock(t, url, 'begin; lock table graphile_migrate.migrations')
   const service = startService(t, {
     DATABASE_URL: url,
     ON_MIGRATION_FAILURE: 'stay',
-    // Another history: refused as soon as it can be read.
+    // A different history: the start fails once it can read the table.
     MIGRATIONS_DIR: createMigrationsFolder(t, ['select 1;']),
   })
   await waitFor('blocked read of the history', async () => {
@@ -142,17 +142,17 @@ test('a stop while the history is read is a stop under ON_MIGRATION_FAILURE=stay
 
   t.match(await service.ended, { code: 0 })
   t.match(service.output(), 'history_refused', 'the failure is logged')
-  t.notMatch(service.output(), 'staying', 'but a service that stops does not stay up')
+  t.notMatch(service.output(), 'staying', 'but a stopping service does not claim to stay up')
 })
 
-test('a stop while waiting for the database ends with 0', async (t) => {
+test('a stop while waiting for the database exits with 0', async (t) => {
   const service = startService(t, { DATABASE_URL: 'postgres://u@127.0.0.1:1/d' })
   await service.waitForReason('waiting_for_database')
 
   t.match(await service.stop(), { code: 0 })
 })
 
-test('a stop while a database hangs that was reached ends with 0', async (t) => {
+test('a stop while a server accepts connections but does not answer exits with 0', async (t) => {
   const silent = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1')
   await new Promise((resolve) => silent.once('listening', resolve))
   t.teardown(() => silent.close())
@@ -163,7 +163,7 @@ test('a stop while a database hangs that was reached ends with 0', async (t) => 
   t.match(await service.stop(), { code: 0 })
 })
 
-test('a service waits for the lock of another, names it, and ends with 6', async (t) => {
+test('a service waits for the lock of another one, names its session, and exits with 6', async (t) => {
   const database = await createWatchedDatabase(t)
   await startMigrating(t, database)
   const second = startService(t, {
@@ -181,26 +181,26 @@ test('a service waits for the lock of another, names it, and ends with 6', async
   t.match(second.log().at(-2), { level: 'fatal', err: { code: 'migration_lock_timeout' } })
 })
 
-test("the tool's own lock is waited for alike, and a stop ends the wait with 0", async (t) => {
+test("a service also waits for the tool's own lock, and a stop during the wait exits with 0", async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const MIGRATIONS_DIR = createMigrationsFolder(t, ['create schema one;'])
   const holder = await holdLock(t, url, `select pg_advisory_lock(${TOOL_LOCK})`)
   const env = { DATABASE_URL: url, MIGRATIONS_DIR }
-  const patient = startService(t, env)
-  const hurried = startService(t, { ...env, MIGRATION_LOCK_SECONDS: '0' })
+  const waiting = startService(t, env)
+  const impatient = startService(t, { ...env, MIGRATION_LOCK_SECONDS: '0' })
   const stopped = startService(t, env)
 
-  t.match(await patient.waitForReason('waiting_for_lock'), { body: { detail: /the holder|lock/ } })
-  t.match(await hurried.ended, { code: 6 })
+  t.match(await waiting.waitForReason('waiting_for_lock'), { body: { detail: /lock holder/ } })
+  t.match(await impatient.ended, { code: 6 })
   await stopped.waitForReason('waiting_for_lock')
   t.match(await stopped.stop(), { code: 0 })
 
   await holder.query(`select pg_advisory_unlock(${TOOL_LOCK})`)
-  await patient.waitForReady()
-  t.match(await patient.stop(), { code: 0 })
+  await waiting.waitForReady()
+  t.match(await waiting.stop(), { code: 0 })
 })
 
-test('the tool killed while migrating: rolled back, exit 4', async (t) => {
+test('killing the tool while migrating rolls back and exits with 4', async (t) => {
   const database = await createWatchedDatabase(t)
   const service = await startMigrating(t, database)
 
@@ -217,7 +217,7 @@ test('the tool killed while migrating: rolled back, exit 4', async (t) => {
   t.equal(await database.countBusy(), 0)
 })
 
-test("the tool's backend terminated while migrating: rolled back, exit 4", async (t) => {
+test("terminating the tool's backend while migrating rolls back and exits with 4", async (t) => {
   const database = await createWatchedDatabase(t)
   const service = await startMigrating(t, database)
 
@@ -230,7 +230,7 @@ test("the tool's backend terminated while migrating: rolled back, exit 4", async
   t.equal(await database.countBusy(), 0)
 })
 
-test('the service killed while migrating: the statement ends by itself', async (t) => {
+test('PostgreSQL rolls back by itself if the service is killed while migrating', async (t) => {
   const database = await createWatchedDatabase(t)
   const service = await startMigrating(t, database)
 
@@ -240,7 +240,7 @@ test('the service killed while migrating: the statement ends by itself', async (
   await waitFor('rollback', async () => (await database.countBusy()) === 0)
 })
 
-test('signals within half a second are one, a later one ends it at once with 1', async (t) => {
+test('signals within half a second count as one; a later one exits at once with 1', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const proxy = await openProxy(t, url)
   const service = startService(t, {
@@ -248,18 +248,19 @@ test('signals within half a second are one, a later one ends it at once with 1',
     MIGRATIONS_DIR: createMigrationsFolder(t, SLOW),
   })
   await service.waitForReason('migrating')
-  // A database that no longer answers: the stop waits for the rollback that it has asked for.
+  // The database no longer answers, so the stop waits for the rollback.
   proxy.pause()
   service.child.kill('SIGTERM')
   service.child.kill('SIGINT')
   service.child.kill('SIGTERM')
+  // The rule itself is about time: longer than the half second.
   await sleep(600)
   t.equal(service.child.exitCode, null)
 
   t.match(await service.stop(), { code: 1 })
 })
 
-test('a stop that takes longer than SHUTDOWN_SECONDS ends with 1', async (t) => {
+test('a stop that takes longer than SHUTDOWN_SECONDS exits with 1', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const proxy = await openProxy(t, url)
   const service = startService(t, {

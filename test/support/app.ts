@@ -7,7 +7,7 @@ interface Teardown {
   teardown(work: () => Promise<void>): unknown
 }
 
-/** Creates the HTTP side alone, ready, with nothing behind it but what the test gives. */
+/** Creates the HTTP side alone, ready, with only what the test passes behind it. */
 export function createTestApp(t: Teardown, deps: Partial<AppDeps> = {}): FastifyInstance {
   const readiness = createReadiness()
   readiness.set({ ready: true })

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 
-/** Waits until it is so; a value that never comes is a failure that shows the last one. */
+/** Waits until `read` gives the wanted value; the failure of a wait shows the last one. */
 export async function becomes(
   t: Test,
   read: () => Promise<unknown>,

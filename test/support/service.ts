@@ -19,17 +19,17 @@ export interface Answer {
   readonly body: any
 }
 
-/** A service that runs as a process of its own, as in production. */
+/** A service in its own process, as in production. */
 export interface Service {
   readonly child: ChildProcess
-  /** Everything that it has written, to both outputs. */
+  /** Everything that it has printed, on both outputs. */
   output(): string
   log(): LogLine[]
   get(path: string): Promise<Answer>
   waitForLog(msg: string): Promise<LogLine>
   waitForReady(): Promise<void>
   waitForReason(reason: string): Promise<Answer>
-  /** Sends the signal and waits for the end. */
+  /** Sends the signal and waits until it has ended. */
   stop(signal?: NodeJS.Signals): Promise<Ending>
   /** How it ended. */
   readonly ended: Promise<Ending>
@@ -42,7 +42,7 @@ export interface Ending {
 
 const DEADLINE_MS = 30_000
 
-/** Starts the built service with these settings and nothing else of the environment. */
+/** Starts the built service with these settings and no other environment variables. */
 export function startService(
   t: Teardown,
   env: Record<string, string>,
@@ -52,7 +52,7 @@ export function startService(
     cwd: projectDir,
     env: { PATH: process.env.PATH, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A process group of its own, to be signalled as a terminal does it.
+    // Its own process group, which a test can signal as a terminal does.
     detached: true,
   })
   let output = ''
@@ -67,10 +67,10 @@ export function startService(
   t.teardown(() => killGroup(child))
 
   const log = () => parseLog(output)
-  const waitFor = async <T>(what: string, look: () => T | Promise<T>): Promise<NonNullable<T>> => {
+  const waitFor = async <T>(what: string, find: () => T | Promise<T>): Promise<NonNullable<T>> => {
     const deadline = Date.now() + DEADLINE_MS
     while (Date.now() < deadline) {
-      const found = await look()
+      const found = await find()
       if (found) return found as NonNullable<T>
       if (child.exitCode !== null) break
       await sleep(20)
@@ -115,6 +115,6 @@ function killGroup({ pid }: ChildProcess): void {
   try {
     if (pid !== undefined) process.kill(-pid, 'SIGKILL')
   } catch {
-    // ESRCH: nothing of it is left.
+    // ESRCH: no process is left.
   }
 }

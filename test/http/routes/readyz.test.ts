@@ -14,7 +14,7 @@ const REASONS: NotReadyReason[] = [
 ]
 
 for (const url of ['/readyz', '/health']) {
-  test(`no cache keeps an answer of GET ${url}`, async (t) => {
+  test(`GET ${url} is not cached`, async (t) => {
     const readiness = createReadiness()
     const app = createTestApp(t, { readiness })
 
@@ -27,7 +27,7 @@ for (const url of ['/readyz', '/health']) {
     t.equal(ready.headers['cache-control'], 'no-store')
   })
 
-  test(`GET ${url} says ready, or why not`, async (t) => {
+  test(`GET ${url} answers ready, or the reason why not`, async (t) => {
     const readiness = createReadiness()
     const app = createTestApp(t, { readiness })
 

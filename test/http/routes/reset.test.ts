@@ -27,12 +27,12 @@ const REPORT: ResetReport = {
 
 interface World {
   readonly isEnabled?: boolean
-  readonly hasAgreed?: boolean
+  readonly isDisposable?: boolean
   readonly state?: ReadinessState
 }
 
-/** The service's HTTP side over a database that has agreed, or has not. */
-function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READY }: World) {
+/** Creates the HTTP side of a service whose database is marked disposable, or is not. */
+function createWorld(t: Test, { isEnabled = true, isDisposable = true, state = READY }: World) {
   const readiness = createReadiness()
   readiness.set(state)
   const resets: ResetOptions[] = []
@@ -40,13 +40,13 @@ function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READ
     log: fastify({ logger: false }).log,
     readiness,
     mask: (text) => text,
-    readStatus: () => Promise.reject(new Error('not asked for')),
+    readStatus: () => Promise.reject(new Error('not requested')),
     reset: isEnabled
       ? {
           token: TOKEN,
           assertReady: (mode) => assertReadyForReset(readiness, mode),
           reset: async (options) => {
-            if (!hasAgreed) throw notDisposableError(PRODUCTION)
+            if (!isDisposable) throw notDisposableError(PRODUCTION)
             const { assertWanted: _, ...asked } = options
             resets.push(asked)
             return { ...REPORT, mode: options.mode }
@@ -80,19 +80,19 @@ function createWorld(t: Test, { isEnabled = true, hasAgreed = true, state = READ
   return { post, resets, readiness }
 }
 
-test('switch, token, body, readiness and consent are asked in this order', async (t) => {
+test('switch, token, body, readiness and the disposable mark are checked in this order', async (t) => {
   const tokens = { none: undefined, wrong: 'Bearer wrong', right: `Bearer ${TOKEN}` }
   for (const isEnabled of [false, true]) {
     for (const [token, authorization] of Object.entries(tokens)) {
       for (const body of ['{}', '[]']) {
         for (const state of [READY, MIGRATING]) {
-          for (const hasAgreed of [false, true]) {
-            const { post, resets } = createWorld(t, { isEnabled, hasAgreed, state })
+          for (const isDisposable of [false, true]) {
+            const { post, resets } = createWorld(t, { isEnabled, isDisposable, state })
 
             const { status, body: answer } = await post(authorization, body)
 
-            const expected = expect({ isEnabled, token, body, state, hasAgreed })
-            const cell = JSON.stringify({ isEnabled, token, body, state, hasAgreed })
+            const expected = expect({ isEnabled, token, body, state, isDisposable })
+            const cell = JSON.stringify({ isEnabled, token, body, state, isDisposable })
             t.same([status, answer.code], expected, cell)
             t.equal(resets.length, status === 200 ? 1 : 0, cell)
           }
@@ -108,11 +108,11 @@ function expect(cell: World & { token: string; body: string }): [number, string 
   if (cell.token === 'wrong') return [403, 'token_wrong']
   if (cell.body !== '{}') return [400, 'body_wrong']
   if (cell.state?.ready !== true) return [503, 'not_ready']
-  if (!cell.hasAgreed) return [403, 'database_not_disposable']
+  if (!cell.isDisposable) return [403, 'database_not_disposable']
   return [200, undefined]
 }
 
-test('a token is taken from a bearer header only, and whole', async (t) => {
+test('only a bearer header with the whole token is accepted', async (t) => {
   const { post, resets } = createWorld(t, {})
 
   for (const header of ['', 'Bearer', 'Bearer ', `Basic ${TOKEN}`, TOKEN]) {
@@ -125,7 +125,7 @@ test('a token is taken from a bearer header only, and whole', async (t) => {
   t.equal((await post(`bearer ${TOKEN}`)).status, 200)
 })
 
-test('a body of any wrong kind is refused, and resets nothing', async (t) => {
+test('every kind of wrong body gets 400 and resets nothing', async (t) => {
   const { post, resets } = createWorld(t, {})
   const wrong = [
     'null',
@@ -165,7 +165,7 @@ test('a body of any wrong kind is refused, and resets nothing', async (t) => {
   t.equal(resets.length, 0)
 })
 
-test('the body is optional, and so is each of its members', async (t) => {
+test('the body and each of its members are optional', async (t) => {
   const { post, resets } = createWorld(t, {})
 
   await post(`Bearer ${TOKEN}`)
@@ -177,24 +177,24 @@ test('the body is optional, and so is each of its members', async (t) => {
     '{"mode": "rebuild", "lockTimeoutMs": 0, "terminateBlockers": true}',
   )
 
-  const byDefault = { mode: 'data', lockTimeoutMs: 2000, terminateBlockers: false }
+  const defaults = { mode: 'data', lockTimeoutMs: 2000, terminateBlockers: false }
   t.same(resets, [
-    byDefault,
-    byDefault,
-    byDefault,
-    byDefault,
+    defaults,
+    defaults,
+    defaults,
+    defaults,
     { mode: 'rebuild', lockTimeoutMs: 0, terminateBlockers: true },
   ])
 })
 
-test('a rebuild gets a database out of a failed migration, a reset of the data does not', async (t) => {
+test('after a failed migration a rebuild is accepted, a reset of the data is not', async (t) => {
   const { post } = createWorld(t, { state: FAILED })
 
   t.match(await post(`Bearer ${TOKEN}`), { status: 503, body: { reason: 'migration_failed' } })
   t.equal((await post(`Bearer ${TOKEN}`, '{"mode": "rebuild"}')).status, 200)
 })
 
-test('what a reset that broke off has left is not ready, but for the reset that mends it', async (t) => {
+test('after an interrupted reset the service is not ready, but accepts a reset', async (t) => {
   const { post, readiness } = createWorld(t, {})
 
   readiness.setResetProblem('sequences are behind')
@@ -203,17 +203,17 @@ test('what a reset that broke off has left is not ready, but for the reset that 
   t.equal((await post(`Bearer ${TOKEN}`)).status, 200)
 })
 
-test('no refusal of a reset holds a token', async (t) => {
-  const { post } = createWorld(t, { hasAgreed: false })
+test('no error response contains a token', async (t) => {
+  const { post } = createWorld(t, { isDisposable: false })
 
-  for (const header of [undefined, 'Bearer guess-of-somebody', `Bearer ${TOKEN}`]) {
+  for (const header of [undefined, 'Bearer guessed-token', `Bearer ${TOKEN}`]) {
     const text = JSON.stringify((await post(header)).body)
-    t.notMatch(text, new RegExp(`${TOKEN}|guess-of-somebody`))
+    t.notMatch(text, new RegExp(`${TOKEN}|guessed-token`))
   }
   t.ok(notDisposableError(PRODUCTION) instanceof ServiceError)
 })
 
-test('a reset whose client disconnects is no longer wanted; one that is answered was', async (t) => {
+test('a reset stops being wanted when its client disconnects, but not when it is answered', async (t) => {
   const asked: (() => void)[] = []
   const answer = new EventEmitter()
   const app = createTestApp(t, {

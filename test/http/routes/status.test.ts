@@ -6,6 +6,7 @@ import { readCommittedMigrations } from '../../../src/migrations/files/committed
 import { createReadiness } from '../../../src/readiness.ts'
 import { createStatusReader, type StatusSources } from '../../../src/status.ts'
 import { createTestApp } from '../../support/app.ts'
+import { becomes } from '../../support/becomes.ts'
 import { readProjectFile } from '../../support/files.ts'
 import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
@@ -24,7 +25,7 @@ function describeSources({ url, name, pool }: TestDatabase, migrationsDir: strin
   }
 }
 
-test('GET /status shows what is in a migrated database, and nothing that is not its own', async (t) => {
+test('GET /status shows the content of a migrated database, without what extensions and tools own', async (t) => {
   const database = await createTestDatabase(t, { from: 'migrated' })
   await database.pool.query('create schema provisioning; create table provisioning.mark ()')
   const readStatus = createStatusReader(describeSources(database, 'migrations'))
@@ -51,7 +52,7 @@ test('GET /status shows what is in a migrated database, and nothing that is not 
   t.notMatch(response.body, database.url)
 })
 
-test('what somebody puts into public is shown, and what is pending', async (t) => {
+test('the status shows user objects in public, and pending migrations', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   await database.pool.query('create table public.notes (); create schema "Odd name"')
   const folder = createMigrationsFolder(t, ['select 1;'])
@@ -66,7 +67,7 @@ test('what somebody puts into public is shown, and what is pending', async (t) =
   t.match(status.migrations, { applied: [], pending: [{ filename: '000001-step-1.sql' }] })
 })
 
-test('a file that is refused leaves the names of the others, and what is pending', async (t) => {
+test('a file with a problem does not hide the names of others, or pending migrations', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, ['select 1;', 'select 2;', 'select 3;'])
   const hashes = readCommittedMigrations(folder).map(({ hash }) => hash)
@@ -90,7 +91,7 @@ test('a file that is refused leaves the names of the others, and what is pending
   t.equal(migrations.pending.length, 1)
 })
 
-test('without a database the status has what was known last, and does not wait', async (t) => {
+test('without an answer of the database the status has the last known facts', async (t) => {
   const database = await createTestDatabase(t, { from: 'migrated' })
   const sources = describeSources(database, 'migrations')
   let isGone = false
@@ -102,16 +103,17 @@ test('without a database the status has what was known last, and does not wait',
   const before = await readStatus()
 
   isGone = true
-  const startedAt = performance.now()
-  const after = await readStatus()
+  let after: typeof before | undefined
+  void readStatus().then((status) => {
+    after = status
+  })
 
-  t.ok(performance.now() - startedAt < 4000)
-  t.ok(after.migrations.applied.length > 0)
-  t.strictSame(after.migrations, before.migrations)
-  t.strictSame(after.schemas, before.schemas)
+  await becomes(t, async () => after?.migrations, before.migrations)
+  t.ok(before.migrations.applied.length > 0)
+  t.strictSame(after?.schemas, before.schemas)
 })
 
-test('before the database is opened the status says so', async (t) => {
+test('before the database is open, the status has none', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const sources = describeSources(database, 'migrations')
 
@@ -125,7 +127,7 @@ test('before the database is opened the status says so', async (t) => {
 })
 
 for (const reason of ['waiting_for_database', 'database_unavailable'] as const) {
-  test(`the status does not query a database that is not reached (${reason})`, async (t) => {
+  test(`the status does not query a database that cannot be reached (${reason})`, async (t) => {
     const database = await createTestDatabase(t, { from: 'empty' })
     const sources = describeSources(database, 'migrations')
     const readiness = createReadiness()

@@ -13,8 +13,10 @@ import { type LogLine, type Service, startService } from '../support/service.ts'
 
 const BODIES = ['create schema one;', 'create table one.t ();', 'create table one.u ();']
 
-/** Waits for the end and returns the error that the service ended with. */
-async function endOf(service: Service): Promise<{ code: number | null; err: LogLine['err'] }> {
+/** Waits until the service has ended; returns its exit code and its last error. */
+async function waitForFailure(
+  service: Service,
+): Promise<{ code: number | null; err: LogLine['err'] }> {
   const { code } = await service.ended
   return { code, err: service.log().find(({ level }) => level === 'fatal')?.err }
 }
@@ -25,14 +27,14 @@ async function migrate(t: Test, env: Record<string, string>): Promise<void> {
   await service.stop()
 }
 
-test('wrong settings end the service with 2, all named', async (t) => {
+test('wrong settings end the service with 2, and the error names them all', async (t) => {
   const service = startService(t, {
     PORT: 'http',
     LOG_LEVEL: 'loud',
     DATABASE_URL: 'mysql://user:a-password@db/x',
   })
 
-  const { code, err } = await endOf(service)
+  const { code, err } = await waitForFailure(service)
 
   t.equal(code, 2)
   t.match(err, { code: 'wrong_settings' })
@@ -40,13 +42,13 @@ test('wrong settings end the service with 2, all named', async (t) => {
   t.notMatch(service.output(), 'a-password')
 })
 
-test('a port that is in use ends the service with 2', async (t) => {
+test('a port in use ends the service with 2', async (t) => {
   const holder = createServer().listen(0, '127.0.0.1')
   await new Promise((resolve) => holder.once('listening', resolve))
   t.teardown(() => holder.close())
   const { port } = holder.address() as { port: number }
 
-  const ending = await endOf(
+  const ending = await waitForFailure(
     startService(t, { PORT: String(port), DATABASE_URL: 'postgres://u@127.0.0.1:1/d' }),
   )
 
@@ -56,12 +58,12 @@ test('a port that is in use ends the service with 2', async (t) => {
 test('a missing migrations folder ends the service with 2', async (t) => {
   const MIGRATIONS_DIR = createFolder(t)
 
-  const ending = await endOf(startService(t, { MIGRATIONS_DIR }))
+  const ending = await waitForFailure(startService(t, { MIGRATIONS_DIR }))
 
   t.match(ending, { code: 2, err: { code: 'wrong_settings' } })
 })
 
-const SPOILED: Record<string, (folder: string) => void> = {
+const BROKEN_FOLDERS: Record<string, (folder: string) => void> = {
   'an empty folder': (folder) => {
     for (const number of [1, 2, 3]) rmSync(fileOf(folder, number))
   },
@@ -82,7 +84,7 @@ function fileOf(folder: string, number: number): string {
   return join(folder, 'committed', `00000${number}-step-${number}.sql`)
 }
 
-test('a history that does not fit ends the service with 5, and nothing is run', async (t) => {
+test('files that do not match the history end the service with 5, and nothing runs', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await migrate(t, {
     DATABASE_URL: url,
@@ -90,10 +92,12 @@ test('a history that does not fit ends the service with 5, and nothing is run', 
   })
 
   await Promise.all(
-    Object.entries(SPOILED).map(async ([what, spoil]) => {
+    Object.entries(BROKEN_FOLDERS).map(async ([what, breakFolder]) => {
       const folder = createMigrationsFolder(t, BODIES)
-      spoil(folder)
-      const ending = await endOf(startService(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder }))
+      breakFolder(folder)
+      const ending = await waitForFailure(
+        startService(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder }),
+      )
       t.match(ending, { code: 5, err: { code: /^(history_refused|no_migrations)$/ } }, what)
     }),
   )
@@ -102,7 +106,7 @@ test('a history that does not fit ends the service with 5, and nothing is run', 
   t.equal(rows.length, 2)
 })
 
-test('failing SQL in the second of three ends the service with 4, the first stays', async (t) => {
+test('SQL that fails in the second of three migrations ends the service with 4; the first stays', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const MIGRATIONS_DIR = createMigrationsFolder(t, [
     'create schema one;',
@@ -110,7 +114,7 @@ test('failing SQL in the second of three ends the service with 4, the first stay
     'create table one.u ();',
   ])
 
-  const { code, err } = await endOf(startService(t, { DATABASE_URL: url, MIGRATIONS_DIR }))
+  const { code, err } = await waitForFailure(startService(t, { DATABASE_URL: url, MIGRATIONS_DIR }))
 
   t.equal(code, 4)
   t.match(err, {
@@ -126,7 +130,7 @@ test('failing SQL in the second of three ends the service with 4, the first stay
   t.strictSame(rows, [{ filename: '000001.sql', table: null }])
 })
 
-test('an error without a position shows context, detail, hint and the statement', async (t) => {
+test('an error without a position shows its detail and the failing statement', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const MIGRATIONS_DIR = createMigrationsFolder(t, [
     `create table t (id int primary key);
@@ -136,7 +140,7 @@ test('an error without a position shows context, detail, hint and the statement'
      select 1;`,
   ])
 
-  const { code, err } = await endOf(startService(t, { DATABASE_URL: url, MIGRATIONS_DIR }))
+  const { code, err } = await waitForFailure(startService(t, { DATABASE_URL: url, MIGRATIONS_DIR }))
 
   t.equal(code, 4)
   t.match(err, {
@@ -148,12 +152,12 @@ test('an error without a position shows context, detail, hint and the statement'
   t.notMatch(JSON.stringify(err), 'nbtinsert.c', "never PostgreSQL's own source file")
 })
 
-test('a user that may not create schemas ends the service with 4, nothing done', async (t) => {
+test('a user that may not create schemas ends the service with 4, and nothing changes', async (t) => {
   const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
   await pool.query(`create role ${name} login`)
   t.teardown(() => pool.query(`drop role ${name}`).catch(() => {}))
 
-  const ending = await endOf(
+  const ending = await waitForFailure(
     startService(t, {
       DATABASE_URL: url.replace('postgres@', `${name}@`),
       MIGRATIONS_DIR: createMigrationsFolder(t, BODIES),
@@ -165,7 +169,7 @@ test('a user that may not create schemas ends the service with 4, nothing done',
   t.strictSame(rows, [{ found: null }])
 })
 
-test('a database that cannot be used ends the service with 3', async (t) => {
+test('an unusable database ends the service with 3', async (t) => {
   const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
   const readOnly = await createTestDatabase(t, { from: 'empty' })
   await pool.query(`alter database ${readOnly.name} set default_transaction_read_only = on`)
@@ -173,12 +177,12 @@ test('a database that cannot be used ends the service with 3', async (t) => {
     'no such database': url.replace(name, 'no_such_database'),
     'no such user': url.replace('postgres@', 'no_such_user@'),
     'read-only': readOnly.url,
-    'nobody there': 'postgres://u@127.0.0.1:1/d',
+    'no server': 'postgres://u@127.0.0.1:1/d',
   }
 
   await Promise.all(
     Object.entries(urls).map(async ([what, DATABASE_URL]) => {
-      const ending = await endOf(
+      const ending = await waitForFailure(
         startService(t, {
           DATABASE_URL,
           DATABASE_WAIT_SECONDS: '1',
@@ -190,7 +194,7 @@ test('a database that cannot be used ends the service with 3', async (t) => {
   )
 })
 
-test('with ON_MIGRATION_FAILURE=stay the service stays up and says why', async (t) => {
+test('with ON_MIGRATION_FAILURE=stay the service stays up and reports the reason', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'empty' })
   const stay = { DATABASE_URL: url, ON_MIGRATION_FAILURE: 'stay' }
   const failing = startService(t, {
@@ -215,7 +219,7 @@ test('with ON_MIGRATION_FAILURE=stay the service stays up and says why', async (
   t.match(await Promise.all([failing.stop(), refusing.stop()]), [{ code: 0 }, { code: 0 }])
 })
 
-test('with ON_MIGRATION_FAILURE=stay a lock that is not acquired in time is one reason more', async (t) => {
+test('with ON_MIGRATION_FAILURE=stay the service also stays up after a lock timeout', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const holder = await pool.connect()
   t.teardown(async () => holder.release(true))
