@@ -148,13 +148,13 @@ function declare({ tables, sequences, fingerprinted, queues }: NumberedSchema): 
       c_table_names constant text[] := array[
         ${names(tables)}
       ]::text[];
-      c_table_oids constant oid[] := ${array(tables.map(({ oid }) => oid))};
+      c_table_oids constant oid[] := ${array(tables.map(({ oid }) => oid))}::oid[];
       c_sequence_names constant text[] := array[
         ${names(sequences)}
       ]::text[];
-      c_sequence_oids constant oid[] := ${array(sequences.map(({ oid }) => oid))};
-      c_sequence_values constant int8[] := ${array(sequences.map(({ lastValue }) => lastValue))};
-      c_sequence_is_called constant bool[] := ${array(sequences.map(({ isCalled }) => (isCalled ? 't' : 'f')))};
+      c_sequence_oids constant oid[] := ${array(sequences.map(({ oid }) => oid))}::oid[];
+      c_sequence_values constant int8[] := ${array(sequences.map(({ lastValue }) => lastValue))}::int8[];
+      c_sequence_is_called constant bool[] := ${array(sequences.map(({ isCalled }) => (isCalled ? 't' : 'f')))}::bool[];
       -- The relations whose rows have a fingerprint in the baseline: tables that had rows, and views.
       c_fingerprinted constant text[] := array[
         ${nameList(fingerprinted)}

@@ -362,14 +362,14 @@ declare
     /* 7 */ 'app.hidden_with_rows',
     /* 8 */ '"Odd schema"."it''s ""odd"""'
   ]::text[];
-  c_table_oids constant oid[] := '{1001,1002,1003,1004,1005,1006,1007,1008}';
+  c_table_oids constant oid[] := '{1001,1002,1003,1004,1005,1006,1007,1008}'::oid[];
   c_sequence_names constant text[] := array[
     /* 1 */ 'app.cached',
     /* 2 */ 'app.used'
   ]::text[];
-  c_sequence_oids constant oid[] := '{3001,3002}';
-  c_sequence_values constant int8[] := '{5,12}';
-  c_sequence_is_called constant bool[] := '{f,t}';
+  c_sequence_oids constant oid[] := '{3001,3002}'::oid[];
+  c_sequence_values constant int8[] := '{5,12}'::int8[];
+  c_sequence_is_called constant bool[] := '{f,t}'::bool[];
   -- The relations whose rows have a fingerprint in the baseline: tables that had rows, and views.
   c_fingerprinted constant text[] := array[
     /* 1 */ 'app.circle_a',

@@ -389,7 +389,7 @@ declare
     /* 34 */ 'pgmq.q_test__commands',
     /* 35 */ 'pgmq.q_test__replies'
   ]::text[];
-  c_table_oids constant oid[] := '{1001,1002,1003,1004,1005,1006,1007,1008,1009,1010,1011,1012,1013,1014,1015,1016,1017,1018,1019,1020,1021,1022,1023,1024,1025,1026,1027,1028,1029,1030,1031,1032,1033,1034,1035}';
+  c_table_oids constant oid[] := '{1001,1002,1003,1004,1005,1006,1007,1008,1009,1010,1011,1012,1013,1014,1015,1016,1017,1018,1019,1020,1021,1022,1023,1024,1025,1026,1027,1028,1029,1030,1031,1032,1033,1034,1035}'::oid[];
   c_sequence_names constant text[] := array[
     /* 1 */ 'commandbus.adoption_report_finding_id_seq',
     /* 2 */ 'commandbus.audit_audit_id_seq',
@@ -408,9 +408,9 @@ declare
     /* 15 */ 'pgmq.q_test__commands_msg_id_seq',
     /* 16 */ 'pgmq.q_test__replies_msg_id_seq'
   ]::text[];
-  c_sequence_oids constant oid[] := '{3001,3002,3003,3004,3005,3006,3007,3008,3009,3010,3011,3012,3013,3014,3015,3016}';
-  c_sequence_values constant int8[] := '{1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}';
-  c_sequence_is_called constant bool[] := '{f,f,f,f,f,f,f,f,f,f,f,f,f,f,f,f}';
+  c_sequence_oids constant oid[] := '{3001,3002,3003,3004,3005,3006,3007,3008,3009,3010,3011,3012,3013,3014,3015,3016}'::oid[];
+  c_sequence_values constant int8[] := '{1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}'::int8[];
+  c_sequence_is_called constant bool[] := '{f,f,f,f,f,f,f,f,f,f,f,f,f,f,f,f}'::bool[];
   -- The relations whose rows have a fingerprint in the baseline: tables that had rows, and views.
   c_fingerprinted constant text[] := array[
     /* 1 */ 'e2e.config',
