@@ -1,12 +1,10 @@
 // The command bus's Python client, as released, on a database that the service provisioned.
-import { randomBytes } from 'node:crypto'
-import type { Pool } from 'pg'
-import { type Test, test } from 'tap'
+import { test } from 'tap'
 import { becomes } from '../support/becomes.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { installPythonPackage } from '../support/python.ts'
 import { startService } from '../support/service.ts'
-import { findsMessagesByPosition, openClientSession } from './reliable-cmd.ts'
+import { createClientRole, findsMessagesByPosition, openClientSession } from './reliable-cmd.ts'
 
 // The last release that needs nothing beyond this schema; docs/use/clients.md says what came after.
 const library = await installPythonPackage('reliable-cmd', '0.1.9', { dependencies: true })
@@ -172,16 +170,3 @@ test('the Python client reliable-cmd', { skip: missing }, async (t) => {
     return rows[0]
   }
 })
-
-/** A role that may do what a client needs and nothing else; returns its address. */
-async function createClientRole(t: Test, url: string, pool: Pool): Promise<string> {
-  const role = new URL(url)
-  role.username = `client_${randomBytes(5).toString('hex')}`
-  role.password = randomBytes(12).toString('hex')
-  await pool.query(`create role ${role.username} login password '${role.password}'`)
-  t.teardown(async () => {
-    await pool.query(`drop owned by ${role.username}; drop role ${role.username}`)
-  })
-  await pool.query('select commandbus.grant_client($1)', [role.username])
-  return role.href
-}

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Pool } from 'pg'
+import type { Test } from 'tap'
 
 /** A running Python process that uses the client library; calls are served one after another. */
 export interface ClientSession {
@@ -47,4 +49,17 @@ export async function findsMessagesByPosition(pool: Pool): Promise<boolean> {
       where attrelid = 'pgmq.message_record'::regclass and attnum = 5`,
   )
   return rows[0]?.attname === 'message'
+}
+
+/** A role that may do what a client needs and nothing else; returns its address. */
+export async function createClientRole(t: Test, url: string, pool: Pool): Promise<string> {
+  const role = new URL(url)
+  role.username = `client_${randomBytes(5).toString('hex')}`
+  role.password = randomBytes(12).toString('hex')
+  await pool.query(`create role ${role.username} login password '${role.password}'`)
+  t.teardown(async () => {
+    await pool.query(`drop owned by ${role.username}; drop role ${role.username}`)
+  })
+  await pool.query('select commandbus.grant_client($1)', [role.username])
+  return role.href
 }
