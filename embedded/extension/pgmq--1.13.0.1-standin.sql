@@ -1,8 +1,8 @@
--- The interface of PGMQ 1.13, written anew for the embedded PostgreSQL (see ../README.md).
+-- The interface of PGMQ 1.13, our own implementation for the embedded PostgreSQL (see ../README.md).
 --
--- The names of functions, arguments, types, tables and columns are PGMQ's, because its users call and
--- read them; test/pgmq/conformance.test.ts compares them, and what they do, with the real one.
--- Names that begin with an underscore are this file's own.
+-- Functions, arguments, types, tables and columns have PGMQ's names, because its users call and read
+-- them. test/pgmq/conformance.test.ts compares names and behavior with PGMQ itself. Names that begin
+-- with an underscore belong to this file.
 \echo This file is loaded by "create extension pgmq", not by psql. \quit
 
 -- Tables ---------------------------------------------------------------------------------------------
@@ -16,7 +16,7 @@ create table pgmq.meta (
 
 comment on table pgmq.meta is 'The queues. Each has the tables pgmq.q_<queue> and pgmq.a_<queue>.';
 
--- Unlogged: a crash may forget when a queue was last announced, and nothing is lost by it.
+-- Unlogged: after a crash it is unknown when a queue was last announced, which does no harm.
 create unlogged table pgmq.notify_insert_throttle (
   queue_name           varchar     not null unique
     constraint notify_insert_throttle_meta_queue_name_fk
@@ -26,7 +26,7 @@ create unlogged table pgmq.notify_insert_throttle (
 );
 
 comment on table pgmq.notify_insert_throttle is
-  'Queues that announce new messages, and how often at most. See pgmq.enable_notify_insert().';
+  'Queues that announce new messages, with their minimum intervals. See pgmq.enable_notify_insert().';
 
 select pg_catalog.pg_extension_config_dump('pgmq.meta', '');
 select pg_catalog.pg_extension_config_dump('pgmq.notify_insert_throttle', '');
@@ -38,8 +38,8 @@ alter default privileges in schema pgmq grant select on sequences to pg_monitor;
 
 -- Types ----------------------------------------------------------------------------------------------
 
--- In the order of PGMQ up to 1.9, with the column that came later at the end: the command bus's
--- released clients take the columns by position. Others take them by name.
+-- The column order of PGMQ up to 1.9, with the later column at the end: the command bus's released
+-- clients read the columns by position.
 create type pgmq.message_record as (
   msg_id       bigint,
   read_ct      integer,
@@ -50,7 +50,7 @@ create type pgmq.message_record as (
   last_read_at timestamptz
 );
 
-comment on type pgmq.message_record is 'A message. vt: not visible to readers before this time.';
+comment on type pgmq.message_record is 'A message. Readers cannot see it before vt.';
 
 create type pgmq.queue_record as (
   queue_name     varchar,
@@ -73,7 +73,7 @@ create type pgmq.metrics_result as (
 );
 
 comment on type pgmq.metrics_result is
-  'Figures of one queue. total_messages: ever sent; default_partition_length: null, none is partitioned.';
+  'Metrics of one queue. total_messages: ever sent; default_partition_length: null, no queue is partitioned.';
 
 -- Names ----------------------------------------------------------------------------------------------
 
@@ -84,7 +84,7 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- What PostgreSQL leaves of its 63 bytes when 'archived_at_idx_' stands before the name.
+  -- PostgreSQL allows 63 bytes, and 'archived_at_idx_' precedes the name.
   if length(queue_name) > 47 then
     raise exception 'queue name % is too long: it has % characters, 47 are allowed',
       queue_name, length(queue_name);
@@ -92,7 +92,7 @@ begin
 end;
 $$;
 
-comment on function pgmq.validate_queue_name(text) is 'Raises an error when the name is too long.';
+comment on function pgmq.validate_queue_name(text) is 'Raises an error if the name is too long.';
 
 create function pgmq.format_table_name(queue_name text, prefix text)
 returns text
@@ -102,7 +102,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
   if queue_name ~ '[$;'']|--' then
-    raise exception 'queue name % has a character that is not allowed: none of $ ; '' -- may be in it',
+    raise exception 'queue name % contains a character that is not allowed ($ ; '' --)',
       queue_name;
   end if;
 
@@ -111,7 +111,7 @@ end;
 $$;
 
 comment on function pgmq.format_table_name(text, text) is
-  'Table of a queue, in lower case and unquoted. Prefix q: the queue; a: its archive.';
+  'The table of a queue, in lower case and unquoted. Prefix q: the queue; a: its archive.';
 
 create function pgmq.acquire_queue_lock(queue_name text)
 returns void
@@ -123,7 +123,7 @@ as $$
 $$;
 
 comment on function pgmq.acquire_queue_lock(text) is
-  'Holds the creation and removal of one queue back until the transaction ends.';
+  'Blocks other sessions from creating or dropping this queue until the transaction ends.';
 
 -- Queues ---------------------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ as $$
 declare
   v_member text;
 begin
-  -- All are looked up at once: a queue is dropped in a sixth less time.
+  -- One lookup for all: this makes dropping a queue a sixth faster.
   for v_member in
     select format('%s pgmq.%I', case relkind when 'S' then 'sequence' else 'table' end, relname)
       from pg_class
@@ -188,7 +188,7 @@ end;
 $$;
 
 comment on function pgmq._drop_members(text[]) is
-  'Takes tables and sequences in schema pgmq out of the extension, so that they can be dropped.';
+  'Removes tables and sequences in schema pgmq from the extension, so that they can be dropped.';
 
 create function pgmq._create_queue(queue_name text, is_unlogged boolean)
 returns void
@@ -242,7 +242,7 @@ end;
 $$;
 
 comment on function pgmq._create_queue(text, boolean) is
-  'Makes the tables of a queue, which may be there already, and enters it in pgmq.meta.';
+  'Creates the tables of a queue, unless they exist, and adds it to pgmq.meta.';
 
 create function pgmq.create_non_partitioned(queue_name text)
 returns void
@@ -253,7 +253,7 @@ as $$
   select pgmq._create_queue(queue_name, false);
 $$;
 
-comment on function pgmq.create_non_partitioned(text) is 'Makes a queue; nothing new if it is there.';
+comment on function pgmq.create_non_partitioned(text) is 'Creates a queue, unless it exists.';
 
 create function pgmq.create(queue_name text)
 returns void
@@ -264,7 +264,7 @@ as $$
   select pgmq._create_queue(queue_name, false);
 $$;
 
-comment on function pgmq.create(text) is 'Makes a queue; nothing new if it is there.';
+comment on function pgmq.create(text) is 'Creates a queue, unless it exists.';
 
 create function pgmq.create_unlogged(queue_name text)
 returns void
@@ -276,7 +276,7 @@ as $$
 $$;
 
 comment on function pgmq.create_unlogged(text) is
-  'Makes a queue whose messages a crash of the server empties; its archive is an ordinary table.';
+  'Creates a queue that loses its messages if the server crashes; its archive is an ordinary table.';
 
 create function pgmq.drop_queue(queue_name text)
 returns boolean
@@ -304,7 +304,7 @@ end;
 $$;
 
 comment on function pgmq.drop_queue(text) is
-  'Drops a queue with its archive; false when there is no such queue.';
+  'Drops a queue and its archive; false if there is no such queue.';
 
 create function pgmq.drop_queue(queue_name text, partitioned boolean)
 returns boolean
@@ -318,7 +318,7 @@ begin
 end;
 $$;
 
-comment on function pgmq.drop_queue(text, boolean) is 'The old form, which warns.';
+comment on function pgmq.drop_queue(text, boolean) is 'The deprecated form; raises a warning.';
 
 create function pgmq.list_queues()
 returns setof pgmq.queue_record
@@ -341,7 +341,7 @@ declare
   v_queue text := pgmq.format_table_name(queue_name, 'q');
   v_count bigint;
 begin
-  -- Locked before counting, or a message sent in between would be gone and not counted.
+  -- Locked before counting: otherwise a message sent in between would be removed but not counted.
   execute format('lock table pgmq.%I in access exclusive mode', v_queue);
   execute format('select count(*) from pgmq.%I', v_queue) into v_count;
   execute format('truncate table pgmq.%I', v_queue);
@@ -350,7 +350,7 @@ end;
 $$;
 
 comment on function pgmq.purge_queue(text) is
-  'Removes every message of a queue, visible or not, and returns how many. Ids go on counting.';
+  'Removes every message of a queue, visible or not, and returns how many. Ids continue.';
 
 create function pgmq.detach_archive(queue_name text)
 returns void
@@ -362,7 +362,7 @@ as $$
 $$;
 
 comment on function pgmq.detach_archive(text) is
-  'Takes an archive out of the extension, so that it outlives "drop extension pgmq".';
+  'Removes an archive from the extension, so that "drop extension pgmq" keeps it.';
 
 -- Sending --------------------------------------------------------------------------------------------
 
@@ -393,7 +393,7 @@ as $$
 $$;
 
 comment on function pgmq.send(text, jsonb, jsonb, integer) is
-  'Sends a message with headers, visible after so many seconds, and returns its id.';
+  'Sends a message with headers, visible after the delay in seconds, and returns its id.';
 
 create function pgmq.send(queue_name text, msg jsonb)
 returns setof bigint
@@ -428,7 +428,7 @@ as $$
 $$;
 
 comment on function pgmq.send(text, jsonb, integer) is
-  'Sends a message, visible after so many seconds, and returns its id.';
+  'Sends a message, visible after the delay in seconds, and returns its id.';
 
 create function pgmq.send(queue_name text, msg jsonb, delay timestamptz)
 returns setof bigint
@@ -457,7 +457,7 @@ begin
       cardinality(headers), cardinality(msgs);
   end if;
 
-  -- Ids are given in the order in which the rows come, so they rise as the array does.
+  -- Ids are assigned in the order of the rows, so they increase in the order of the array.
   return query execute format(
     'insert into pgmq.%I (vt, message, headers)
      select $1, sent.message, sent.headers
@@ -470,7 +470,7 @@ end;
 $$;
 
 comment on function pgmq.send_batch(text, jsonb[], jsonb[], timestamptz) is
-  'Sends messages, each with its headers, not visible before the given time; ids in their order.';
+  'Sends messages, each with its headers, not visible before the given time; returns their ids in order.';
 
 create function pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[], delay integer)
 returns setof bigint
@@ -482,7 +482,7 @@ as $$
 $$;
 
 comment on function pgmq.send_batch(text, jsonb[], jsonb[], integer) is
-  'Sends messages, each with its headers, visible after so many seconds; ids in their order.';
+  'Sends messages, each with its headers, visible after the delay in seconds; returns their ids in order.';
 
 create function pgmq.send_batch(queue_name text, msgs jsonb[])
 returns setof bigint
@@ -493,7 +493,7 @@ as $$
   select pgmq.send_batch(queue_name, msgs, null, clock_timestamp());
 $$;
 
-comment on function pgmq.send_batch(text, jsonb[]) is 'Sends messages; ids in their order.';
+comment on function pgmq.send_batch(text, jsonb[]) is 'Sends messages; returns their ids in order.';
 
 create function pgmq.send_batch(queue_name text, msgs jsonb[], headers jsonb[])
 returns setof bigint
@@ -505,7 +505,7 @@ as $$
 $$;
 
 comment on function pgmq.send_batch(text, jsonb[], jsonb[]) is
-  'Sends messages, each with its headers; ids in their order.';
+  'Sends messages, each with its headers; returns their ids in order.';
 
 create function pgmq.send_batch(queue_name text, msgs jsonb[], delay integer)
 returns setof bigint
@@ -517,7 +517,7 @@ as $$
 $$;
 
 comment on function pgmq.send_batch(text, jsonb[], integer) is
-  'Sends messages, visible after so many seconds; ids in their order.';
+  'Sends messages, visible after the delay in seconds; returns their ids in order.';
 
 create function pgmq.send_batch(queue_name text, msgs jsonb[], delay timestamptz)
 returns setof bigint
@@ -529,7 +529,7 @@ as $$
 $$;
 
 comment on function pgmq.send_batch(text, jsonb[], timestamptz) is
-  'Sends messages, not visible before the given time; ids in their order.';
+  'Sends messages, not visible before the given time; returns their ids in order.';
 
 -- Receiving ------------------------------------------------------------------------------------------
 
@@ -540,7 +540,7 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  -- The clock, not now(): in a long transaction messages become visible and are hidden all the same.
+  -- clock_timestamp(), not now(): messages become visible and hidden within a long transaction, too.
   return query execute format(
     'with visible as (
        select msg_id
@@ -567,7 +567,7 @@ end;
 $$;
 
 comment on function pgmq.read(text, integer, integer, jsonb) is
-  'Takes up to qty visible messages that contain the condition, and hides them for vt seconds.';
+  'Reads up to qty visible messages that contain the condition, and hides them for vt seconds.';
 
 create function pgmq.read_with_poll(
   queue_name       text,
@@ -595,7 +595,7 @@ end;
 $$;
 
 comment on function pgmq.read_with_poll(text, integer, integer, integer, integer, jsonb) is
-  'As pgmq.read(), waiting for a message for up to max_poll_seconds.';
+  'Like pgmq.read(), but waits up to max_poll_seconds for a message.';
 
 create function pgmq.pop(queue_name text, qty integer default 1)
 returns setof pgmq.message_record
@@ -626,7 +626,7 @@ end;
 $$;
 
 comment on function pgmq.pop(text, integer) is
-  'Takes up to qty visible messages and deletes them: delivered at most once.';
+  'Reads and deletes up to qty visible messages: at-most-once delivery.';
 
 create function pgmq.set_vt(queue_name text, msg_ids bigint[], vt timestamptz)
 returns setof pgmq.message_record
@@ -646,7 +646,7 @@ end;
 $$;
 
 comment on function pgmq.set_vt(text, bigint[], timestamptz) is
-  'Hides messages until the given time, and returns those that there are.';
+  'Hides messages until the given time, and returns those that exist.';
 
 create function pgmq.set_vt(queue_name text, msg_ids bigint[], vt integer)
 returns setof pgmq.message_record
@@ -658,7 +658,7 @@ as $$
 $$;
 
 comment on function pgmq.set_vt(text, bigint[], integer) is
-  'Hides messages for so many seconds from now, and returns those that there are.';
+  'Hides messages for the given seconds, and returns those that exist.';
 
 create function pgmq.set_vt(queue_name text, msg_id bigint, vt timestamptz)
 returns setof pgmq.message_record
@@ -682,7 +682,7 @@ as $$
 $$;
 
 comment on function pgmq.set_vt(text, bigint, integer) is
-  'Hides a message for so many seconds from now, and returns it.';
+  'Hides a message for the given seconds, and returns it.';
 
 create function pgmq.delete(queue_name text, msg_ids bigint[])
 returns setof bigint
@@ -698,7 +698,7 @@ begin
 end;
 $$;
 
-comment on function pgmq.delete(text, bigint[]) is 'Deletes messages; returns the ids that there were.';
+comment on function pgmq.delete(text, bigint[]) is 'Deletes messages; returns the ids that existed.';
 
 create function pgmq.delete(queue_name text, msg_id bigint)
 returns boolean
@@ -709,7 +709,7 @@ as $$
   select exists (select from pgmq.delete(queue_name, array[msg_id]));
 $$;
 
-comment on function pgmq.delete(text, bigint) is 'Deletes a message; false when there is none.';
+comment on function pgmq.delete(text, bigint) is 'Deletes a message; false if there is none.';
 
 create function pgmq.archive(queue_name text, msg_ids bigint[])
 returns setof bigint
@@ -734,7 +734,7 @@ end;
 $$;
 
 comment on function pgmq.archive(text, bigint[]) is
-  'Moves messages into the archive; returns the ids that there were.';
+  'Moves messages to the archive; returns the ids that existed.';
 
 create function pgmq.archive(queue_name text, msg_id bigint)
 returns boolean
@@ -746,9 +746,9 @@ as $$
 $$;
 
 comment on function pgmq.archive(text, bigint) is
-  'Moves a message into the archive; false when there is none.';
+  'Moves a message to the archive; false if there is none.';
 
--- Figures --------------------------------------------------------------------------------------------
+-- Metrics --------------------------------------------------------------------------------------------
 
 create function pgmq.metrics(queue_name text)
 returns pgmq.metrics_result
@@ -778,7 +778,7 @@ begin
 end;
 $$;
 
-comment on function pgmq.metrics(text) is 'Figures of one queue; counts its messages.';
+comment on function pgmq.metrics(text) is 'Metrics of one queue; counts its messages.';
 
 create function pgmq.metrics_all()
 returns setof pgmq.metrics_result
@@ -789,7 +789,7 @@ as $$
   select figures.* from pgmq.meta, pgmq.metrics(meta.queue_name) as figures;
 $$;
 
-comment on function pgmq.metrics_all() is 'Figures of all queues.';
+comment on function pgmq.metrics_all() is 'Metrics of all queues.';
 
 -- Announcing -----------------------------------------------------------------------------------------
 
@@ -814,7 +814,7 @@ end;
 $$;
 
 comment on function pgmq.notify_queue_listeners() is
-  'Notifies pgmq.q_<queue>.INSERT, unless it did so within the interval of the queue.';
+  'Notifies pgmq.q_<queue>.INSERT, unless it did so within the queue''s interval.';
 
 create function pgmq.enable_notify_insert(queue_name text, throttle_interval_ms integer default 250)
 returns void
@@ -845,7 +845,7 @@ end;
 $$;
 
 comment on function pgmq.enable_notify_insert(text, integer) is
-  'Lets a queue notify pgmq.q_<queue>.INSERT when messages are sent, once an interval at most.';
+  'Makes a queue notify pgmq.q_<queue>.INSERT when messages are sent, at most once per interval.';
 
 create function pgmq.update_notify_insert(queue_name text, throttle_interval_ms integer)
 returns void
@@ -870,7 +870,7 @@ end;
 $$;
 
 comment on function pgmq.update_notify_insert(text, integer) is
-  'Sets how often a queue announces messages at most.';
+  'Sets the minimum interval between a queue''s notifications.';
 
 create function pgmq.disable_notify_insert(queue_name text)
 returns void
@@ -887,7 +887,7 @@ begin
 end;
 $$;
 
-comment on function pgmq.disable_notify_insert(text) is 'Ends what enable_notify_insert began.';
+comment on function pgmq.disable_notify_insert(text) is 'Turns a queue''s notifications off.';
 
 create function pgmq.list_notify_insert_throttles()
 returns table (queue_name text, throttle_interval_ms integer, last_notified_at timestamptz)
@@ -902,24 +902,24 @@ $$;
 
 comment on function pgmq.list_notify_insert_throttles() is 'The queues that announce new messages.';
 
--- What the stand-in does not carry -------------------------------------------------------------------
+-- What the stand-in does not support -------------------------------------------------------------------
 
-create function pgmq._refuse(feature text)
+create function pgmq._not_supported(feature text)
 returns void
 language plpgsql
 volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-  raise exception 'this is the stand-in for PGMQ in the embedded PostgreSQL, which has no %', feature
+  raise exception 'the stand-in for PGMQ in the embedded PostgreSQL does not support %', feature
     using errcode = 'feature_not_supported',
           hint = 'Set DATABASE_URL to a PostgreSQL that has PGMQ itself.';
 end;
 $$;
 
-comment on function pgmq._refuse(text) is 'Raises feature_not_supported and names what is missing.';
+comment on function pgmq._not_supported(text) is 'Raises feature_not_supported and names the feature.';
 
--- The functions are there, so that the error can say why they do nothing.
+-- The functions exist, so that the error can explain itself.
 do $$
 declare
   v_feature   text;
@@ -957,11 +957,11 @@ begin
     execute format(
       'create function pgmq.%s returns %s language plpgsql volatile
          set search_path = pg_catalog, pg_temp
-         as $f$ begin perform pgmq._refuse(%L); end $f$',
+         as $f$ begin perform pgmq._not_supported(%L); end $f$',
       v_signature, v_result, v_feature);
   end loop;
 
-  -- In SQL: PL/pgSQL does not take an argument and a column of one name.
+  -- In SQL, because PL/pgSQL does not allow an argument and a column with the same name.
   create function pgmq.list_topic_bindings(queue_name text)
   returns table (pattern text, queue_name text, bound_at timestamptz, compiled_regex text)
   language sql
@@ -976,7 +976,7 @@ begin
        and obj_description(p.oid, 'pg_proc') is null
   loop
     execute format('comment on function %s is %L', v_signature,
-      'Not carried by the stand-in: raises feature_not_supported.');
+      'Not supported by the stand-in: raises feature_not_supported.');
   end loop;
 end;
 $$;

@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6b0797efb0112d34d4738cc39ce7f336fcb13268
+--! Hash: sha1:99b888dd6856808d486ba7b7a220c3058492b1a2
 --! Message: commandbus
 
 -- The command bus: its tables, the counter rows of large batches, and the functions that move commands
@@ -2353,6 +2353,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_held int;
+  v_written_by xid;
   v_marked int;
 begin
   -- Locked, so that two inserts do not claim the same count.
@@ -2361,8 +2362,9 @@ begin
            when 'CANCELED' then batch.canceled_count
            when 'FAILED' then batch.failed_count
            else batch.in_troubleshooting_count
-         end
-    into v_held
+         end,
+         batch.xmin
+    into v_held, v_written_by
     from commandbus.batch
    where batch.domain = NEW.domain
      and batch.batch_id = NEW.batch_id
@@ -2370,6 +2372,15 @@ begin
      for no key update;
 
   if v_held > 0 then
+    -- Under repeatable read, this session could not see the other's mark. Writing the row, once a
+    -- transaction, makes the later of the two fail with a serialization failure.
+    if v_written_by <> pg_current_xact_id()::xid then
+      update commandbus.batch
+         set total_count = batch.total_count
+       where batch.domain = NEW.domain
+         and batch.batch_id = NEW.batch_id;
+    end if;
+
     select count(*)
       into v_marked
       from commandbus.command

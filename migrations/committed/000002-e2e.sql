@@ -1,5 +1,5 @@
---! Previous: sha1:6b0797efb0112d34d4738cc39ce7f336fcb13268
---! Hash: sha1:140bf14a58151ae2c27367e3134a70104088c68b
+--! Previous: sha1:99b888dd6856808d486ba7b7a220c3058492b1a2
+--! Hash: sha1:a515e7177a08d28355be1c83323e47a5f10288cd
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.

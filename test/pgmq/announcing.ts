@@ -16,7 +16,7 @@ export function testAnnouncing(t: Test, pool: Pool): void {
     t.equal(await heard(`select pgmq.send('loud', '6')`), 0)
   })
 
-  t.test('the throttles are listed', async (t) => {
+  t.test('lists the throttles', async (t) => {
     await pool.query("select pgmq.create('listed'), pgmq.create('quiet')")
     await pool.query("select pgmq.enable_notify_insert('listed')")
 
@@ -33,7 +33,7 @@ export function testAnnouncing(t: Test, pool: Pool): void {
     await t.resolves(pool.query("select pgmq.disable_notify_insert('listed')"))
   })
 
-  t.test('what cannot be announced is refused', async (t) => {
+  t.test('rejects a queue that cannot announce messages', async (t) => {
     await pool.query("select pgmq.create('silent')")
     for (const call of [
       `enable_notify_insert('silent', -1)`,

@@ -27,7 +27,7 @@ export function testQueues(t: Test, pool: Pool): void {
     t.strictSame(await kindsOf('fast'), { queue: 'u', archive: 'p' })
   })
 
-  t.test('making a queue again keeps its messages', async (t) => {
+  t.test('creating a queue again keeps its messages', async (t) => {
     await pool.query("select pgmq.create_non_partitioned('twice')")
     await pool.query(`select pgmq.send('twice', '{}')`)
     await pool.query("select pgmq.create('twice')")
@@ -39,7 +39,7 @@ export function testQueues(t: Test, pool: Pool): void {
     t.strictSame(rows, [{ messages: 1, entries: 1 }])
   })
 
-  t.test('ten who make and drop one queue at once do not fail', async (t) => {
+  t.test('ten sessions create and drop one queue at the same time without an error', async (t) => {
     const turn = async () => {
       await pool.query("select pgmq.create('contended')")
       await pool.query("select pgmq.drop_queue('contended')")
@@ -48,7 +48,7 @@ export function testQueues(t: Test, pool: Pool): void {
     await t.resolves(Promise.all(Array.from({ length: 10 }, turn)))
   })
 
-  t.test('a dropped queue leaves nothing, and dropping it again is false', async (t) => {
+  t.test('dropping a queue leaves nothing; dropping it again is false', async (t) => {
     await pool.query("select pgmq.create('gone'), pgmq.enable_notify_insert('gone')")
 
     t.equal(await value("select pgmq.drop_queue('gone')"), true)
@@ -66,7 +66,7 @@ export function testQueues(t: Test, pool: Pool): void {
     t.equal(await value("select pgmq.drop_queue('gone', false)"), true)
   })
 
-  t.test('a name has 47 characters at most, and none that could break out of a name', async (t) => {
+  t.test('a name has at most 47 characters, and none that needs escaping', async (t) => {
     await pool.query(`select pgmq.create(repeat('n', 47)), pgmq.create('a b.c-d"e')`)
     t.equal(await value(`select pgmq.drop_queue('a b.c-d"e')`), true)
 
@@ -81,7 +81,7 @@ export function testQueues(t: Test, pool: Pool): void {
     t.equal(await value("select pgmq.format_table_name('Orders', 'a')"), 'a_orders')
   })
 
-  t.test('a queue that is not there is an undefined table', async (t) => {
+  t.test('an unknown queue is an undefined table', async (t) => {
     for (const call of [
       `send('nowhere', '{}')`,
       `read('nowhere', 1, 1)`,
@@ -97,7 +97,7 @@ export function testQueues(t: Test, pool: Pool): void {
     }
   })
 
-  t.test('metrics count what is there, what is visible and what ever was', async (t) => {
+  t.test('metrics count all messages, visible ones, and all that were ever sent', async (t) => {
     await pool.query("select pgmq.create('measured'), pgmq.create('idle')")
     await pool.query(`select pgmq.send('measured', '{}'), pgmq.send('measured', '{}', 60)`)
     await pool.query(`select pgmq.pop('measured'), pgmq.send('measured', '{}')`)
@@ -136,7 +136,7 @@ export function testQueues(t: Test, pool: Pool): void {
     t.equal(await value("select queue_length::int from pgmq.metrics('measured')"), 2)
   })
 
-  t.test('purging empties the queue, hidden messages too, and ids go on', async (t) => {
+  t.test('purging removes all messages, even hidden ones, and ids continue', async (t) => {
     await pool.query("select pgmq.create('purged')")
     await pool.query(`select pgmq.send('purged', '{}'), pgmq.send('purged', '{}', 60)`)
 

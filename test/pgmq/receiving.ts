@@ -20,20 +20,23 @@ export function testReceiving(t: Test, pool: Pool): void {
     t.strictSame(await ids(`read('${queue}', 30, 10)`), [])
   })
 
-  t.test('a message comes back when its time has run out, counted again', async (t) => {
-    const queue = await fill(['1'])
-    t.strictSame(await ids(`read('${queue}', 0, 1)`), [1])
+  t.test(
+    'a message becomes visible again after its timeout, and its read count grows',
+    async (t) => {
+      const queue = await fill(['1'])
+      t.strictSame(await ids(`read('${queue}', 0, 1)`), [1])
 
-    const { rows } = await pool.query(
-      `select read_ct from pgmq.read(queue_name => '${queue}', vt => -5, qty => 1)`,
-    )
-    t.strictSame(rows, [{ read_ct: 2 }])
-    t.strictSame(await ids(`read('${queue}', 0, 0)`), [])
-    t.strictSame(await ids(`read('${queue}', 0, null)`), [1])
-    await t.rejects(ids(`read('${queue}', 0, -1)`), { code: '2201W' })
-  })
+      const { rows } = await pool.query(
+        `select read_ct from pgmq.read(queue_name => '${queue}', vt => -5, qty => 1)`,
+      )
+      t.strictSame(rows, [{ read_ct: 2 }])
+      t.strictSame(await ids(`read('${queue}', 0, 0)`), [])
+      t.strictSame(await ids(`read('${queue}', 0, null)`), [1])
+      await t.rejects(ids(`read('${queue}', 0, -1)`), { code: '2201W' })
+    },
+  )
 
-  t.test('a condition takes only messages that contain it', async (t) => {
+  t.test('a condition reads only messages that contain it', async (t) => {
     const queue = await fill(['{"to": "a", "n": 1}', '{"to": "b"}', '"b"', '{"to": "b", "n": 2}'])
 
     t.strictSame(await ids(`read('${queue}', 9, 9, '{"to": "b"}')`), [2, 4])
@@ -41,7 +44,7 @@ export function testReceiving(t: Test, pool: Pool): void {
     t.strictSame(await ids(`read('${queue}', 9, 9, '{}')`), [3])
   })
 
-  t.test('two readers share a queue, and neither waits for the other', async (t) => {
+  t.test('two readers share a queue without waiting for each other', async (t) => {
     const queue = await fill(['1', '2', '3', '4', '5'])
     const first = await pool.connect()
     try {
@@ -58,7 +61,7 @@ export function testReceiving(t: Test, pool: Pool): void {
     }
   })
 
-  t.test('read_with_poll returns at once, when a message comes, or when time is up', async (t) => {
+  t.test('read_with_poll returns at once, when a message arrives, or after its time', async (t) => {
     const queue = await fill(['1'])
     t.strictSame(await ids(`read_with_poll('${queue}', 30, 1)`), [1])
     t.strictSame(await ids(`read_with_poll('${queue}', 30, 1, 1, 10)`), [])
@@ -68,7 +71,7 @@ export function testReceiving(t: Test, pool: Pool): void {
     t.strictSame(await waiting, [2])
   })
 
-  t.test('pop takes and deletes, one message unless more are wanted', async (t) => {
+  t.test('pop reads and deletes one message, or as many as asked for', async (t) => {
     const queue = await fill(['1', '2', '3', '4'])
 
     t.strictSame(await ids(`pop('${queue}')`), [1])
@@ -77,7 +80,7 @@ export function testReceiving(t: Test, pool: Pool): void {
     t.strictSame(await stored(`a_${queue}`), [])
   })
 
-  t.test('delete removes for good what there is', async (t) => {
+  t.test('delete removes messages for good, and returns those that existed', async (t) => {
     const queue = await fill(['1', '2', '3', '4'])
 
     t.equal(await value(`delete('${queue}', 1)`), true)
@@ -89,7 +92,7 @@ export function testReceiving(t: Test, pool: Pool): void {
     t.strictSame(await stored(`a_${queue}`), [])
   })
 
-  t.test('archive keeps what it takes from the queue', async (t) => {
+  t.test('archive keeps the messages that it removes from the queue', async (t) => {
     const queue = await fill(['1', '2', '3', '4'])
     await pool.query(`select pgmq.read('${queue}', 30, 1)`)
     const before = await pool.query(`select * from pgmq.q_${queue} where msg_id = 1`)
@@ -107,7 +110,7 @@ export function testReceiving(t: Test, pool: Pool): void {
     t.strictSame(after.rows, before.rows)
   })
 
-  t.test('set_vt hides from now, by seconds or until a time, one message or many', async (t) => {
+  t.test('set_vt hides one message or many, for seconds or until a time', async (t) => {
     const queue = await fill(['1', '2', '3'])
     const inAMinute = "clock_timestamp() + interval '60 s'"
 

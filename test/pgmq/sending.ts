@@ -19,7 +19,7 @@ export function testSending(t: Test, pool: Pool): void {
   ] as const
 
   for (const [delay, seconds] of forms) {
-    t.test(`send(…${delay}) can be seen after ${seconds} s`, async (t) => {
+    t.test(`send(…${delay}) is visible after ${seconds} s`, async (t) => {
       t.strictSame(await sent(`send('Q', '{"a": 1}'${delay})`), [
         { message: { a: 1 }, headers: null, delay: seconds },
       ])
@@ -28,7 +28,7 @@ export function testSending(t: Test, pool: Pool): void {
       ])
     })
 
-    t.test(`send_batch(…${delay}) can be seen after ${seconds} s, in its order`, async (t) => {
+    t.test(`send_batch(…${delay}) is visible after ${seconds} s, in order`, async (t) => {
       const messages = `array['{"a": 1}', '{"a": 2}', null]::jsonb[]`
       const headers = `array['{"h": 2}', null, '{"h": 3}']::jsonb[]`
 
@@ -53,7 +53,7 @@ export function testSending(t: Test, pool: Pool): void {
     t.strictSame(message, { message: 1, headers: 2, delay: 7 })
   })
 
-  t.test('a thousand messages of one batch get rising ids in their order', async (t) => {
+  t.test('a thousand messages of one batch get increasing ids in order', async (t) => {
     const rows = await sent(
       `send_batch('Q', array(select to_jsonb(n) from generate_series(1, 1000) n order by n))`,
     )
@@ -64,7 +64,7 @@ export function testSending(t: Test, pool: Pool): void {
     )
   })
 
-  t.test('a batch without messages, or with headers for some, is refused', async (t) => {
+  t.test('rejects a batch without messages, or with headers for some', async (t) => {
     for (const call of [
       `send_batch('Q', array[]::jsonb[])`,
       `send_batch('Q', null::jsonb[])`,

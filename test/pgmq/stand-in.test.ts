@@ -11,14 +11,14 @@ test('the stand-in for PGMQ', async (t) => {
   }
   await standIn.install(pool)
 
-  t.test('its version says what it is', async (t) => {
+  t.test('its version names it as a stand-in', async (t) => {
     const { rows } = await pool.query(
       `select extversion from pg_catalog.pg_extension where extname = 'pgmq'`,
     )
     t.match(rows[0]?.extversion, /-standin$/)
   })
 
-  t.test('a queue belongs to the extension until it is dropped', async (t) => {
+  t.test('a queue is a member of the extension until it is dropped', async (t) => {
     await pool.query("select pgmq.create('owned')")
     t.strictSame(await members('owned'), ['a_owned', 'q_owned', 'q_owned_msg_id_seq'])
 
@@ -31,7 +31,7 @@ test('the stand-in for PGMQ', async (t) => {
     t.strictSame(await members('owned'), [])
   })
 
-  t.test('an owner of the database who is no superuser can use all of it', async (t) => {
+  t.test('a database owner who is not a superuser can use all of it', async (t) => {
     const client = await pool.connect()
     try {
       // In a transaction, so that the role is gone with it.
@@ -56,7 +56,7 @@ test('the stand-in for PGMQ', async (t) => {
     }
   })
 
-  t.test('what it does not carry says so', async (t) => {
+  t.test('unsupported functions raise an error that says so', async (t) => {
     const { rows } = await pool.query<{ name: string; call: string }>(
       `select p.oid::regprocedure::text as name,
               format('select pgmq.%I(%s)', p.proname,
@@ -64,7 +64,7 @@ test('the stand-in for PGMQ', async (t) => {
               ) as call
          from pg_catalog.pg_proc p
         where p.pronamespace = 'pgmq'::regnamespace
-          and obj_description(p.oid, 'pg_proc') like 'Not carried%'`,
+          and obj_description(p.oid, 'pg_proc') like 'Not supported%'`,
     )
 
     t.equal(rows.length, 26)
@@ -73,7 +73,7 @@ test('the stand-in for PGMQ', async (t) => {
     }
   })
 
-  t.test('every function is explained and follows no search_path', async (t) => {
+  t.test('every function has a comment and a fixed search_path', async (t) => {
     const { rows } = await pool.query(
       `select p.oid::regprocedure
          from pg_catalog.pg_proc p
@@ -85,7 +85,7 @@ test('the stand-in for PGMQ', async (t) => {
     t.strictSame(rows, [])
   })
 
-  t.test('messages have their columns where the released clients look for them', async (t) => {
+  t.test('messages have the column order that released clients read', async (t) => {
     await pool.query("select pgmq.create('positional')")
     await pool.query(`select pgmq.send('positional', '{"a": 1}', '{"h": 2}'::jsonb)`)
 
@@ -95,7 +95,7 @@ test('the stand-in for PGMQ', async (t) => {
     }
   })
 
-  t.test('a dump carries the list of queues', async (t) => {
+  t.test('a dump contains the list of queues', async (t) => {
     const { rows } = await pool.query(
       `select extconfig::regclass[]::text[] as tables
          from pg_catalog.pg_extension where extname = 'pgmq'`,

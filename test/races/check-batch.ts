@@ -1,26 +1,26 @@
 import type { Batch } from '../../client/client.ts'
 import type { History } from './history.ts'
 import type { AuditRow, CommandRow } from './load.ts'
-import { type Counts, count, isComplete, maxLag, newCommand } from './model.ts'
+import { type Counts, count, countedAs, isComplete, isFinal, maxLag } from './model.ts'
 import type { WorldBatch } from './world.ts'
 
-/** Everything that is known of one batch when its schedule has ended. */
-export interface BatchEvidence {
+/** What is known of one batch after its schedule has ended. */
+export interface Evidence {
   readonly batch: WorldBatch
   readonly row: Batch
-  readonly figures: Counts
   readonly commands: readonly CommandRow[]
   readonly events: readonly AuditRow[]
   readonly history: History
 }
 
-const counted: readonly string[] = ['COMPLETED', 'CANCELED', 'FAILED', 'IN_TROUBLESHOOTING_QUEUE']
+type BatchEvidence = Evidence & { readonly figures: Counts }
 
-/** What is wrong with a batch: its bounds, its counters, its events, what its callers were told. */
+/** What is wrong with a batch of commands: bounds, counters, events, what callers were told. */
 export function checkBatch(evidence: BatchEvidence): string[] {
   const { batch, row, commands } = evidence
   const found = [
     ...checkBounds(row),
+    ...(isCounted(evidence) ? checkMarks(evidence) : []),
     ...(isExact(evidence) ? checkCounts(evidence) : checkExcess(evidence)),
     ...checkStart(evidence),
     ...checkCompletion(evidence),
@@ -29,9 +29,15 @@ export function checkBatch(evidence: BatchEvidence): string[] {
   return found.map((problem) => `${which}: ${problem}`)
 }
 
-/** Whether counters and commands must agree: by hand, or with too many commands, they need not. */
-function isExact({ batch, commands }: BatchEvidence): boolean {
-  return !batch.plan.byHand && commands.length <= batch.totalCount
+/** Not by hand; and of a copy, every command that its counts include has been inserted. */
+function isCounted({ batch, commands }: BatchEvidence): boolean {
+  const { byHand, copies, first, late } = batch.plan
+  return !byHand && (copies.length === 0 || commands.length === first + late)
+}
+
+/** Whether counters and commands must agree. With more commands than total_count, they need not. */
+function isExact(evidence: BatchEvidence): boolean {
+  return isCounted(evidence) && evidence.commands.length <= evidence.batch.totalCount
 }
 
 /** What holds for every batch at every commit. */
@@ -45,7 +51,9 @@ export function checkBounds(row: Batch): string[] {
     problems.push(`complete: ${isMarked}, its counters: ${JSON.stringify(counts)}`)
   }
   const status = row.canceledCount + row.failedCount > 0 ? 'COMPLETED_WITH_FAILURES' : 'COMPLETED'
-  if (isMarked !== (row.status === status)) problems.push(`completed at ${row.completedAt}`)
+  if (isMarked !== (row.status === status)) {
+    problems.push(`${row.status}, completed at ${row.completedAt}`)
+  }
   return problems
 }
 
@@ -58,56 +66,79 @@ export function countsOf(row: Batch): Counts {
   }
 }
 
+/** The counters are the sum of the commands' marks. */
+function checkMarks({ figures, commands }: BatchEvidence): string[] {
+  const marks = commands.map(({ status, mark }) => (mark === 'AS_STATUS' ? status : mark))
+  return compare('its exact figures', figures, count(marks), 0, 'marks')
+}
+
 function checkCounts({ batch, row, figures, commands }: BatchEvidence): string[] {
   const problems: string[] = []
-  const truth = count(commands.map(({ status }) => ({ ...newCommand, status })))
+  const truth = count(commands.map(({ status }) => status))
   const complete = isComplete(truth, batch.totalCount)
   if (complete !== (row.completedAt !== null)) problems.push(`complete should be ${complete}`)
   const lag = complete ? 0 : maxLag(batch.totalCount)
   problems.push(...compare('its row', countsOf(row), truth, lag))
   problems.push(...compare('its exact figures', figures, truth, 0))
   for (const { status, mark } of commands) {
-    const expected = counted.includes(status) ? status : null
     const isAdopted = batch.plan.adopted && mark === 'AS_STATUS'
-    if (mark !== expected && !isAdopted)
+    if (mark !== countedAs(status) && !isAdopted) {
       problems.push(`a command is ${status}, but counted as ${mark}`)
+    }
   }
   return problems
 }
 
-/** With too many commands the counters stop at the total: they never say more than there is. */
-function checkExcess({ batch, row, commands }: BatchEvidence): string[] {
-  if (batch.plan.byHand) return []
+/**
+ * With more commands than total_count, counting stops there: the counters never say more than there
+ * is, and once every command is final, the batch is complete.
+ */
+function checkExcess(evidence: BatchEvidence): string[] {
+  const { batch, row, commands } = evidence
+  if (!isCounted(evidence)) return []
   const found = countsOf(row)
-  const truth = count(commands.map(({ status }) => ({ ...newCommand, status })))
+  const truth = count(commands.map(({ status }) => status))
   const isMore =
     found.completed > truth.completed ||
     found.canceled > truth.canceled ||
     found.failed > truth.failed ||
     found.inTroubleshooting > truth.inTroubleshooting
-  return isMore ? compare('its row', found, truth, 0) : []
+  const problems = isMore ? compare('its row', found, truth, 0) : []
+  const isOver = batch.totalCount > 0 && commands.every(({ status }) => isFinal(status))
+  if (isOver && row.completedAt === null) problems.push('every command is final, but it runs on')
+  return problems
 }
 
-/** Nothing where the counts differ by no more than the lag. */
-export function compare(what: string, found: Counts, truth: Counts, lag: number): string[] {
+/** Nothing, if the counts differ by no more than the lag. */
+export function compare(
+  what: string,
+  found: Counts,
+  truth: Counts,
+  lag: number,
+  of = 'commands',
+): string[] {
   const isNear =
     Math.abs(found.completed - truth.completed) <= lag &&
     Math.abs(found.canceled - truth.canceled) <= lag &&
     Math.abs(found.failed - truth.failed) <= lag &&
     Math.abs(found.inTroubleshooting - truth.inTroubleshooting) <= lag
   if (isNear) return []
-  return [`${what}: ${JSON.stringify(found)}, its commands: ${JSON.stringify(truth)}`]
+  return [`${what}: ${JSON.stringify(found)}, its ${of}: ${JSON.stringify(truth)}`]
 }
 
 function checkStart({ batch, row, events, history }: BatchEvidence): string[] {
+  // A copy is inserted as started.
+  if (batch.plan.copies.length > 0) return []
   const problems: string[] = []
   const audited = events.filter((event) => event.eventType === 'BATCH_STARTED').length
   const told = countAnswers(history, batch, 'BATCH_STARTED')
   const expected = row.startedAt === null ? 0 : 1
-  // Counters moved by hand may complete a batch that nobody has started.
+  // Counters moved by hand may complete a batch that has not started.
   const isUnstarted = batch.plan.byHand && row.completedAt !== null && audited === 0
   if ((audited !== expected && !isUnstarted) || told.committed > audited) {
-    problems.push(`started at ${row.startedAt}, audited ${audited} times, told ${told.committed}`)
+    problems.push(
+      `started at ${row.startedAt}, audited ${audited} times, reported ${told.committed} times`,
+    )
   }
   const mustHaveStarted = history.calls.some(
     ({ command, call, outcome }) =>
@@ -126,7 +157,7 @@ function checkCompletion({ batch, row, events, history }: BatchEvidence): string
   const expected = row.completedAt === null ? 0 : 1
   const isTold = told.committed <= expected && told.committed + told.unknown >= expected
   if (audited.length !== expected || !isTold) {
-    problems.push(`completion audited ${audited.length} times, told ${told.committed} times`)
+    problems.push(`completion audited ${audited.length} times, reported ${told.committed} times`)
   }
   for (const { details } of audited) {
     const isRight =

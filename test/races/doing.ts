@@ -3,16 +3,18 @@ import type { CallRecord, History, Outcome } from './history.ts'
 import type { CommandCall } from './model.ts'
 import type { World, WorldBatch, WorldCommand } from './world.ts'
 
-/** What a step needs: whose transaction it is part of, and whom to tell how that ended. */
+/** What a step needs: its transaction, and where to record how that ended. */
 export interface Doing {
   readonly db: Queryable
   readonly world: World
   readonly history: History
   readonly startedAtMs: number
+  /** Whether locks stay after the call, so that the row can be read as the call left it. */
+  readonly isInTransaction: boolean
   onSettled(settle: (outcome: Outcome) => void): void
 }
 
-/** Writes down a call on a command; its answer and its outcome follow. */
+/** Records a call on a command; its answer and its outcome follow. */
 export function addCall(doing: Doing, command: WorldCommand, call: CommandCall): CallRecord {
   doing.history.callCount++
   const record = doing.history.addCall(command, call)
@@ -22,7 +24,7 @@ export function addCall(doing: Doing, command: WorldCommand, call: CommandCall):
   return record
 }
 
-/** Writes down that this call was told to have started or completed the batch. */
+/** Records that a call reported that it started or completed the batch. */
 export function addAnswer(
   doing: Doing,
   batch: WorldBatch | null,

@@ -1,33 +1,35 @@
-import type { CommandCall } from './model.ts'
+import type { CommandCall, CommandState } from './model.ts'
 import type { WorldBatch, WorldCommand } from './world.ts'
 
-/** A call on a command; its number is also in the audit row that it leaves. */
+/** A call on a command; its number is also in the audit row that it writes. */
 export interface CallRecord {
   readonly number: number
   readonly command: WorldCommand
   readonly call: CommandCall
-  /** What it answered; a receive's null row is false. */
+  /** What it returned; for a receive, whether it returned a row. */
   answer: boolean
   outcome: Outcome
+  /** The command's row right after the call, read in the same transaction. */
+  seen?: Omit<CommandState, 'finishedAs'>
 }
 
-/** A caller was told that its call started or completed the batch. */
+/** A call reported that it started or completed the batch. */
 export interface BatchAnswer {
   readonly batch: WorldBatch
   readonly event: 'BATCH_STARTED' | 'BATCH_COMPLETED'
   outcome: Outcome
 }
 
-/** `unknown`: the connection broke while it committed; the audit trail tells. */
+/** `unknown`: the connection broke during the commit; the audit trail decides. */
 export type Outcome = 'open' | 'committed' | 'rolled back' | 'unknown'
 
-/** Everything that the connections of one schedule did. */
+/** Everything that the sessions of one schedule did. */
 export class History {
   readonly calls: CallRecord[] = []
   readonly answers: BatchAnswer[] = []
-  /** What no rule allows, in words: an error nobody expected, a deadlock where none may be. */
+  /** What no rule allows: an unexpected error, a deadlock in a strict schedule. */
   readonly problems: string[] = []
-  /** Calls of procedures, the repeated ones too. */
+  /** Calls of functions, including repeated ones. */
   callCount = 0
   deadlocks = 0
   serializationFailures = 0

@@ -1,6 +1,6 @@
-import type { BatchKey, CommandStatus, Queryable } from '../../client/client.ts'
+import type { BatchKey, CommandKey, CommandStatus, Queryable } from '../../client/client.ts'
 import { query } from '../../client/query.ts'
-import type { Counts } from './model.ts'
+import type { CommandState, Counts, ProcessState } from './model.ts'
 import type { World } from './world.ts'
 
 export interface CommandRow {
@@ -9,7 +9,7 @@ export interface CommandRow {
   readonly status: CommandStatus
   readonly attempts: number
   readonly errorCode: string | null
-  /** The status that the batch's counters hold for it; AS_STATUS: the one that it has. */
+  /** The status for which the batch's counters include it; AS_STATUS: the one that it has. */
   readonly mark: CommandStatus | 'AS_STATUS' | null
 }
 
@@ -32,7 +32,23 @@ export function loadCommands(db: Queryable, world: World): Promise<CommandRow[]>
   )
 }
 
-/** Everything that was audited, in the order of writing. */
+/** A command's row, as a session that has locked it reads it. */
+export async function loadState(
+  db: Queryable,
+  key: CommandKey,
+): Promise<Omit<CommandState, 'finishedAs'>> {
+  return one(
+    await query<Omit<CommandState, 'finishedAs'>>(
+      db,
+      `select status, attempts, last_error_code as "errorCode"
+         from commandbus.command
+        where domain = $1::text and command_id = $2::uuid`,
+      [key.domain, key.commandId],
+    ),
+  )
+}
+
+/** The whole audit trail, in the order of writing. */
 export function loadTrail(db: Queryable, world: World): Promise<AuditRow[]> {
   return query<AuditRow>(
     db,
@@ -45,32 +61,66 @@ export function loadTrail(db: Queryable, world: World): Promise<AuditRow[]> {
   )
 }
 
-/** The exact figures, as whoever does not trust a large batch's row asks for them. */
+/** The exact counts, even of a large batch. */
 export async function loadFigures(db: Queryable, key: BatchKey): Promise<Counts> {
-  const [figures] = await query<Counts>(
-    db,
-    `select completed_count as completed, canceled_count as canceled, failed_count as failed,
-            in_troubleshooting_count as "inTroubleshooting"
-       from commandbus.batch_progress
-      where domain = $1::text and batch_id = $2::uuid`,
-    [key.domain, key.batchId],
+  return one(
+    await query<Counts>(
+      db,
+      `select completed_count as completed, canceled_count as canceled, failed_count as failed,
+              in_troubleshooting_count as "inTroubleshooting"
+         from commandbus.batch_progress
+        where domain = $1::text and batch_id = $2::uuid`,
+      [key.domain, key.batchId],
+    ),
   )
-  if (figures === undefined) throw new Error(`no figures of batch ${key.batchId}`)
-  return figures
+}
+
+/** What the counter rows have not added to the batch's row. */
+export async function loadUnreported(db: Queryable, key: BatchKey): Promise<number> {
+  const { unreported } = one(
+    await query<{ unreported: number }>(
+      db,
+      `select coalesce(sum(unreported), 0)::int as unreported
+         from commandbus.batch_counter
+        where domain = $1::text and batch_id = $2::uuid`,
+      [key.domain, key.batchId],
+    ),
+  )
+  return unreported
 }
 
 /** A count over a batch's commands. */
 export async function loadCounts(db: Queryable, key: BatchKey): Promise<Counts> {
-  const [counts] = await query<Counts>(
+  return one(
+    await query<Counts>(
+      db,
+      `select count(*) filter (where status = 'COMPLETED')::int as completed,
+              count(*) filter (where status = 'CANCELED')::int as canceled,
+              count(*) filter (where status = 'FAILED')::int as failed,
+              count(*) filter (where status = 'IN_TROUBLESHOOTING_QUEUE')::int as "inTroubleshooting"
+         from commandbus.command
+        where domain = $1::text and batch_id = $2::uuid`,
+      [key.domain, key.batchId],
+    ),
+  )
+}
+
+export function loadProcesses(db: Queryable, key: BatchKey): Promise<ProcessState[]> {
+  return query<ProcessState>(
     db,
-    `select count(*) filter (where status = 'COMPLETED')::int as completed,
-            count(*) filter (where status = 'CANCELED')::int as canceled,
-            count(*) filter (where status = 'FAILED')::int as failed,
-            count(*) filter (where status = 'IN_TROUBLESHOOTING_QUEUE')::int as "inTroubleshooting"
-       from commandbus.command
-      where domain = $1::text and batch_id = $2::uuid`,
+    `select process.status, coalesce(bool_or(command.command_id is not null), false) as "isTroubled"
+       from commandbus.process
+       left join commandbus.command
+         on command.correlation_id = process.process_id
+        and command.status = 'IN_TROUBLESHOOTING_QUEUE'
+      where process.domain = $1::text and process.batch_id = $2::uuid
+      group by process.process_id, process.status`,
     [key.domain, key.batchId],
   )
-  if (counts === undefined) throw new Error('a count has no row')
-  return counts
+}
+
+function one<Row>(rows: readonly Row[]): Row {
+  const [row] = rows
+  if (row === undefined) throw new Error('expected one row, found none')
+  return row
 }

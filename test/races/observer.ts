@@ -7,10 +7,10 @@ import { loadCounts, loadFigures } from './load.ts'
 import { maxLag } from './model.ts'
 import type { World, WorldBatch } from './world.ts'
 
-/** Looks at the batches again and again, as another client sees them: between any two commits. */
+/** Checks the batches again and again while sessions work on them, as another client sees them. */
 export class Observer {
   readonly problems = new Set<string>()
-  looks = 0
+  checks = 0
   readonly #pool: pg.Pool
   #isWatching = false
 
@@ -24,11 +24,11 @@ export class Observer {
     const db = prepared(client)
     try {
       while (this.#isWatching) {
-        // One snapshot for the row, the figures and the commands.
+        // One snapshot of the row, the exact figures and the commands.
         await client.query('begin isolation level repeatable read read only')
-        for (const batch of world.batches) await this.#look(db, world, batch)
+        for (const batch of world.batches) await this.#check(db, world, batch)
         await client.query('commit')
-        this.looks++
+        this.checks++
         await sleep(2)
       }
     } finally {
@@ -40,13 +40,14 @@ export class Observer {
     this.#isWatching = false
   }
 
-  async #look(db: Queryable, world: World, batch: WorldBatch): Promise<void> {
+  async #check(db: Queryable, world: World, batch: WorldBatch): Promise<void> {
     const key = { domain: world.domain, batchId: batch.id }
     const row = await getBatch(db, key)
     if (row === null) return
     for (const problem of checkBounds(row)) this.#add(batch, problem)
-    const { byHand, first, late } = batch.plan
-    if (byHand || first + late > batch.totalCount) return
+    const { byHand, copies, first, late, type } = batch.plan
+    if (byHand || copies.length > 0 || type === 'PROCESS') return
+    if (first + late > batch.totalCount) return
 
     const truth = await loadCounts(db, key)
     const lag = row.completedAt === null ? maxLag(batch.totalCount) : 0
@@ -58,6 +59,6 @@ export class Observer {
   }
 
   #add(batch: WorldBatch, problem: string): void {
-    this.problems.add(`seen while running, a batch of ${batch.totalCount}: ${problem}`)
+    this.problems.add(`while it ran, a batch of ${batch.totalCount}: ${problem}`)
   }
 }

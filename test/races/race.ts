@@ -1,18 +1,17 @@
-import fc from 'fast-check'
 import pg from 'pg'
 import type { CommandStatus } from '../../client/client.ts'
 import { query } from '../../client/query.ts'
 import { check } from './check.ts'
-import { largeSchedule, smallSchedule, startSchedule } from './generate.ts'
+import { generate, type Kind } from './generate.ts'
 import { History } from './history.ts'
 import { Observer } from './observer.ts'
 import type { Schedule, SessionPlan } from './schedule.ts'
 import { Session } from './session.ts'
-import { planSweep } from './sweep.ts'
+import { planEnd, planSweep } from './sweep.ts'
 import { adoptBatches, createWorld, type World } from './world.ts'
 
 const maxSessions = 10
-// Two rounds leave something to be retried; the third ends it.
+// Two rounds leave commands in troubleshooting; the third finishes all.
 const sweeps = 3
 
 export interface RaceReport {
@@ -20,10 +19,10 @@ export interface RaceReport {
   readonly problems: readonly string[]
   readonly schedule: Schedule
   readonly history: History
-  readonly looks: number
+  readonly checks: number
 }
 
-/** Runs schedules against one database, over connections that are kept. */
+/** Runs schedules on one database, and keeps its connections. */
 export class Race {
   readonly #pool: pg.Pool
   readonly #sessions: Session[]
@@ -40,14 +39,13 @@ export class Race {
     await this.#pool.end()
   }
 
-  async run(seed: number): Promise<RaceReport> {
-    const [schedule] = fc.sample(kindOf(seed), { seed, numRuns: 1 })
-    if (schedule === undefined) throw new Error(`no schedule for seed ${seed}`)
+  async run(seed: number, kind?: Kind): Promise<RaceReport> {
+    const schedule = generate(seed, kind)
     return { seed, schedule, ...(await this.play(schedule)) }
   }
 
-  /** Plays one schedule and says what was wrong. */
-  async play(schedule: Schedule): Promise<Pick<RaceReport, 'problems' | 'history' | 'looks'>> {
+  /** Plays one schedule and checks what it left. */
+  async play(schedule: Schedule): Promise<Pick<RaceReport, 'problems' | 'history' | 'checks'>> {
     const world = await createWorld(this.#pool, schedule)
     const history = new History()
     const observer = new Observer(this.#pool)
@@ -63,12 +61,13 @@ export class Race {
         })
         await this.#play(plan, schedule, world, history)
       }
+      await this.#play(planEnd(world, schedule.sweep), schedule, world, history)
     } finally {
       observer.stop()
     }
     await watching
     const problems = [...(await check(this.#pool, world, history)), ...observer.problems]
-    return { problems, history, looks: observer.looks }
+    return { problems, history, checks: observer.checks }
   }
 
   async #play(
@@ -90,10 +89,4 @@ export class Race {
     )
     return new Map(rows.map(({ id, status }) => [id, status]))
   }
-}
-
-/** One schedule in twenty is large, three or four are about starting. */
-function kindOf(seed: number): fc.Arbitrary<Schedule> {
-  if (seed % 20 === 19) return largeSchedule
-  return seed % 6 === 3 ? startSchedule : smallSchedule
 }

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { CommandIsFinalError, type Queryable, RetryableError } from '../../client/client.ts'
+import { type Queryable, RetryableError } from '../../client/client.ts'
 import { prepared } from '../support/prepared.ts'
 import type { History, Outcome } from './history.ts'
 import { perform } from './perform.ts'
-import { GaveWay } from './perform-on-command.ts'
+import { TooLate } from './perform-on-command.ts'
 import type { SessionPlan, TransactionPlan } from './schedule.ts'
 import type { World } from './world.ts'
 
-// Finishes in opposite orders deadlock, as they may: found in 20 ms instead of a second.
+// Finishes in opposite orders may deadlock; this finds it in 20 ms instead of a second.
 const options = '-c deadlock_timeout=20ms -c synchronous_commit=off'
-// Serialization failures are common on one batch, yet somebody always gets on.
+// Serialization failures are common on one batch, but some session always makes progress.
 const maxAttempts = 500
 
-/** One connection of a worker or an operator; it comes back after it has died. */
+/** One connection of a worker or an operator; it reconnects after it was terminated. */
 export class Session {
   readonly #url: string
   readonly #kill: (pid: number) => Promise<unknown>
@@ -33,7 +33,7 @@ export class Session {
       let attempts = 0
       while (await this.#mustRepeat(transaction, plan.isolation, world, history, strict)) {
         if (++attempts === maxAttempts) {
-          history.problems.push(`a transaction was refused ${maxAttempts} times in a row`)
+          history.problems.push(`a transaction failed ${maxAttempts} times in a row`)
           break
         }
       }
@@ -45,7 +45,7 @@ export class Session {
     this.#client = undefined
   }
 
-  /** Runs the transaction once; true where it has to be run again. */
+  /** Runs the transaction once; true if it has to be run again. */
   async #mustRepeat(
     plan: TransactionPlan,
     isolation: SessionPlan['isolation'],
@@ -56,17 +56,19 @@ export class Session {
     const client = await this.#connect(isolation)
     const db = this.#db as Queryable
     const settles: ((outcome: Outcome) => void)[] = []
+    // A single call commits by itself, as most callers do it; an operator's move is several.
+    const [first] = plan.steps
+    const isSeveral = first?.do === 'operate' || first?.do === 'refresh'
+    const alone = plan.steps.length === 1 && plan.end === 'commit' && !isSeveral
     const doing = {
       db,
       world,
       history,
       startedAtMs: performance.now(),
+      isInTransaction: !alone,
       onSettled: (settle: (outcome: Outcome) => void) => settles.push(settle),
     }
     let outcome: Outcome = 'rolled back'
-    // A call alone commits by itself, as most callers have it; an operator's move is several.
-    const [first] = plan.steps
-    const alone = plan.steps.length === 1 && plan.end === 'commit' && first?.do !== 'operate'
     try {
       if (!alone) await client.query('begin')
       for (const step of plan.steps) {
@@ -86,7 +88,7 @@ export class Session {
   async #connect(isolation: SessionPlan['isolation']): Promise<pg.Client> {
     if (this.#client === undefined) {
       const client = new pg.Client({ connectionString: this.#url, options })
-      // To be terminated is part of the plan.
+      // The schedule terminates connections.
       client.on('error', () => {})
       await client.connect()
       const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
@@ -129,8 +131,7 @@ function isWorthRepeating(error: unknown, history: History, strict: boolean): bo
       history.problems.push(`deadlock: ${detailOf(error.cause)}`)
     return true
   }
-  // A late operator: rolled back, message and all.
-  if (error instanceof CommandIsFinalError || error instanceof GaveWay) return false
+  if (error instanceof TooLate) return false
   history.problems.push(`unexpected error: ${error} ${detailOf(error)}`)
   return false
 }

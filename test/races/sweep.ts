@@ -1,11 +1,11 @@
 import type { CommandStatus } from '../../client/client.ts'
-import { isFinalStatus } from './model.ts'
+import { isFinal } from './model.ts'
 import type { Move, SessionPlan, Step, TransactionPlan } from './schedule.ts'
 import type { World } from './world.ts'
 
 /**
- * Plans how sessions finish what a schedule has left open. Each command is given to two of them, a
- * slow worker and its twin, in an order of their own. The last round leaves nothing open.
+ * Plans how sessions finish what a schedule has left open. Each command goes to two of them, a slow
+ * worker and its twin, in random order. The last round leaves nothing open.
  */
 export function planSweep(
   world: World,
@@ -16,11 +16,12 @@ export function planSweep(
   const work: TransactionPlan[][] = []
   world.batches.forEach((batch, number) => {
     const count = batch.late.length
-    if (count > 0 && random() < 0.7) work.push([alone({ do: 'insert', batch: number, count })])
+    const isDue = batch.plan.copies.length > 0 ? options.isLast : random() < 0.7
+    if (count > 0 && isDue) work.push([alone({ do: 'insert', batch: number, count })])
   })
   for (const { id, insertedAtMs, number } of world.commands) {
     const status = statuses.get(id)
-    if (status === undefined || insertedAtMs === Infinity || isFinalStatus(status)) continue
+    if (status === undefined || insertedAtMs === Infinity || isFinal(status)) continue
     for (let twin = 0; twin < 2; twin++) {
       work.push(endCommand(number, status, random, options.isLast).map(alone))
     }
@@ -74,6 +75,26 @@ function shuffle(values: unknown[], random: () => number): void {
     values[place] = values[other]
     values[other] = value
   }
+}
+
+/**
+ * Ends the processes, each followed by a refresh of its batch, and counts the copies that are not
+ * counted yet. No later step refreshes: the batches' rows must be right already.
+ */
+export function planEnd(world: World, options: { readonly seed: number }): SessionPlan[] {
+  const random = createRandom(options.seed)
+  const sessions: TransactionPlan[][] = [[], [], []]
+  world.batches.forEach(({ plan, processes }, batch) => {
+    if (plan.copies.length > 0) sessions[0]?.push(alone({ do: 'settle', batch }))
+    processes.forEach((_, process) => {
+      const status = pick(random, ['COMPLETED', 'COMPLETED', 'FAILED', 'COMPENSATED', 'WAITING'])
+      sessions[process % sessions.length]?.push(
+        alone({ do: 'process', batch, process, status }),
+        alone({ do: 'refresh', batch }),
+      )
+    })
+  })
+  return sessions.map((transactions) => ({ isolation: 'read committed', transactions }))
 }
 
 /** A linear congruential generator: the same seed gives the same plan. */

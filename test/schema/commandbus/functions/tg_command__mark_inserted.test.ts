@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, untilBlocked, withTransaction } from '../bus.ts'
+import { createBus, sqlstateOf, untilBlocked, withTransaction } from '../bus.ts'
 
 test('tg_command__mark_inserted', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
@@ -55,6 +55,21 @@ test('tg_command__mark_inserted', async (t) => {
     })
 
     t.strictSame(marks, ['COMPLETED', null])
+  })
+
+  t.test('under repeatable read, the second of two such inserts gets 40001', async (t) => {
+    const { bus, batchId } = await copiedBatch('completed_count = 1')
+
+    await withTransaction(
+      pool,
+      async (late) => {
+        await late.query('select')
+        await bus.command({ batchId, status: 'COMPLETED' })
+        const second = bus.on(late).command({ batchId, status: 'COMPLETED' })
+        t.equal(await sqlstateOf(second), '40001')
+      },
+      'repeatable read',
+    )
   })
 
   t.test('leaves the commands of a batch of processes alone', async (t) => {
