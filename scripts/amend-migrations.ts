@@ -3,7 +3,7 @@
 // database. Only for migrations that no release holds; afterwards, a change is a new migration.
 //
 // Conflict markers of git are resolved where the content is generated: in the headers and inside
-// included sections. Anywhere else the text is somebody's work, and the script stops.
+// included sections. Anywhere else the script stops, and names the line.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

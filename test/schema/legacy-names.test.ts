@@ -28,7 +28,7 @@ const remove = 'select name from commandbus.remove_legacy_names() as name order 
 const named = (names: readonly string[]) =>
   [...names].sort().map((name) => ({ name: `public.${name}` }))
 
-test('an old client can do on the views what it did on the tables', async (t) => {
+test('the views accept what old clients did with the tables', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
   await pool.query(install)
   const query = async (sql: string, values: unknown[] = []) => (await pool.query(sql, values)).rows
@@ -123,7 +123,7 @@ test('an old client can do on the views what it did on the tables', async (t) =>
   )
 })
 
-test('what the new tables refuse is refused by the old names too', async (t) => {
+test('the old names reject what the tables reject', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
   await pool.query(install)
   await pool.query(
@@ -143,7 +143,35 @@ test('what the new tables refuse is refused by the old names too', async (t) => 
   )
 })
 
-test('installing says which names there are; installing again and removing twice are no error', async (t) => {
+test('a failure counts for a batch of an old client, and is final', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query(install)
+  await pool.query(
+    `insert into command_bus_batch (domain, batch_id, total_count) values ('payments', $1, 1)`,
+    [legacyId('b', 1)],
+  )
+  await pool.query(
+    `insert into command_bus_command
+       (domain, queue_name, command_id, command_type, status, max_attempts, batch_id)
+     values ('payments', 'q', $1, 'Debit', 'PENDING', 3, $2)`,
+    [legacyId('c', 1), legacyId('b', 1)],
+  )
+
+  const { rows } = await pool.query(
+    `select public.sp_finish_command('payments', $1, 'FAILED', 'BUSINESS_RULE_FAILED') as completed`,
+    [legacyId('c', 1)],
+  )
+
+  t.same(rows, [{ completed: true }])
+  t.same((await pool.query('select status from command_bus_batch')).rows, [
+    { status: 'COMPLETED_WITH_FAILURES' },
+  ])
+  await t.rejects(pool.query(`update command_bus_command set status = 'PENDING'`), {
+    code: '55000',
+  })
+})
+
+test('installing returns the names; installing and removing again succeed', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
   const all = named([...views, ...functions])
 
@@ -160,7 +188,7 @@ test('installing says which names there are; installing again and removing twice
   t.same(rows, [])
 })
 
-test('without the schema e2e there are four views', async (t) => {
+test('without the schema e2e, four views are installed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await runMigrations(url, { e2e: 'off' })
 
@@ -169,7 +197,7 @@ test('without the schema e2e there are four views', async (t) => {
   t.same(rows, named([...views.filter((name) => /command_bus/.test(name)), ...functions]))
 })
 
-test('a name that something else bears is refused by name, and nothing is installed or removed', async (t) => {
+test('if another object has one of the names, it is named, and nothing changes', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
   await pool.query(
     `create table public.command_bus_audit (id int);
@@ -185,7 +213,7 @@ test('a name that something else bears is refused by name, and nothing is instal
   t.same((await pool.query('select id from public.command_bus_audit')).rows, [])
 })
 
-test('a name that something depends on is not removed', async (t) => {
+test('a name that another object depends on is not removed', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
   await pool.query(install)
   await pool.query('create view public.mine as select * from public.command_bus_batch')
@@ -195,7 +223,7 @@ test('a name that something depends on is not removed', async (t) => {
   t.same((await pool.query('select * from public.command_bus_batch')).rows, [])
 })
 
-test('the old names have the grants of what is behind them, and lose what that has lost', async (t) => {
+test('the old names get the grants of the objects behind them, and lose revoked ones', async (t) => {
   const writer = await createTestRole(t)
   const reader = await createTestRole(t)
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -238,7 +266,7 @@ test('the old names have the grants of what is behind them, and lose what that h
   t.same(await rights(), { ...given, writes: false })
 })
 
-test('a client with no right but those of before works on the old names', async (t) => {
+test('a client with only its old rights works with the old names', async (t) => {
   const client = await createTestRole(t)
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await createLegacySchema(pool)

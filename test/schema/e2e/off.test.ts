@@ -10,7 +10,7 @@ import { createTestDatabase } from '../../support/postgres.ts'
 import { projectDir } from '../../support/server.ts'
 import { createBus } from '../commandbus/bus.ts'
 
-/** Migrates with the tool itself, in a copy of the project that differs in its .gmrc alone. */
+/** Runs graphile-migrate itself, in a copy of the project with another .gmrc. */
 async function migrateWithoutE2e(url: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'e2e-off-'))
   try {
@@ -35,7 +35,7 @@ test('with E2E_SCHEMA off all migrations run', async (t) => {
   const { pool: withE2e } = await createTestDatabase(t, { from: 'migrated' })
   await migrateWithoutE2e(url)
 
-  t.test('there is no schema e2e and none of its queues', async (t) => {
+  t.test('neither the schema e2e nor its queues exist', async (t) => {
     t.equal((await pool.query(`select from pg_namespace where nspname = 'e2e'`)).rowCount, 0)
     t.equal((await pool.query('select from pgmq.meta')).rowCount, 0)
   })
@@ -56,7 +56,7 @@ test('with E2E_SCHEMA off all migrations run', async (t) => {
     t.equal(await bus.finish(id, 'COMPLETED'), true)
   })
 
-  t.test('a client can be granted what it needs', async (t) => {
+  t.test('grant_client works', async (t) => {
     const role = `off_${randomUUID().slice(0, 8)}`
     await pool.query(`create role ${role}`)
     t.teardown(async () => {
