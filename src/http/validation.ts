@@ -25,7 +25,10 @@ export const lazyCompilers = {
 function createLazyValidator(schema: TSchema): (body: unknown) => Promise<boolean> {
   let compiled: Promise<ValidateFunction> | undefined
   return async (body) => {
-    compiled ??= compile(schema)
+    compiled ??= compile(schema).catch((error) => {
+      // Otherwise Fastify would blame the request.
+      throw Object.assign(error, { statusCode: 500 })
+    })
     const validate = await compiled
     if (validate(body)) return true
     throw bodyWrongError((validate.errors ?? []).map(describeMismatch).join('; '))

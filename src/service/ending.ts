@@ -33,22 +33,24 @@ export function createEnding({ log, shutdownMs, onStop, close }: EndingOptions):
 
   function begin(code: ExitCode): void {
     if (signal.aborted) return
-    setTimeout(() => {
+    const timeout = setTimeout(() => {
       log.error({ shutdownMs }, 'not stopped in time (SHUTDOWN_SECONDS)')
       finish(EXIT.unforeseen)
     }, shutdownMs)
     onStop()
     stopping.abort()
-    close().then(
-      () => {
-        log.info({ exitCode: code }, 'stopped')
-        finish(code)
-      },
-      (error) => {
-        log.fatal({ err: error }, 'the service could not close everything')
-        finish(EXIT.unforeseen)
-      },
-    )
+    close()
+      .then(
+        () => {
+          log.info({ exitCode: code }, 'stopped')
+          finish(code)
+        },
+        (error) => {
+          log.fatal({ err: error }, 'the service could not close everything')
+          finish(EXIT.unforeseen)
+        },
+      )
+      .finally(() => clearTimeout(timeout))
   }
 
   return {

@@ -40,6 +40,15 @@ test('each kind of unreadable body has its own code', async (t) => {
   t.match((await post('{"a":1}', 'application/json')).json(), { a: 1 })
 })
 
+test('a schema that cannot be compiled is not the fault of the request', async (t) => {
+  const app = createTestApp(t)
+  app.post('/broken', { schema: { body: { type: 'nonsense' } } }, async () => 'never')
+
+  const response = await app.inject({ method: 'POST', url: '/broken', payload: {} })
+
+  t.match(response.json(), { status: 500, code: 'internal_error' })
+})
+
 test('the body of a request without a route is not read', async (t) => {
   const app = createTestApp(t)
   const headers = { 'content-type': 'application/json' }

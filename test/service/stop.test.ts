@@ -190,7 +190,9 @@ test("a service also waits for the tool's own lock, and a stop during the wait e
   const impatient = startService(t, { ...env, MIGRATION_LOCK_SECONDS: '0' })
   const stopped = startService(t, env)
 
-  t.match(await waiting.waitForReason('waiting_for_lock'), { body: { detail: /lock holder/ } })
+  t.match(await waiting.waitForReason('waiting_for_lock'), {
+    body: { detail: /held by pid \d+, application (lock holder|commandbus-db lock),/ },
+  })
   t.match(await impatient.ended, { code: 6 })
   await stopped.waitForReason('waiting_for_lock')
   t.match(await stopped.stop(), { code: 0 })
