@@ -5,6 +5,8 @@ import { isExtensionMember, isUserSchema } from './scope.ts'
 export interface PgmqFacts {
   readonly version: string | null
   readonly installedAs: 'extension' | 'sql'
+  /** The columns of a message in their order, which PGMQ 1.10 changed; some clients read by position. */
+  readonly messageColumns: readonly string[]
 }
 
 /** The names of a schema's tables and functions. */
@@ -27,11 +29,21 @@ export async function inspectDatabase(client: Queryable): Promise<DatabaseFacts>
 }
 
 const PGMQ = `
-select extversion as version, 'extension' as "installedAs"
+with message as (
+  select array(select attname::text
+                 from pg_catalog.pg_attribute
+                where attrelid = pg_catalog.to_regclass('pgmq.message_record')
+                  and attnum > 0
+                  and not attisdropped
+                order by attnum) as columns
+)
+select extversion as version, 'extension' as "installedAs", columns as "messageColumns"
   from pg_catalog.pg_extension
+ cross join message
  where extname = 'pgmq'
 union all
-select null, 'sql'
+select null, 'sql', columns
+  from message
  where pg_catalog.to_regclass('pgmq.meta') is not null
  order by "installedAs"
  limit 1`

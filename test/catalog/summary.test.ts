@@ -48,9 +48,20 @@ test('an empty public schema is left out, and so are the schemas of the tools', 
 
 test('PGMQ is described by how it was installed', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'empty' })
-  await pool.query('create schema pgmq; create table pgmq.meta ()')
-  t.strictSame((await inspectDatabase(pool)).pgmq, { version: null, installedAs: 'sql' })
+  await pool.query(
+    `create schema pgmq; create table pgmq.meta ();
+     create type pgmq.message_record as (msg_id int8, last_read_at timestamptz, vt timestamptz)`,
+  )
+  t.strictSame((await inspectDatabase(pool)).pgmq, {
+    version: null,
+    installedAs: 'sql',
+    messageColumns: ['msg_id', 'last_read_at', 'vt'],
+  })
 
   await pool.query('drop schema pgmq cascade; create extension pgmq')
-  t.match((await inspectDatabase(pool)).pgmq, { version: /^\d/, installedAs: 'extension' })
+  t.match((await inspectDatabase(pool)).pgmq, {
+    version: /^\d/,
+    installedAs: 'extension',
+    messageColumns: ['msg_id', 'read_ct', 'enqueued_at'],
+  })
 })

@@ -21,6 +21,9 @@ const AppliedMigration = Type.Object({
 const Pgmq = Type.Object({
   version: Nullable(Type.String({ description: 'Null if PGMQ was installed as plain SQL.' })),
   installedAs: Type.Enum(['extension', 'sql']),
+  messageColumns: Type.Immutable(
+    Type.Array(Type.String(), { description: "The columns of pgmq.read's rows, in their order." }),
+  ),
 })
 
 const Database = Type.Object({

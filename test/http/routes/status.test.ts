@@ -40,7 +40,7 @@ test('GET /status shows the content of a migrated database, without what extensi
   }
   t.ok(schemas.commandbus.functions.includes('sp_finish_command'))
   t.strictSame(schemas.e2e.tables, ['batch_summary', 'config', 'test_command'])
-  t.match(facts, { kind: 'given', pgmq: { installedAs: String } })
+  t.match(facts, { kind: 'given', pgmq: { installedAs: String, messageColumns: Array } })
   t.match(migrations, {
     applied: [
       { filename: '000001-commandbus.sql', name: 'commandbus', appliedAt: String, hash: /^sha1:/ },
