@@ -33,7 +33,8 @@ export async function runMigrations(
   const client = new pg.Client({ connectionString })
   const warnings: string[] = []
   client.on('notice', ({ severity, message = '' }) => {
-    if (severity === 'WARNING') warnings.push(message)
+    // The order of PGMQ's columns depends on the server, and is not what a test of ours is about.
+    if (severity === 'WARNING' && !message.startsWith('pgmq.read')) warnings.push(message)
   })
   await client.connect()
   try {
