@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import type { Client, Pool } from 'pg'
 import { type Test, test } from 'tap'
 import { type MonitorOptions, monitorDatabase } from '../../src/database/monitor.ts'
 import { becomes } from '../support/becomes.ts'
@@ -27,13 +27,22 @@ test('a lost connection is reported at once, without waiting for the next check'
   const client = await connected()
 
   const ended = new Promise((resolve) => client.once('end', resolve))
-  await pool.query(
-    `select pg_terminate_backend(pid) from pg_stat_activity
-      where datname = current_database() and application_name = 'commandbus-db monitor'`,
-  )
+  await terminateMonitor(pool)
   await settled('the connection ends', ended)
 
   t.equal(changes[0], 'terminating connection due to administrator command (57P01)')
+})
+
+test('a database that stops answering is reported', async (t) => {
+  const { url } = await createTestDatabase(t, { from: 'empty' })
+  const proxy = await openProxy(t, url)
+  const { changes, connected } = startMonitor(t, proxy.url)
+  await connected()
+
+  proxy.pause()
+  await until('a problem is reported', () => changes.length > 0)
+
+  t.equal(changes[0], 'Query read timeout')
 })
 
 test('a database that is not the expected one is a problem until it is', async (t) => {
@@ -45,6 +54,18 @@ test('a database that is not the expected one is a problem until it is', async (
 
   t.strictSame(changes, ['wrong database', undefined])
   t.strictSame(mismatches, [], 'verified until it was the expected one')
+})
+
+test('the database is verified again on a new connection', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const mismatches = [undefined, 'wrong database']
+  const { changes, connected } = startMonitor(t, url, async () => mismatches.shift())
+  await connected()
+
+  await terminateMonitor(pool)
+  await until('the problem is over', () => changes.length > 0 && changes.at(-1) === undefined)
+
+  t.ok(changes.includes('wrong database'), `reported: ${changes}`)
 })
 
 test('a check that fails leaves no session behind', async (t) => {
@@ -105,7 +126,14 @@ function startMonitor(
   }
 }
 
-async function countSessions(pool: { query: Client['query'] }): Promise<number> {
+async function terminateMonitor(pool: Pool): Promise<void> {
+  await pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = 'commandbus-db monitor'`,
+  )
+}
+
+async function countSessions(pool: Pool): Promise<number> {
   const { rows } = await pool.query(
     `select count(*)::int as sessions from pg_stat_activity
       where datname = current_database() and application_name = 'commandbus-db monitor'`,

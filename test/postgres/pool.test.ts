@@ -1,7 +1,9 @@
 import { once } from 'node:events'
+import { userInfo } from 'node:os'
+import pg from 'pg'
 import { test } from 'tap'
 import { isConnectionLost } from '../../src/postgres/errors.ts'
-import { createPool } from '../../src/postgres/pool.ts'
+import { createConnectionConfig, createPool } from '../../src/postgres/pool.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { settled, until } from '../support/until.ts'
 import { acceptLogin, fatalError, startFakeServer } from './fixtures/fake-server.ts'
@@ -30,6 +32,32 @@ test('PG* environment variables have no effect, whatever the URL leaves out', as
   )
 
   t.strictSame(rows, [{ name, timeout: '0', application: 'pool test' }])
+})
+
+test('PG* environment variables do not complete a URL that leaves everything out', async (t) => {
+  t.teardown(
+    setVariables({
+      PGUSER: 'nobody_here',
+      PGPASSWORD: 'the-password',
+      PGDATABASE: 'nowhere',
+      PGHOST: 'no-such-host.invalid',
+      PGPORT: '1',
+      PGSSLMODE: 'require',
+    }),
+  )
+
+  const config = createConnectionConfig('postgres://', { applicationName: 'pool test' })
+  const client = new pg.Client(config)
+
+  const { username } = userInfo()
+  t.match(client, {
+    user: username,
+    database: username,
+    host: 'localhost',
+    port: 5432,
+    ssl: false,
+  })
+  t.equal(await (config.password as () => Promise<string>)(), '')
 })
 
 test('options in the URL take effect', async (t) => {
@@ -68,6 +96,21 @@ test('a connection that is lost while the pool is closing is not logged', async 
   await settled('the error reaches the pool', lost)
 
   t.strictSame(warnings, [])
+})
+
+test('losing a connection between the queries of its user does not end the process', async (t) => {
+  const { url, pool: other } = await createTestDatabase(t, { from: 'empty' })
+  const { pool } = openPool(t, url)
+  const client = await pool.connect()
+  const { rows } = await client.query('select pg_backend_pid() as pid')
+
+  const ended = new Promise<void>((resolve) => client.once('end', resolve))
+  await other.query('select pg_terminate_backend($1)', [rows[0].pid])
+  await settled('the connection ends', ended)
+  const error = await client.query('select 1').catch((error) => error)
+  client.release(true)
+
+  t.ok(isConnectionLost(error), error)
 })
 
 test('losing a connection that is in use fails its query, and nothing else', async (t) => {

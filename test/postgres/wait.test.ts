@@ -132,9 +132,13 @@ test('a server that comes up during the wait is found', async (t) => {
 test('the signal ends the wait, even for a server that accepts connections and stays silent', async (t) => {
   const stop = new AbortController()
   const reason = new Error('stop')
+  const lines: unknown[] = []
   const url = await startFakeServer(t, () => stop.abort(reason))
 
-  t.equal(await wait(url, { waitMs: 60_000, signal: stop.signal }).catch((error) => error), reason)
+  const outcome = wait(url, { waitMs: 60_000, lines, signal: stop.signal })
+
+  t.equal(await outcome.catch((error) => error), reason)
+  t.ok(lines.length < 3, 'it did not wait for the attempt to time out, at a line a second')
 })
 
 test('a server that accepts connections and stays silent is logged, and given up', async (t) => {
