@@ -13,9 +13,10 @@ import { parseArgs } from 'node:util'
 import { replaceSection } from '../../bench/report.ts'
 import { listProjectFiles, readProjectFile, root } from '../support/files.ts'
 import { areaOf, testsOf } from './areas.ts'
+import { createCompiler } from './compile.ts'
 import { applyMutant, listMutants, type Mutant } from './mutants.ts'
 import { createRandom, shuffle } from './random.ts'
-import { createSandbox, type Sandbox } from './sandbox.ts'
+import { createSandbox } from './sandbox.ts'
 
 interface Result {
   readonly mutant: Mutant
@@ -49,11 +50,15 @@ const candidates = shuffle(
 process.stdout.write(`${candidates.length} possible mutants\n`)
 
 const sandbox = createSandbox(root)
+if ((await sandbox.run('node', ['scripts/build.mjs'], TEST_TIMEOUT_MS)).exitCode !== 0) {
+  throw new Error('the project does not build')
+}
+const compiler = createCompiler(sandbox.dir)
 const results: Result[] = []
 try {
   for (const mutant of candidates) {
     if (results.length >= Number(values.count)) break
-    const result = await tryMutant(sandbox, mutant)
+    const result = await tryMutant(mutant)
     if (result === undefined) continue
     results.push(result)
     const { path, line, operator } = mutant
@@ -73,24 +78,27 @@ if (values.report) {
 }
 
 /** Undefined where it does not build, and so could never land. */
-async function tryMutant(sandbox: Sandbox, mutant: Mutant): Promise<Result | undefined> {
+async function tryMutant(mutant: Mutant): Promise<Result | undefined> {
   const file = join(sandbox.dir, mutant.path)
   const original = readFileSync(file, 'utf8')
-  const migrations = ['000001-commandbus.sql', '000002-e2e.sql'].map((name) => {
-    const path = join(sandbox.dir, 'migrations', 'committed', name)
-    return { path, text: readFileSync(path, 'utf8') }
-  })
-  writeFileSync(file, applyMutant(original, mutant))
+  const changed = applyMutant(original, mutant)
+  const isSql = mutant.path.endsWith('.sql')
+  const migrations = listProjectFiles('migrations/committed', '.sql').map((path) => ({
+    path: join(sandbox.dir, path),
+    text: readProjectFile(path),
+  }))
   try {
-    const build = mutant.path.endsWith('.sql')
-      ? await sandbox.run('npm', ['run', '--silent', 'db:amend'], TEST_TIMEOUT_MS)
-      : await sandbox.run('node', ['scripts/build.mjs'], TEST_TIMEOUT_MS)
-    if (build.exitCode !== 0) return undefined
-    const tests = testsOf(mutant.path).filter((path) => existsSync(join(sandbox.dir, path)))
-    for (const test of tests) {
+    writeFileSync(file, changed)
+    const builds = isSql
+      ? (await sandbox.run('npm', ['run', '--silent', 'db:amend'], TEST_TIMEOUT_MS)).exitCode === 0
+      : compiler.compile(mutant.path, changed)
+    if (!builds) return undefined
+    for (const test of testsOf(mutant.path)) {
+      const files = expand(test)
+      if (files.length === 0) continue
       const run = await sandbox.run(
         'npx',
-        ['tap', '--bail', '--reporter=tap', '--disable-coverage', ...expand(test)],
+        ['tap', '--bail', '--reporter=tap', '--disable-coverage', ...files],
         TEST_TIMEOUT_MS,
       )
       if (run.exitCode !== 0) {
@@ -102,15 +110,14 @@ async function tryMutant(sandbox: Sandbox, mutant: Mutant): Promise<Result | und
   } finally {
     writeFileSync(file, original)
     for (const { path, text } of migrations) writeFileSync(path, text)
-    if (mutant.path.endsWith('.ts')) {
-      await sandbox.run('node', ['scripts/build.mjs'], TEST_TIMEOUT_MS)
-    }
+    if (!isSql) compiler.compile(mutant.path, original)
   }
 }
 
 /** tap wants files. */
 function expand(test: string): string[] {
-  return test.endsWith('.ts') ? [test] : listProjectFiles(test, '.test.ts')
+  if (test.endsWith('.ts')) return existsSync(join(sandbox.dir, test)) ? [test] : []
+  return listProjectFiles(test, '.test.ts')
 }
 
 function oneLine(text: string): string {
