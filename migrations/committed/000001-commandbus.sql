@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:99b888dd6856808d486ba7b7a220c3058492b1a2
+--! Hash: sha1:75a9c13cf2597ab2a34bf174ca7add956ab9d1b3
 --! Message: commandbus
 
 -- The command bus: its tables, the counter rows of large batches, and the functions that move commands
@@ -2353,45 +2353,46 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
   v_held int;
-  v_written_by xid;
   v_marked int;
 begin
-  -- Locked, so that two inserts do not claim the same count.
+  -- Two inserts must not claim the same count. Once a transaction, write the batch's row: under
+  -- read committed the other insert waits and then sees this mark, under repeatable read it fails. A
+  -- lock alone would let it go on with a snapshot that lacks the mark.
+  update commandbus.batch
+     set total_count = batch.total_count
+   where batch.domain = NEW.domain
+     and batch.batch_id = NEW.batch_id
+     and batch.batch_type = 'COMMAND'
+     and batch.completed_count + batch.canceled_count + batch.failed_count
+         + batch.in_troubleshooting_count > 0
+     and batch.xmin <> pg_current_xact_id()::xid;
+
   select case NEW.status
            when 'COMPLETED' then batch.completed_count
            when 'CANCELED' then batch.canceled_count
            when 'FAILED' then batch.failed_count
            else batch.in_troubleshooting_count
-         end,
-         batch.xmin
-    into v_held, v_written_by
+         end
+    into v_held
     from commandbus.batch
    where batch.domain = NEW.domain
      and batch.batch_id = NEW.batch_id
-     and batch.batch_type = 'COMMAND'
-     for no key update;
+     and batch.batch_type = 'COMMAND';
 
-  if v_held > 0 then
-    -- Under repeatable read, this session could not see the other's mark. Writing the row, once a
-    -- transaction, makes the later of the two fail with a serialization failure.
-    if v_written_by <> pg_current_xact_id()::xid then
-      update commandbus.batch
-         set total_count = batch.total_count
-       where batch.domain = NEW.domain
-         and batch.batch_id = NEW.batch_id;
-    end if;
+  if v_held is null or v_held = 0 then
+    return NEW;
+  end if;
 
-    select count(*)
-      into v_marked
-      from commandbus.command
-     where command.domain = NEW.domain
-       and command.batch_id = NEW.batch_id
-       and (command.counted_as = NEW.status
-            or command.counted_as = 'AS_STATUS' and command.status = NEW.status);
+  select count(*)
+    into v_marked
+    from commandbus.command
+   where command.domain = NEW.domain
+     and command.batch_id = NEW.batch_id
+     and (command.counted_as = NEW.status
+          or command.counted_as = 'AS_STATUS' and command.status = NEW.status);
 
-    if v_marked < v_held then
-      NEW.counted_as := NEW.status;
-    end if;
+  if v_marked < v_held then
+    NEW.counted_as := NEW.status;
   end if;
 
   return NEW;

@@ -1,5 +1,5 @@
---! Previous: sha1:99b888dd6856808d486ba7b7a220c3058492b1a2
---! Hash: sha1:a515e7177a08d28355be1c83323e47a5f10288cd
+--! Previous: sha1:75a9c13cf2597ab2a34bf174ca7add956ab9d1b3
+--! Hash: sha1:9656b2ae14789553586b7d7665f120c5d6d14616
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.

@@ -93,7 +93,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a counter row reports too late',
     changes: [{ function: 'count_in_rows', text: /total_count \/ 320/, by: 'total_count / 20' }],
-    kind: 'large',
+    kind: 'refreshes',
   },
   {
     name: 'a finish is only audited although the status has changed meanwhile',
@@ -131,7 +131,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'two inserted commands claim the same count',
     kind: 'copies',
-    changes: [{ function: 'tg_command__mark_inserted', text: /for no key update;/, by: ';' }],
+    changes: [
+      { function: 'tg_command__mark_inserted', text: /update commandbus\.batch.*?;/s, by: '' },
+    ],
   },
   {
     name: 'two commands inserted under repeatable read claim the same count',
@@ -139,8 +141,9 @@ export const mutations: readonly Mutation[] = [
     changes: [
       {
         function: 'tg_command__mark_inserted',
-        text: /if v_written_by <> .*? then/,
-        by: 'if false then',
+        text: /update commandbus\.batch.*?;/s,
+        by: `perform from commandbus.batch
+               where batch.domain = NEW.domain and batch.batch_id = NEW.batch_id for no key update;`,
       },
     ],
   },
