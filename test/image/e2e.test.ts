@@ -44,7 +44,7 @@ t.test('it does not start without a token', needsEngine, async (t) => {
 })
 
 t.test('it has a project and a volume of its own', needsEngine, async (t) => {
-  // Only asked: nothing of a stack that somebody may be using is touched.
+  // Only asked: a stack that a developer may be using is not touched.
   const args = ['compose', '--file', 'docker-compose.e2e.yml', 'config', '--format', 'json']
   const { output } = await tryDocker(args, {
     env: { RESET_TOKEN: token, COMPOSE_PROJECT_NAME: '' },
