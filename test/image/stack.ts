@@ -19,6 +19,8 @@ interface Test {
 }
 
 export interface StackOptions {
+  /** The project's name, if it is another stack's. */
+  readonly name?: string
   readonly directory: string
   readonly file?: string
   /** What the service is called in it. */
@@ -28,10 +30,11 @@ export interface StackOptions {
 
 /** Everything of the project is removed when the test has ended. */
 export function openStack(t: Test, options: StackOptions): Stack {
-  const name = `commandbus-test-${randomBytes(4).toString('hex')}`
+  const name = options.name ?? `commandbus-test-${randomBytes(4).toString('hex')}`
   const env = {
     COMPOSE_PROJECT_NAME: name,
     ...{ HTTP_PORT: '0', POSTGRES_PORT: '0', E2E_HTTP_PORT: '0', E2E_POSTGRES_PORT: '0' },
+    ...{ TEST_HTTP_PORT: '0', TEST_POSTGRES_PORT: '0' },
     ...options.env,
   }
   const file = options.file === undefined ? [] : ['--file', options.file]
