@@ -35,7 +35,7 @@ CMD ["graphile-migrate", "watch"]
 
 
 FROM node:26-bookworm-slim
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="commandbus-db" \
       org.opencontainers.image.description="Applies committed migrations to a PostgreSQL database and says when it is ready" \

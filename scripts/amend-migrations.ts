@@ -1,10 +1,10 @@
 // Writes migrations/committed/ again from what it says itself: each section between "--! Included x"
 // and "--! EndIncluded x" becomes the present content of fixtures/x, and the hashes follow. Needs no
-// database. Only for migrations that no release holds; afterwards, a change is a new migration.
+// database. Migrations that migrations/released.json lists stay as they are: a change is a new migration.
 //
 // Conflict markers of git are resolved where the content is generated: in the headers and inside
 // included sections. Anywhere else the script stops, and names the line.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { calculateHash } from '../src/migrations/files/hash.ts'
@@ -12,9 +12,21 @@ import { calculateHash } from '../src/migrations/files/hash.ts'
 const migrations = join(dirname(dirname(fileURLToPath(import.meta.url))), 'migrations')
 const committed = join(migrations, 'committed')
 
+/** By release, the hash of each file that it brought. */
+const releasedFile = join(migrations, 'released.json')
+const releases: Record<string, Record<string, string>> = existsSync(releasedFile)
+  ? JSON.parse(readFileSync(releasedFile, 'utf8'))
+  : {}
+const released = Object.assign({}, ...Object.values(releases)) as Record<string, string>
+
 let previousHash: string | null = null
 for (const filename of readdirSync(committed).sort()) {
   if (!filename.endsWith('.sql')) continue
+  if (released[filename] !== undefined) {
+    process.stdout.write(`released   ${filename}\n`)
+    previousHash = released[filename]
+    continue
+  }
   const path = join(committed, filename)
   const before = readFileSync(path, 'utf8')
   const { message, body } = readMigration(before, filename)

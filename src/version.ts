@@ -1,2 +1,2 @@
 /** Name and version of the service. The image has no package.json, so a test compares the two. */
-export const SERVICE = { name: 'commandbus-db', version: '0.1.0' } as const
+export const SERVICE = { name: 'commandbus-db', version: '0.2.0' } as const

@@ -92,7 +92,7 @@ async function loadBaseline(client: Queryable) {
   const { rows: objects } = await client.query<{ kind: string; name: string }>(
     `select kind, name
        from provisioning.baseline_object
-      where kind in ('table', 'view', 'materialised view', 'queue')
+      where kind in ('table', 'view', 'materialized view', 'queue')
       order by name`,
   )
   const { rows: populated } = await client.query<{ name: string; isPopulated: boolean }>(

@@ -75,7 +75,7 @@ create table provisioning.baseline_relation (
   rows_fingerprint numeric
 );
 comment on table provisioning.baseline_relation is
-  'Tables that had rows, and all materialised views; every other table was empty.';
+  'Tables that had rows, and all materialized views; every other table was empty.';
 
 create table provisioning.baseline_row (
   name     text   not null,

@@ -28,7 +28,7 @@ function loadConfigOrExit(): Config {
     return loadConfig()
   } catch (error) {
     // Without a mask: the error names the settings that hold secrets, but never a secret.
-    createLogger('info', (line) => line).fatal({ err: error }, 'the service ends')
+    createLogger('info', (line) => line).fatal({ err: error }, 'exiting')
     process.exit(error instanceof ServiceError ? error.exitCode : EXIT.unforeseen)
   }
 }

@@ -19,7 +19,7 @@ export function objectsSql(hasPgmq: boolean): string {
       from pg_extension
     union all
     select case relkind when 'S' then 'sequence' when 'v' then 'view' when 'c' then 'type'
-                        when 'm' then 'materialised view' else 'table'
+                        when 'm' then 'materialized view' else 'table'
            end,
            name,
            concat_ws(

@@ -94,7 +94,7 @@ export async function listTables(client: Queryable): Promise<Table[]> {
   return rows
 }
 
-/** Lists materialised views in the order of their creation, since they can build on each other. */
+/** Lists materialized views in the order of their creation, since they can build on each other. */
 export async function listMaterializedViews(client: Queryable): Promise<MaterializedView[]> {
   const { rows } = await client.query<MaterializedView>(
     `with ${RELATION_CTE}

@@ -79,7 +79,7 @@ export function schemaChangedError(all: readonly SchemaDifference[]): ServiceErr
 /** Reports a table that was added or dropped once, and not again for each of its columns. */
 function withoutParts(differences: readonly SchemaDifference[]): SchemaDifference[] {
   const wholes = differences.filter(
-    ({ kind, change }) => change !== 'changed' && /^(table|view|materialised view)$/.test(kind),
+    ({ kind, change }) => change !== 'changed' && /^(table|view|materialized view)$/.test(kind),
   )
   return differences.filter(
     ({ name, change }) =>

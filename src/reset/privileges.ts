@@ -12,7 +12,7 @@ export async function listForbidden(client: Queryable): Promise<string[]> {
        from relation
       where relkind in ('r', 'p', 'm', 'S')
         and name in (select name from provisioning.baseline_object
-                      where kind in ('table', 'materialised view', 'sequence'))
+                      where kind in ('table', 'materialized view', 'sequence'))
         and not pg_has_role(relowner, 'usage')
         and not case
               when relkind in ('r', 'p') then

@@ -60,7 +60,7 @@ export function createEnding({ log, shutdownMs, onStop, close }: EndingOptions):
     fail(error) {
       // What the stop itself interrupted is not an error.
       if (signal.aborted && error === signal.reason) return
-      log.fatal({ err: error }, 'the service ends')
+      log.fatal({ err: error }, 'exiting')
       begin(error instanceof ServiceError ? error.exitCode : EXIT.unforeseen)
     },
   }

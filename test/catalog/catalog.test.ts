@@ -68,7 +68,7 @@ test('definitions are compared with those of any query, such as another point in
     [
       'changed table public.orders',
       'added column public.orders.note',
-      'taken away materialised view public.summary',
+      'taken away materialized view public.summary',
       'taken away column public.summary.count',
       'changed function tg_nothing()',
     ],

@@ -48,7 +48,7 @@ test('the next reset detects a table that was created before a reset stored new 
   await t.rejects(world.reset(), { code: 'schema_changed' })
 })
 
-test('a reset waits for the refresh of a materialised view, which brings nothing back', async (t) => {
+test('a reset waits for the refresh of a materialized view, which brings nothing back', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `create table public.things (id int primary key);

@@ -74,7 +74,7 @@ test('truncating a large table fires no trigger', async (t) => {
   await t.rejects(world.pool.query('truncate public.orders'), { message: 'a trigger fired' })
 })
 
-test('materialised views are refreshed in the order in which they build on each other', async (t) => {
+test('materialized views are refreshed in the order in which they build on each other', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
     schema: `

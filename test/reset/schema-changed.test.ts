@@ -125,7 +125,7 @@ const CHANGES: readonly (readonly [name: string, change: string, undo: string])[
     'drop rule nothing on app.watched',
   ],
   [
-    'materialised view app.counted',
+    'materialized view app.counted',
     'alter materialized view app.counted rename column count to other',
     'alter materialized view app.counted rename column other to count',
   ],

@@ -18,7 +18,7 @@ test('the first stop decides the exit code; what it interrupts is not an error',
   ending.fail(new ServiceError('history_refused', 'later'))
 
   t.equal(await ending.exitCode, 0)
-  t.same(lines, ['onStop', 'the service ends', 'stopped'])
+  t.same(lines, ['onStop', 'exiting', 'stopped'])
 })
 
 test('an unforeseen error ends with 1, a foreseen one with its own exit code', async (t) => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { spawnOptions } from './account.ts'
@@ -23,6 +23,9 @@ export interface Ending {
 
 const POLL_MS = 5
 const LONGEST_LOG_BYTES = 1_000_000
+/** What is read of the log when the server ends, and how much of that is shown. */
+const LONGEST_END_BYTES = 64 * 1024
+const MOST_LINES = 20
 
 /** Starts PostgreSQL on the data folder and waits until it accepts connections. */
 export async function launchServer(
@@ -84,7 +87,31 @@ function openLog(path: string): { fd: number; readNew: () => string } {
   const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
   if (fstatSync(fd).size > LONGEST_LOG_BYTES) ftruncateSync(fd)
   const start = fstatSync(fd).size
-  return { fd, readNew: () => readFileSync(path).subarray(start).toString() }
+  return { fd, readNew: () => pickLastLines(readEnd(path, start)) }
+}
+
+/** The end of the file, as far as the server that started at `start` wrote it. */
+function readEnd(path: string, start: number): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+  try {
+    const { size } = fstatSync(fd)
+    const from = Math.max(start, size - LONGEST_END_BYTES)
+    const end = Buffer.alloc(Math.max(0, size - from))
+    readSync(fd, end, 0, end.length, from)
+    return end.toString()
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The last lines of a server log, without the statements of clients, which may hold a secret. */
+export function pickLastLines(log: string): string {
+  return log
+    .replace(/^[^\t\n]*\b(?:STATEMENT|QUERY|CONTEXT): .*(?:\n\t.*)*\n?/gm, '')
+    .trimEnd()
+    .split('\n')
+    .slice(-MOST_LINES)
+    .join('\n')
 }
 
 function waitForEnd(server: ChildProcess): Promise<string> {

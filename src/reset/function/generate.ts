@@ -185,7 +185,7 @@ function declare({ tables, sequences, fingerprinted, queues }: NumberedSchema): 
       -- What has to be restored, by the number of the table or view
       v_dirty   boolean[] := '{}';          -- The rows of the table differ from the baseline.
       v_restore boolean[] := '{}';          -- It is dirty, or foreign keys tie it to a dirty one.
-      v_stale   boolean[] := '{}';          -- The materialised view has to be refreshed.
+      v_stale   boolean[] := '{}';          -- The materialized view has to be refreshed.
 
       -- What has to be restored, as lists
       v_number         int;

@@ -87,7 +87,7 @@ function lockAllTables(tables: readonly NumberedTable[]): string {
     end;`
 }
 
-/** Locks every materialised view against a refresh, and lets its readers go on. */
+/** Locks every materialized view against a refresh, and lets its readers go on. */
 export function lockMaterializedViews(views: readonly NumberedView[]): string {
   if (views.length === 0) return ''
   return explain(

@@ -4,10 +4,10 @@ import { explain, sql } from '../../postgres/sql-text.ts'
 import { raiseBlocked, SHORT_WAIT } from './blocked.ts'
 import type { NumberedView } from './numbered.ts'
 
-/** Fills v_stale: by materialised view, whether it differs from the baseline. */
+/** Fills v_stale: by materialized view, whether it differs from the baseline. */
 export function detectStaleViews(views: readonly NumberedView[]): string {
   return explain(
-    'A materialised view is stale if its rows differ from the baseline, or whether it is ' +
+    'A materialized view is stale if its rows differ from the baseline, or whether it is ' +
       'populated. Asked in two statements, because a view that is not populated cannot be read.',
     ...views.map(detectStaleView),
   )

@@ -29,11 +29,11 @@ export interface NumberedSchema
   readonly groups: readonly (readonly NumberedTable[])[]
   readonly materializedViews: readonly NumberedView[]
   readonly tableOf: ReadonlyMap<string, NumberedTable>
-  /** The relations whose rows have a fingerprint in the baseline: tables with rows, and materialised views. */
+  /** The relations whose rows have a fingerprint in the baseline: tables with rows, and materialized views. */
   readonly fingerprinted: readonly string[]
 }
 
-/** Numbers the tables, and the materialised views. */
+/** Numbers the tables, and the materialized views. */
 export function numberSchema(schema: BaselineSchema): NumberedSchema {
   const fingerprinted = [
     ...schema.tables.filter((table) => table.hasRows),

@@ -170,7 +170,7 @@ begin
               from pg_extension
             union all
             select case relkind when 'S' then 'sequence' when 'v' then 'view' when 'c' then 'type'
-                                when 'm' then 'materialised view' else 'table'
+                                when 'm' then 'materialized view' else 'table'
                    end,
                    name,
                    concat_ws(
@@ -406,7 +406,7 @@ declare
   -- What has to be restored, by the number of the table or view
   v_dirty   boolean[] := '{}';          -- The rows of the table differ from the baseline.
   v_restore boolean[] := '{}';          -- It is dirty, or foreign keys tie it to a dirty one.
-  v_stale   boolean[] := '{}';          -- The materialised view has to be refreshed.
+  v_stale   boolean[] := '{}';          -- The materialized view has to be refreshed.
 
   -- What has to be restored, as lists
   v_number         int;
@@ -653,7 +653,7 @@ begin
         or (now).is_called is distinct from sequence.is_called
      order by number);
 
-  -- A materialised view is stale if its rows differ from the baseline, or whether it is
+  -- A materialized view is stale if its rows differ from the baseline, or whether it is
   -- populated. Asked in two statements, because a view that is not populated cannot be read.
   v_stale[1] := (select relispopulated from pg_class where oid = 2001) <> true;
   if not v_stale[1] then

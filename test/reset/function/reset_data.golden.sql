@@ -170,7 +170,7 @@ begin
               from pg_extension
             union all
             select case relkind when 'S' then 'sequence' when 'v' then 'view' when 'c' then 'type'
-                                when 'm' then 'materialised view' else 'table'
+                                when 'm' then 'materialized view' else 'table'
                    end,
                    name,
                    concat_ws(
@@ -452,7 +452,7 @@ declare
   -- What has to be restored, by the number of the table or view
   v_dirty   boolean[] := '{}';          -- The rows of the table differ from the baseline.
   v_restore boolean[] := '{}';          -- It is dirty, or foreign keys tie it to a dirty one.
-  v_stale   boolean[] := '{}';          -- The materialised view has to be refreshed.
+  v_stale   boolean[] := '{}';          -- The materialized view has to be refreshed.
 
   -- What has to be restored, as lists
   v_number         int;

@@ -1,4 +1,4 @@
-import type { Kind } from './generate.ts'
+import type { Kind } from '../generate.ts'
 
 /** A defect to put into the functions: the race test has to find it. */
 export interface Mutation {

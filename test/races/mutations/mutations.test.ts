@@ -1,8 +1,8 @@
 import type pg from 'pg'
 import t from 'tap'
-import { createTestDatabase } from '../support/postgres.ts'
+import { createTestDatabase } from '../../support/postgres.ts'
+import { runRaces } from '../run-races.ts'
 import { type Mutation, mutations } from './mutations.ts'
-import { runRaces } from './run-races.ts'
 
 // A race depends on timing. One that does not show in this many calls counts as not found.
 const calls = 20_000
