@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:75a9c13cf2597ab2a34bf174ca7add956ab9d1b3
+--! Hash: sha1:f0ff3ec45f03d3ff7758bd35199c6e7d502cfaae
 --! Message: commandbus
 
 -- The command bus: its tables, the counter rows of large batches, and the functions that move commands
@@ -1797,16 +1797,25 @@ begin
       return null;
     end if;
 
-    -- Another session may have taken the last place since; then try again.
-    update commandbus.batch_counter
-       set quota = batch_counter.quota - 1
-     where batch_counter.domain = p_domain
-       and batch_counter.batch_id = p_batch_id
-       and batch_counter.counter_no = v_counter_no
-       and batch_counter.completed < batch_counter.quota
-    returning batch_counter.unreported into v_unreported;
+    -- Another session may have taken the last place meanwhile. The wait for it has locked the row all
+    -- the same; that lock must not stay while this session waits for another row.
+    begin
+      update commandbus.batch_counter
+         set quota = batch_counter.quota - 1
+       where batch_counter.domain = p_domain
+         and batch_counter.batch_id = p_batch_id
+         and batch_counter.counter_no = v_counter_no
+         and batch_counter.completed < batch_counter.quota
+      returning batch_counter.unreported into v_unreported;
 
-    exit when found;
+      if not found then
+        raise exception 'the counter row is full' using errcode = 'KBUND';
+      end if;
+
+      exit;
+    exception when sqlstate 'KBUND' then
+      null;
+    end;
   end loop;
 
   -- Without this place the row may have counted all of its commands, so it reports now.
@@ -1857,19 +1866,24 @@ begin
   end if;
 
   if p_to = 'COMPLETED' then
-    update commandbus.batch_counter
-       set completed = batch_counter.completed + 1,
-           unreported = batch_counter.unreported + 1
-     where batch_counter.domain = p_batch.domain
-       and batch_counter.batch_id = p_batch.batch_id
-       and batch_counter.counter_no = v_counter_no
-       and batch_counter.completed < batch_counter.quota
-    returning batch_counter.unreported,
-              batch_counter.completed = batch_counter.quota
-                or batch_counter.unreported >= p_batch.total_count / 320
-         into v_unreported, v_due;
+    begin
+      update commandbus.batch_counter
+         set completed = batch_counter.completed + 1,
+             unreported = batch_counter.unreported + 1
+       where batch_counter.domain = p_batch.domain
+         and batch_counter.batch_id = p_batch.batch_id
+         and batch_counter.counter_no = v_counter_no
+         and batch_counter.completed < batch_counter.quota
+      returning batch_counter.unreported,
+                batch_counter.completed = batch_counter.quota
+                  or batch_counter.unreported >= p_batch.total_count / 320
+           into v_unreported, v_due;
 
-    if found then
+      -- As in release_place: a lock on a full row must not stay.
+      if not found then
+        raise exception 'the counter row is full' using errcode = 'KBUND';
+      end if;
+
       -- 16 rows that each hold back less than 1/320 keep the batch's row within 5 %.
       if not v_due then
         return 0;
@@ -1882,7 +1896,9 @@ begin
          and batch_counter.counter_no = v_counter_no;
 
       return v_unreported;
-    end if;
+    exception when sqlstate 'KBUND' then
+      null;
+    end;
   end if;
 
   -- The batch's own row counts this command, and a counter row one command less.

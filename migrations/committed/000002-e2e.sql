@@ -1,5 +1,5 @@
---! Previous: sha1:75a9c13cf2597ab2a34bf174ca7add956ab9d1b3
---! Hash: sha1:9656b2ae14789553586b7d7665f120c5d6d14616
+--! Previous: sha1:f0ff3ec45f03d3ff7758bd35199c6e7d502cfaae
+--! Hash: sha1:02c73ddb1522f626a7883a57b236ad61465cd992
 --! Message: e2e
 
 -- Tables and queues for end-to-end tests; E2E_SCHEMA=off leaves them out of a deployment.

@@ -135,7 +135,7 @@ const places = scheduleOf({
     })),
   batches: 1,
   session: finisher,
-  strict: fc.constant(false),
+  strict: fc.boolean(),
 })
 
 /** A batch with counter rows and 200 commands left, refreshed while they are finished. */

@@ -179,10 +179,10 @@ export const copier = sessionOf(
 /** Finishes the last commands of an almost complete batch, and more than it announced. */
 export const finisher = sessionOf(
   fc.oneof(
-    { weight: 3, arbitrary: list(oneStepOf([8, finish], [2, insertUpTo(5)], [1, refresh]), 1, 1) },
+    { weight: 3, arbitrary: list(oneStepOf([6, finish], [3, insertUpTo(5)], [4, refresh]), 1, 1) },
     { weight: 1, arbitrary: list(oneStepOf([4, finish], [1, operate]), 2, 2) },
   ),
-  12,
+  16,
   oneOf([1, 0], [1, 1], [1, 2]),
 )
 

@@ -221,6 +221,20 @@ export async function isBatchFree(pool: Pool, batchId: string): Promise<boolean>
   return rowCount === 1
 }
 
+/** Whether no session has locked this counter row of a large batch. */
+export async function isCounterFree(
+  pool: Pool,
+  batchId: string,
+  counterNo: number,
+): Promise<boolean> {
+  const { rowCount } = await pool.query(
+    `select from commandbus.batch_counter
+      where batch_id = $1 and counter_no = $2 for update skip locked`,
+    [batchId, counterNo],
+  )
+  return rowCount === 1
+}
+
 /** Resolves once `client`'s statement waits for another session's lock. */
 export async function untilBlocked(pool: Pool, client: PoolClient): Promise<void> {
   const pid = (client as PoolClient & { readonly processID: number }).processID

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, untilBlocked, withTransaction } from '../bus.ts'
+import { createBus, isCounterFree, untilBlocked, withTransaction } from '../bus.ts'
 
 const total = 2000
 
@@ -100,6 +100,38 @@ test('count_in_rows', async (t) => {
     t.strictSame(await finishAll(bus.domain, order), [total])
 
     t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: total })
+  })
+
+  t.test('keeps no lock on a counter row that became full while it waited', async (t) => {
+    const { bus, batchId, idsOf } = await largeBatch()
+    // Another command of this row, beyond the total: it has no place of its own.
+    const { rows } = await pool.query<{ id: string }>(
+      `select id from (select gen_random_uuid() as id from generate_series(1, 1000)) as drawn
+        where commandbus.counter_no(id) = 7 limit 1`,
+    )
+    const extra = rows[0]?.id as string
+    await pool.query(
+      `insert into commandbus.command
+         (domain, queue_name, command_id, command_type, status, max_attempts, batch_id)
+       values ($1, 'q', $2, 'Pay', 'IN_PROGRESS', 3, $3)`,
+      [bus.domain, extra, batchId],
+    )
+    const ids = idsOf(7)
+    await finishAll(bus.domain, ids.slice(1))
+
+    await withTransaction(pool, async (first) => {
+      await withTransaction(pool, async (second) => {
+        await bus.on(first).finish(ids[0] as string, 'COMPLETED')
+        const finished = bus.on(second).finish(extra, 'COMPLETED')
+        await untilBlocked(pool, second)
+        await first.query('commit')
+        t.equal(await finished, false)
+        t.equal(await isCounterFree(pool, batchId, 7), true)
+        await second.query('commit')
+      })
+    })
+
+    t.match(await bus.exactCounts(batchId), { completed: ids.length + 1 })
   })
 
   t.test('finishes in different counter rows do not wait for each other', async (t) => {

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus } from '../bus.ts'
+import { createBus, isCounterFree, untilBlocked, withTransaction } from '../bus.ts'
 
 test('release_place', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
@@ -17,8 +17,11 @@ test('release_place', async (t) => {
         ...row,
       ])
     }
-    const release = async (counterNo: number): Promise<number | null> => {
-      const { rows } = await pool.query(
+    const release = async (
+      counterNo: number,
+      db: Pick<typeof pool, 'query'> = pool,
+    ): Promise<number | null> => {
+      const { rows } = await db.query(
         'select commandbus.release_place($1, $2, $3::smallint) as reported',
         [bus.domain, batchId, counterNo],
       )
@@ -33,7 +36,7 @@ test('release_place', async (t) => {
       })
       return result.rows
     }
-    return { release, rows }
+    return { batchId, release, rows }
   }
 
   t.test('takes the place from the given counter row, which reports', async (t) => {
@@ -59,6 +62,33 @@ test('release_place', async (t) => {
     t.strictSame(await rows(), [
       [4, 2, 0],
       [5, 5, 0],
+    ])
+  })
+
+  t.test('keeps no lock on a row that became full while it waited', async (t) => {
+    const { batchId, release, rows } = await batchWith([
+      [5, 2, 1],
+      [5, 4, 2],
+    ])
+
+    await withTransaction(pool, async (other) => {
+      await withTransaction(pool, async (client) => {
+        await other.query(
+          'update commandbus.batch_counter set completed = 5 where batch_id = $1 and counter_no = 1',
+          [batchId],
+        )
+        const released = release(1, client)
+        await untilBlocked(pool, client)
+        await other.query('commit')
+        t.equal(await released, 1)
+        t.equal(await isCounterFree(pool, batchId, 1), true)
+        await client.query('commit')
+      })
+    })
+
+    t.strictSame(await rows(), [
+      [4, 2, 0],
+      [5, 5, 2],
     ])
   })
 
