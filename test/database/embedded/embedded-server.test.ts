@@ -1,22 +1,20 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
-  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import pg from 'pg'
 import t, { test } from 'tap'
 import { openEmbeddedServer } from '../../../src/database/embedded/embedded-server.ts'
-import { findPidNamespace } from '../../../src/database/embedded/process.ts'
 import { waitForDatabase } from '../../../src/postgres/wait.ts'
 import { findFreePort } from '../../support/port.ts'
 import { settled, until } from '../../support/until.ts'
@@ -25,27 +23,29 @@ import {
   isAlive,
   isReady,
   query,
+  readProcessGroup,
   readServerPid,
-  type ServiceOptions,
   startService,
+  suspendBackend,
 } from './fixtures/embedded-process.ts'
+import { createTemplate } from './fixtures/template.ts'
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} }
 
-// Created by the first test, so that the others need not wait for initdb.
-const template = join(createFolder(t), 'postgres')
+// Filled by the first test, so that the others need not wait for initdb.
+const template = createTemplate(t)
 
 test('the first start fills an empty folder, and the second start finds its data', async (t) => {
-  mkdirSync(template)
-  const options = { dataDir: template, port: await findFreePort() }
+  mkdirSync(template.dataDir)
+  const options = { dataDir: template.dataDir, port: await findFreePort() }
   const first = startService(t, options)
   await first.until(isReady)
   await query(first.url, 'create table public.marks as select 1 as mark')
-  const serverPid = readServerPid(template) ?? 0
+  const serverPid = readServerPid(template.dataDir) ?? 0
 
   t.equal(await first.stop(), 0)
   t.notOk(isAlive(serverPid))
-  t.equal(readServerPid(template), undefined)
+  t.equal(readServerPid(template.dataDir), undefined)
 
   const second = startService(t, options)
   await second.until(isReady)
@@ -55,7 +55,7 @@ test('the first start fills an empty folder, and the second start finds its data
 })
 
 test('while the service is running', async (t) => {
-  const { service, folder, dataDir, port } = await startCopy(t)
+  const { service, folder, dataDir, port } = await template.startCopy(t)
 
   await t.test('the server accepts only local connections, with the password', async (t) => {
     const { rows } = await query(
@@ -127,6 +127,9 @@ test('while the service is running', async (t) => {
   await t.test(
     'a signal to the whole process group stops the server through its service',
     async (t) => {
+      t.equal(readProcessGroup(service.pid), service.pid)
+      t.not(readProcessGroup(readServerPid(dataDir)), service.pid, 'it does not reach the server')
+
       process.kill(-service.pid, 'SIGINT')
 
       t.equal(await service.waitForEnd(), 0)
@@ -167,38 +170,8 @@ test('of two services that start at once on a new folder, one is ready and one f
   t.equal(await winner.stop(), 0)
 })
 
-test('a server that outlived its service is stopped and restarted by the next service', async (t) => {
-  const { service, dataDir, port } = await startCopy(t)
-  await query(service.url, 'insert into public.marks values (2)')
-  const oldPid = readServerPid(dataDir) ?? 0
-  process.kill(service.pid, 'SIGKILL')
-  await service.waitForEnd()
-  t.ok(isAlive(oldPid))
-
-  const next = startService(t, { dataDir, port })
-  await next.until(isReady)
-
-  t.notOk(isAlive(oldPid))
-  t.not(readServerPid(dataDir), oldPid)
-  t.equal((await query(next.url, 'select from public.marks')).rowCount, 2)
-})
-
-test('a folder left by a killed server starts again', async (t) => {
-  const { service, dataDir, port } = await startCopy(t)
-  await query(service.url, 'insert into public.marks values (2)')
-  const oldPid = readServerPid(dataDir) ?? 0
-  process.kill(service.pid, 'SIGKILL')
-  process.kill(oldPid, 'SIGKILL')
-  await until('the server ends', () => !isAlive(oldPid))
-
-  const next = startService(t, { dataDir, port })
-  await next.until(isReady)
-
-  t.equal((await query(next.url, 'select from public.marks')).rowCount, 2)
-})
-
 test('a server that is killed while its service is running is restarted', async (t) => {
-  const { service, dataDir } = await startCopy(t)
+  const { service, dataDir } = await template.startCopy(t)
   const oldPid = readServerPid(dataDir) ?? 0
 
   process.kill(oldPid, 'SIGKILL')
@@ -215,15 +188,9 @@ test('a server that is killed while its service is running is restarted', async 
 })
 
 test('a server that does not shut down in time is shut down immediately', async (t) => {
-  const { service, dataDir } = await startCopy(t, { stopMs: 100 })
+  const { service, dataDir } = await template.startCopy(t, { stopMs: 100 })
   const serverPid = readServerPid(dataDir) ?? 0
-  const client = new pg.Client({ connectionString: service.url })
-  client.on('error', () => {})
-  await client.connect()
-  t.teardown(() => void client.end().catch(() => {}))
-  const { rows } = await client.query('select pg_backend_pid() as pid')
-  // A stopped process does not react to the request to end, and a clean shutdown waits for it.
-  process.kill(rows[0].pid, 'SIGSTOP')
+  await suspendBackend(t, service.url)
 
   t.equal(await service.stop(), 0)
 
@@ -231,7 +198,7 @@ test('a server that does not shut down in time is shut down immediately', async 
 })
 
 test('a service that calls process.exit stops its server', async (t) => {
-  const { service, dataDir } = await startCopy(t)
+  const { service, dataDir } = await template.startCopy(t)
   const serverPid = readServerPid(dataDir) ?? 0
 
   process.kill(service.pid, 'SIGUSR2')
@@ -241,8 +208,22 @@ test('a service that calls process.exit stops its server', async (t) => {
   t.equal(readServerPid(dataDir), undefined, 'it was shut down cleanly')
 })
 
+test('a server log that has grown too large is emptied at the next start', async (t) => {
+  const { folder, dataDir } = template.copy(t)
+  const logFile = join(folder, 'postgres.log')
+  const old = 'old line\n'.repeat(200_000)
+  writeFileSync(logFile, old)
+
+  const service = startService(t, { dataDir, port: await findFreePort() })
+  await service.until(isReady)
+
+  const log = readFileSync(logFile, 'utf8')
+  t.notOk(log.includes('old line'))
+  t.match(log, 'database system is ready to accept connections')
+})
+
 test('a server that rejects the first connection is stopped again', async (t) => {
-  const { dataDir } = copyTemplate(t)
+  const { dataDir } = template.copy(t)
   writeFileSync(join(dataDir, 'pg_hba.conf'), 'host all all 127.0.0.1/32 reject\n')
 
   const opened = openEmbeddedServer({
@@ -256,58 +237,6 @@ test('a server that rejects the first connection is stopped again', async (t) =>
 
   await t.rejects(opened, { code: 'embedded_start_failed', message: /pg_hba\.conf rejects/ })
   t.equal(readServerPid(dataDir), undefined)
-})
-
-test('a pid that now belongs to another program is not taken for the server', async (t) => {
-  const { dataDir } = copyTemplate(t)
-  const other = spawn('sleep', ['60'])
-  t.teardown(() => other.kill())
-  leaveServerFiles(dataDir, { serverPid: other.pid ?? 0, owner: '1/0/0' })
-  writeFileSync(join(dataDir, 'postmaster.opts'), 'postgres "-D" "somewhere"\n')
-
-  const service = startService(t, { dataDir, port: await findFreePort() })
-  await service.until(isReady)
-
-  t.ok(isAlive(other.pid ?? 0))
-})
-
-test('a pid that now belongs to the server of another folder is not taken for the server', async (t) => {
-  const other = await startCopy(t)
-  const otherPid = readServerPid(other.dataDir) ?? 0
-  const { dataDir } = copyTemplate(t)
-  const deadOwner = `1/${findPidNamespace()}/ended`
-  leaveServerFiles(dataDir, { serverPid: otherPid, owner: deadOwner })
-
-  const service = startService(t, { dataDir, port: await findFreePort() })
-  await service.until(isReady)
-
-  t.equal(readServerPid(other.dataDir), otherPid, 'the other server keeps running')
-  t.equal((await query(other.service.url, 'select 1')).rowCount, 1)
-})
-
-test('a folder that a service in another container owns is refused while that service lives', async (t) => {
-  const { dataDir } = copyTemplate(t)
-  leaveServerFiles(dataDir, { serverPid: 1, owner: '1/12345/abc' })
-  const heartbeat = setInterval(() => {
-    utimesSync(join(dataDir, 'postmaster.opts'), new Date(), new Date())
-  }, 200)
-  t.teardown(() => clearInterval(heartbeat))
-
-  const refused = startService(t, { dataDir, port: await findFreePort() })
-  t.equal(await refused.waitForEnd(), 3)
-  t.match(refused.output.at(-1), { code: 'embedded_data_dir_in_use' })
-
-  clearInterval(heartbeat)
-  const started = startService(t, { dataDir, port: await findFreePort() })
-  await started.until(isReady)
-})
-
-test('a running service shows its heartbeat to other containers', async (t) => {
-  const { dataDir } = await startCopy(t)
-  const optionsFile = join(dataDir, 'postmaster.opts')
-  const before = statSync(optionsFile).mtimeMs
-
-  await until('postmaster.opts is touched', () => statSync(optionsFile).mtimeMs > before)
 })
 
 test('a folder of another major version is an error and stays unchanged', async (t) => {
@@ -364,7 +293,7 @@ test('stopping a service while it creates its folder leaves nothing behind', asy
 })
 
 test('a server that cannot start is reported with its last lines of output', async (t) => {
-  const { dataDir } = copyTemplate(t)
+  const { dataDir } = template.copy(t)
   writeFileSync(join(dataDir, 'postgresql.auto.conf'), 'no_such_setting = 1\n')
 
   const service = startService(t, { dataDir, port: await findFreePort() })
@@ -376,7 +305,7 @@ test('a server that cannot start is reported with its last lines of output', asy
 
 test('a test process that is killed leaves no service, no server and no folder', async (t) => {
   const script = join(import.meta.dirname, 'fixtures', 'killed-test.ts')
-  const killed = spawn(process.execPath, ['--import', 'tsx', script, template], {
+  const killed = spawn(process.execPath, ['--import', 'tsx', script, template.dataDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { PATH: process.env.PATH },
   })
@@ -393,33 +322,6 @@ test('a test process that is killed leaves no service, no server and no folder',
   await until('the server ends', () => !isAlive(serverPid))
   await until('the folder is removed', () => !existsSync(folder))
 })
-
-type Teardown = Parameters<typeof startService>[0]
-
-/** A copy of the stopped template, with its owner and modes. */
-function copyTemplate(t: Teardown): { folder: string; dataDir: string } {
-  const folder = createFolder(t)
-  execFileSync('cp', ['-a', template, folder])
-  return { folder, dataDir: join(folder, 'postgres') }
-}
-
-async function startCopy(t: Teardown, options: Partial<ServiceOptions> = {}) {
-  const { folder, dataDir } = copyTemplate(t)
-  const port = await findFreePort()
-  const service = startService(t, { dataDir, port, ...options })
-  await service.until(isReady)
-  return { service, folder, dataDir, port }
-}
-
-/** What a server leaves that was killed, or that runs where its processes cannot be seen. */
-function leaveServerFiles(
-  dataDir: string,
-  { serverPid, owner }: { serverPid: number; owner: string },
-): void {
-  const lines = [serverPid, dataDir, 1, 54329, '', '127.0.0.1', ' 1 1', 'ready', '']
-  writeFileSync(join(dataDir, 'postmaster.pid'), lines.join('\n'))
-  writeFileSync(join(dataDir, 'postmaster.opts'), `postgres "-c" "service.owner=${owner}"\n`)
-}
 
 function findIncomplete(folder: string): string[] {
   return readdirSync(folder).filter((name) => name.includes('.new-'))
