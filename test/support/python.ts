@@ -20,7 +20,8 @@ export async function installPythonPackage(
   options: { readonly dependencies: boolean },
 ): Promise<PythonPackage> {
   const cache = join(projectDir, 'node_modules', '.cache', 'python')
-  const dir = join(cache, `${name}-${version}`)
+  // Another folder with its dependencies: what is found there must be what was asked for.
+  const dir = join(cache, `${name}-${version}${options.dependencies ? '-complete' : ''}`)
   if (existsSync(dir)) return { dir }
 
   // Renamed when complete: an interrupted installation must not be taken for a whole one.
