@@ -11,7 +11,10 @@ t.test(
   async (t) => {
     const { urlOnHost } = await startDatabase(t)
 
-    const { exitCode, output } = await runTests(urlOnHost, ['test/schema', 'test/pgmq'])
+    const { exitCode, output } = await runTests(urlOnHost, [
+      'test/schema/**/*.test.ts',
+      'test/pgmq/*.test.ts',
+    ])
 
     const totals = /^# \{ total: (\d+).*\}$/m.exec(output)
     t.comment(totals?.[0] ?? 'no totals')
