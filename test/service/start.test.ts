@@ -47,27 +47,6 @@ test('the service migrates an empty database, logs each migration and is ready',
   t.match(await service.stop(), { code: 0 })
 })
 
-test('twenty services start at once: all become ready, and each migration runs once', async (t) => {
-  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [
-    'create table public.runs (step int);',
-    'insert into public.runs values (2);',
-    'insert into public.runs values (3);',
-  ])
-
-  const services = Array.from({ length: 20 }, () =>
-    startService(t, { DATABASE_URL: url, MIGRATIONS_DIR: folder }),
-  )
-  await Promise.all(services.map((service) => service.waitForReady()))
-
-  const { rows } = await pool.query('select step from public.runs order by step')
-  t.strictSame(rows, [{ step: 2 }, { step: 3 }])
-  const lines = services.flatMap((service) => service.log())
-  t.equal(lines.filter(({ msg }) => msg === 'migration applied').length, 3)
-  const endings = await Promise.all(services.map((service) => service.stop()))
-  t.ok(endings.every(({ code }) => code === 0))
-})
-
 test('the migration tool does not run if nothing is pending', async (t) => {
   const { url } = await createTestDatabase(t, { from: 'migrated' })
   const service = startService(t, { DATABASE_URL: url, LOG_LEVEL: 'debug' })
