@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { type Environment, SettingsReader } from './env.ts'
+import { LearnedSecrets } from './learned-secrets.ts'
 
 /** Everything that the environment decides, validated and frozen. */
 export interface Config {
@@ -27,6 +28,8 @@ export interface Config {
   readonly shutdownMs: number
   /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
   readonly nodeVariables: Readonly<Record<string, string>>
+  /** Add a secret that is learned after the settings were read: it is masked from then on. */
+  readonly secrets: LearnedSecrets
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -88,6 +91,7 @@ export function loadConfig(
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
     shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
     nodeVariables: Object.freeze(pickNodeVariables(env)),
+    secrets: new LearnedSecrets(),
   })
 
   checkMigrationsDir(config, read)

@@ -3,15 +3,28 @@ import type { Config } from './config.ts'
 /** A shorter secret is masked only where it is a whole word: it may be part of ordinary words. */
 const MIN_PART_LENGTH = 6
 
-/** Returns a function that replaces every secret of the settings in a text. */
+/** Returns a function that replaces every secret in a text, also those that are learned later. */
 export function createMask(config: Config): (text: string) => string {
-  const patterns = [...new Set(listSecrets(config))]
-    // The longest first: one secret may contain another, as a connection string does its password.
-    .sort((a, b) => b.length - a.length)
-    // As it is, and as it is escaped in a line of JSON.
-    .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-    .map(createPattern)
-  return (text) => patterns.reduce((masked, pattern) => masked.replace(pattern, '[hidden]'), text)
+  let patterns: readonly RegExp[] = []
+  let learned = -1
+  return (text) => {
+    if (learned !== config.secrets.size) {
+      learned = config.secrets.size
+      patterns = createPatterns(config)
+    }
+    return patterns.reduce((masked, pattern) => masked.replace(pattern, '[hidden]'), text)
+  }
+}
+
+function createPatterns(config: Config): RegExp[] {
+  return (
+    [...new Set(listSecrets(config))]
+      // The longest first: one secret may contain another, as a connection string does its password.
+      .sort((a, b) => b.length - a.length)
+      // As it is, and as it is escaped in a line of JSON.
+      .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
+      .map(createPattern)
+  )
 }
 
 /** What a short secret must not touch: letters, and the keys, numbers and times of a JSON line. */
@@ -38,10 +51,10 @@ export function maskTexts(value: unknown, mask: (text: string) => string): unkno
 function* listSecrets(config: Config): Generator<string> {
   if (config.resetToken !== undefined) yield config.resetToken
   const urls = [config.databaseUrl, config.shadowDatabaseUrl, config.rootDatabaseUrl]
-  for (const url of urls) {
-    if (url === undefined) continue
-    yield url
-    yield* listPasswords(url)
+  for (const secret of [...urls, ...config.secrets]) {
+    if (secret === undefined) continue
+    yield secret
+    yield* listPasswords(secret)
   }
 }
 

@@ -57,3 +57,16 @@ test('a short password is masked only where it is a whole word', async (t) => {
     t.equal(masked.text, 'it is [hidden], or ([hidden])')
   }
 })
+
+test('a secret that is learned later is masked from then on, a URL with its password', async (t) => {
+  const config = loadConfig({})
+  const mask = createMask(config)
+  t.equal(mask('it is rotated-password.'), 'it is rotated-password.')
+
+  config.secrets.add('')
+  config.secrets.add('rotated-password')
+  config.secrets.add('postgres://bus:p%40ssword@db/bus')
+
+  t.equal(mask('it is rotated-password.'), 'it is [hidden].')
+  t.equal(mask('p@ssword and p%40ssword'), '[hidden] and [hidden]')
+})
