@@ -1,5 +1,5 @@
 import { ServiceError } from '../../src/errors/service-error.ts'
-import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
+import { findCurrentProblems, isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { changeMigrations } from '../change.ts'
 import type { CommandRun } from '../tool.ts'
 
@@ -18,5 +18,16 @@ export async function commit(run: CommandRun, message: string | undefined): Prom
       `nothing to commit: current.sql of ${migrationsDir} is empty`,
     )
   }
+  assertCurrentReadable(migrationsDir)
   return changeMigrations(['commit', '--message', message], run)
+}
+
+/** Throws if a file that the commit would copy is not what it seems: it is left as it is. */
+function assertCurrentReadable(migrationsDir: string): void {
+  const problems = findCurrentProblems(migrationsDir)
+  if (problems.length === 0) return
+  const lines = problems.map(({ filename, problem }) => `${filename} ${problem}`)
+  throw new ServiceError('current_refused', `nothing was committed: ${lines.join('; ')}`, {
+    extensions: { problems },
+  })
 }

@@ -146,8 +146,9 @@ const history = {
     status: 409,
     exitCode: EXIT.history,
     meaning:
-      'The files and the history in the database differ: a file was changed, is missing, has CRLF ' +
-      'line ends or does not belong there; or the database is ahead or has a different history. ' +
+      'The files and the history in the database differ: a file was changed, is missing, is not ' +
+      'UTF-8, has CRLF line ends, a header that would be ignored, or does not belong there; or the ' +
+      'database is ahead or has a different history. ' +
       '`problems` names each file with both hashes. Nothing was run.',
   },
   no_migrations: {
@@ -227,6 +228,12 @@ const development = {
     meaning: '`npm run db:commit` was called without a message.',
   },
   nothing_to_commit: { exitCode: EXIT.settings, meaning: '`current.sql` has no statement.' },
+  current_refused: {
+    exitCode: EXIT.history,
+    meaning:
+      '`current.sql`, or a file that it includes, is not UTF-8, has a NUL byte, a byte order mark or a ' +
+      'header that would be ignored. `problems` names each file. Nothing was changed.',
+  },
   shadow_database_missing: {
     exitCode: EXIT.settings,
     meaning: 'The command needs `SHADOW_DATABASE_URL` and `ROOT_DATABASE_URL`.',

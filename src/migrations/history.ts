@@ -28,7 +28,17 @@ export async function readMigrationStatus(
 ): Promise<MigrationStatus> {
   const committed = readCommittedMigrations(migrationsDir)
   const applied = await readAppliedMigrations(client)
-  return { committed, applied, pending: findPendingMigrations(committed, applied) }
+  const pending = findPendingMigrations(committed, applied)
+  assertHeadersTaken(pending)
+  return { committed, applied, pending }
+}
+
+/** An applied file is left alone: it ran as it did, and must not be changed any more. */
+function assertHeadersTaken(pending: readonly CommittedMigration[]): void {
+  const problems = pending.flatMap(({ filename, ignoredHeader: problem }) =>
+    problem === undefined ? [] : [{ filename, problem }],
+  )
+  if (problems.length > 0) throw historyRefusedError(problems)
 }
 
 /** Reads the history, oldest first; empty for a database that has never been migrated. */

@@ -1,6 +1,10 @@
 import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../src/migrations/files/committed.ts'
-import { findPendingMigrations, readAppliedMigrations } from '../../src/migrations/history.ts'
+import {
+  findPendingMigrations,
+  readAppliedMigrations,
+  readMigrationStatus,
+} from '../../src/migrations/history.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
@@ -136,4 +140,18 @@ test('the history of a migrated database matches the committed files', async (t)
 
   t.ok(applied.length > 0)
   t.strictSame(findPendingMigrations(readCommittedMigrations('migrations'), applied), [])
+})
+
+test('an ignored header is refused while the file is pending, and left alone once it is applied', async (t) => {
+  const folder = createMigrationsFolder(t, ['select 1;', '-- why\n--! no-transaction\nselect 2;'])
+  const { applied } = createHistory(t, ['select 1;', '-- why\n--! no-transaction\nselect 2;'])
+  const databaseWith = (rows: object[]) => ({ query: async () => ({ rows }) }) as never
+
+  await t.rejects(readMigrationStatus(databaseWith(applied.slice(0, 1)), folder), {
+    code: 'history_refused',
+    exitCode: 5,
+    message: /000002-step-2\.sql has a header that graphile-migrate ignores, line 6: /,
+  })
+  const { pending } = await readMigrationStatus(databaseWith(applied), folder)
+  t.strictSame(pending, [])
 })

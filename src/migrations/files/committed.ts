@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ServiceError } from '../../errors/service-error.ts'
 import { type HistoryProblem, historyRefusedError } from '../history-error.ts'
@@ -27,12 +27,27 @@ export function readCommittedMigrations(migrationsDir: string): readonly Committ
   return migrations
 }
 
-/** Reads the files of `committed/` one by one, without comparing them with each other. */
+const MAX_READINGS = 3
+
+/**
+ * Reads the files of `committed/` one by one, without comparing them with each other. If one vanishes
+ * between being listed and being read, as when a mounted ConfigMap is updated, reads all of them again.
+ */
 export function readCommittedFolder(migrationsDir: string): CommittedFolder {
   const folder = join(migrationsDir, 'committed')
+  for (let reading = 1; ; reading++) {
+    const found = readFiles(folder)
+    if (
+      reading === MAX_READINGS ||
+      !found.problems.some(({ filename }) => isGone(folder, filename))
+    )
+      return found
+  }
+}
+
+function readFiles(folder: string): CommittedFolder {
   const problems: HistoryProblem[] = []
   const migrations: CommittedMigration[] = []
-
   // Synchronous calls read 1,000 files in a sixth of the time that promises take.
   for (const filename of listFiles(folder)) {
     const result = readMigration(folder, filename)
@@ -59,13 +74,23 @@ function listFiles(folder: string): string[] {
 
 function readMigration(folder: string, filename: string): CommittedMigration | UnreadableMigration {
   const path = join(folder, filename)
-  let text: string
+  let bytes: Buffer
   try {
     // Symbolic links are followed: the files of a mounted ConfigMap are links.
     if (!statSync(path).isFile()) return { problem: 'is not a file' }
-    text = readFileSync(path, 'utf8')
+    bytes = readFileSync(path)
   } catch (error) {
-    return { problem: `cannot be read (${(error as NodeJS.ErrnoException).code})` }
+    const { code } = error as NodeJS.ErrnoException
+    const isBrokenLink = code === 'ENOENT' && !isGone(folder, filename)
+    return {
+      problem: isBrokenLink
+        ? 'is a link to a file that does not exist'
+        : `cannot be read (${code})`,
+    }
   }
-  return parseMigration(filename, text)
+  return parseMigration(filename, bytes)
+}
+
+function isGone(folder: string, filename: string): boolean {
+  return lstatSync(join(folder, filename), { throwIfNoEntry: false }) === undefined
 }

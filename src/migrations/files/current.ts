@@ -1,19 +1,49 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import type { HistoryProblem } from '../history-error.ts'
+import { findIgnoredHeader } from './ignored-header.ts'
+import { decodeText } from './text.ts'
 
 /** Whether there is no uncommitted migration: `current.sql` or `current/` has comments at most. */
 export function isCurrentEmpty(migrationsDir: string): boolean {
-  return readCurrent(migrationsDir).every((text) => hasNoStatement(text))
+  return listCurrent(migrationsDir).every((name) =>
+    hasNoStatement(readFileSync(join(migrationsDir, name), 'utf8')),
+  )
 }
 
-function readCurrent(migrationsDir: string): string[] {
+/**
+ * Finds what is wrong with the files of the uncommitted migration, and with the fixtures that it
+ * includes: a commit would copy their text as it was decoded.
+ */
+export function findCurrentProblems(migrationsDir: string): HistoryProblem[] {
+  const problems: HistoryProblem[] = []
+  const names = new Set(listCurrent(migrationsDir))
+  for (const name of names) {
+    const path = join(migrationsDir, name)
+    // The tool reports an include that does not exist.
+    if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue
+    const decoded = decodeText(readFileSync(path))
+    const problem = 'problem' in decoded ? decoded.problem : findIgnoredHeader(decoded.text)
+    if (problem !== undefined) problems.push({ filename: name, problem })
+    if ('text' in decoded) for (const include of listIncludes(decoded.text)) names.add(include)
+  }
+  return problems
+}
+
+/** The files of the uncommitted migration, relative to the migrations folder. */
+function listCurrent(migrationsDir: string): string[] {
   const folder = join(migrationsDir, 'current')
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
-    const files = readdirSync(folder).filter((name) => /^[^.].*\.sql$/.test(name))
-    return files.map((name) => readFileSync(join(folder, name), 'utf8'))
+    const names = readdirSync(folder).filter((name) => /^[^.].*\.sql$/.test(name))
+    return names.map((name) => join('current', name))
   }
-  const file = join(migrationsDir, 'current.sql')
-  return statSync(file, { throwIfNoEntry: false }) ? [readFileSync(file, 'utf8')] : []
+  const name = 'current.sql'
+  return statSync(join(migrationsDir, name), { throwIfNoEntry: false }) ? [name] : []
+}
+
+function listIncludes(text: string): string[] {
+  const includes = text.matchAll(/^--![ \t]*include[ \t]+(.*\.sql)[ \t]*$/gm)
+  return [...includes].map(([, path = '']) => join('fixtures', path))
 }
 
 function hasNoStatement(sql: string): boolean {

@@ -1,5 +1,7 @@
 import { calculateHash } from './hash.ts'
 import { readHeaders } from './headers.ts'
+import { findIgnoredHeader, isOutsideTransaction } from './ignored-header.ts'
+import { decodeText } from './text.ts'
 
 /** A file of `migrations/committed`, as graphile-migrate reads it. */
 export interface CommittedMigration {
@@ -19,6 +21,8 @@ export interface CommittedMigration {
   readonly bodyLine: number
   /** It runs outside a transaction (`--! no-transaction`), so a failure may leave changes behind. */
   readonly noTransaction: boolean
+  /** A line that looks like a header and is none, in words: refused while the file is pending. */
+  readonly ignoredHeader: string | undefined
 }
 
 /** Why a file is not a committed migration. */
@@ -26,6 +30,7 @@ export interface UnreadableMigration {
   readonly problem: string
 }
 
+const CR = 'has lines that end with CR alone; convert them to LF'
 const CRLF =
   'has CRLF line endings; convert them to LF (in .gitattributes: migrations/committed/*.sql -text)'
 
@@ -40,23 +45,33 @@ export function splitFilename(
 /** Parses one committed file, and verifies that its content still has the hash in its header. */
 export function parseMigration(
   filename: string,
-  text: string,
+  bytes: Buffer,
 ): CommittedMigration | UnreadableMigration {
   const name = splitFilename(filename)
   if (name === undefined) {
     return { problem: 'is not named like a committed migration (000001-some-name.sql); remove it' }
   }
+  const decoded = decodeText(bytes)
+  if ('problem' in decoded) return decoded
+  const { text } = decoded
   const { values, lineCount, repeated } = readHeaders(text)
   if (repeated !== undefined) return { problem: `has the header ${repeated} twice` }
 
   const lines = text.split('\n')
+  if (/^[^\n]*\r(?!\n)/.test(text)) return { problem: CR }
   // The hash is taken over the trimmed text, so it does not cover the end of the last line.
   if (lines[lineCount]?.endsWith('\r') || /\r\s*$/.test(text)) return { problem: CRLF }
-  if (lines[lineCount] !== '') return { problem: 'has no empty line after its headers' }
+  const ignoredHeader = findIgnoredHeader(text)
+  if (lines[lineCount] !== '') {
+    const next = JSON.stringify(lines[lineCount]?.slice(0, 100) ?? '')
+    const missing = `has no empty line after its headers, before line ${lineCount + 1}: ${next}`
+    return { problem: ignoredHeader ?? missing }
+  }
   const hash = values.get('Hash')
   const previous = values.get('Previous')
   if (!hash || !previous) {
-    return { problem: `has no header "--! ${hash ? 'Previous' : 'Hash'}: …"` }
+    const missing = `has no header "--! ${hash ? 'Previous' : 'Hash'}: …"`
+    return { problem: ignoredHeader ?? missing }
   }
 
   const rest = lines.slice(lineCount).join('\n')
@@ -82,7 +97,8 @@ export function parseMigration(
     previousHash,
     body,
     bodyLine: lineCount + blankLines + 1,
-    noTransaction: /^--!\s*no-transaction\b/.test(body),
+    noTransaction: isOutsideTransaction(body),
+    ignoredHeader,
   }
 }
 

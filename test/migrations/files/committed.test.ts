@@ -1,4 +1,12 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import fs, {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'
 import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
@@ -24,6 +32,11 @@ interface Problem {
 
 function edit(file: string, change: (text: string) => string): void {
   writeFileSync(file, change(readFileSync(file, 'utf8')))
+}
+
+function editBytes(file: string, from: string, to: string): void {
+  const bytes = readFileSync(file, 'latin1')
+  writeFileSync(file, bytes.replace(from, to), 'latin1')
 }
 
 /** Creates three valid files, spoils them, and returns the problems that are reported. */
@@ -101,7 +114,7 @@ const SPOILED: Record<
   },
   'a missing empty line after the headers': {
     spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('\n\n', '\n')),
-    problems: [[SECOND, /^has no empty line after its headers$/]],
+    problems: [[SECOND, /^has no empty line after its headers, before line 4: "create table/]],
   },
   'CRLF line endings throughout': {
     spoil: (dir) => edit(join(dir, SECOND), (text) => text.replaceAll('\n', '\r\n')),
@@ -133,7 +146,61 @@ const SPOILED: Record<
   },
   'a broken symbolic link': {
     spoil: (dir) => symlinkSync('/nowhere', join(dir, '000004-step.sql')),
-    problems: [['000004-step.sql', /^cannot be read \(ENOENT\)$/]],
+    problems: [['000004-step.sql', /^is a link to a file that does not exist$/]],
+  },
+  'a link to a folder': {
+    spoil: (dir) => symlinkSync('/', join(dir, '000004-step.sql')),
+    problems: [['000004-step.sql', /^is not a file$/]],
+  },
+  'a byte that is not UTF-8': {
+    spoil: (dir) => editBytes(join(dir, SECOND), 'customers', 'k\xfcnden'),
+    problems: [[SECOND, /^is not UTF-8: line 5, byte 20 is 0xFC; save it as UTF-8$/]],
+  },
+  'a NUL byte': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('customers', 'cust\0mers')),
+    problems: [[SECOND, /^has a NUL byte, which PostgreSQL does not accept: line 5, byte 23; /]],
+  },
+  'a byte order mark before the headers': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => `\ufeff${text}`),
+    problems: [[SECOND, /^begins with a byte order mark \(EF BB BF\)/]],
+  },
+  'UTF-16': {
+    spoil: (dir) => {
+      const text = readFileSync(join(dir, SECOND), 'utf8')
+      writeFileSync(join(dir, SECOND), Buffer.from(`\ufeff${text}`, 'utf16le'))
+    },
+    problems: [[SECOND, /^is UTF-16; save it as UTF-8$/]],
+  },
+  'lines that end with CR alone': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replaceAll('\n', '\r')),
+    problems: [[SECOND, /^has lines that end with CR alone/]],
+  },
+  'a header in capitals': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('--! Hash', '--! HASH')),
+    problems: [[SECOND, /ignores, line 2: "--! HASH: .*; write "--! Hash: …"/]],
+  },
+  'a header after a tab': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('--! Hash', '--!\tHash')),
+    problems: [[SECOND, /ignores, line 2: "--!\\tHash: .*; write "--! Hash: …"/]],
+  },
+  'an empty line among the headers': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => text.replace('--! Hash', '\n--! Hash')),
+    problems: [[SECOND, /ignores, line 3: "--! Hash: .*; write "--! Hash: …"/]],
+  },
+  'an empty line before the headers': {
+    spoil: (dir) => edit(join(dir, SECOND), (text) => `\n${text}`),
+    problems: [[SECOND, /ignores, line 2: "--! Previous: .*; write "--! Previous: …"/]],
+  },
+  'no-transaction among the headers': {
+    spoil: (dir) =>
+      edit(join(dir, SECOND), (text) => text.replace('\n\n', '\n--! no-transaction\n\n')),
+    problems: [
+      [SECOND, /^has no empty line after its headers, before line 4: "--! no-transaction"$/],
+    ],
+  },
+  'a picture': {
+    spoil: (dir) => writeFileSync(join(dir, 'schema.png'), Buffer.of(0x89, 0x50, 0)),
+    problems: [['schema.png', /^is not named like a committed migration/]],
   },
   'a gap in the numbers': {
     spoil: (dir) => rmSync(join(dir, SECOND)),
@@ -245,11 +312,52 @@ test('harmless deviations are accepted', async (t) => {
     t.equal(readCommittedMigrations(folder).length, 3)
   })
 
+  await t.test('blanks after a header', async (t) => {
+    const folder = createMigrationsFolder(t, BODIES)
+    edit(join(folder, 'committed', SECOND), (text) =>
+      text.replace('Message: step', 'Message: step \t'),
+    )
+    t.match(readCommittedMigrations(folder)[1], { message: 'step', ignoredHeader: undefined })
+  })
+
   await t.test('CRLF that was there when the file was committed', async (t) => {
     const folder = createMigrationsFolder(t, ["select 'two\r\nlines';"])
     t.equal(readCommittedMigrations(folder).length, 1)
   })
 })
+
+test('files that vanish while they are read are read again, as when a ConfigMap changes', async (t) => {
+  const folder = createMigrationsFolder(t, BODIES)
+  const committed = join(folder, 'committed')
+  const { readdirSync } = fs
+  t.teardown(() => replaceReaddir(readdirSync))
+  let listings = 0
+  const vanishUntil = (last: number) => {
+    listings = 0
+    const list = (path: string) => [
+      ...readdirSync(path),
+      ...(++listings < last ? [THIRD.replace('3', '4')] : []),
+    ]
+    replaceReaddir(list as typeof readdirSync)
+  }
+
+  vanishUntil(2)
+  t.equal(readCommittedMigrations(folder).length, 3)
+  t.equal(listings, 2)
+
+  vanishUntil(Number.POSITIVE_INFINITY)
+  t.throws(() => readCommittedMigrations(folder), {
+    code: 'history_refused',
+    message: /cannot be read \(ENOENT\)/,
+  })
+  t.equal(listings, 3, `it gives up on ${committed}`)
+})
+
+/** Replaces the function for modules that have imported it by name, too. */
+function replaceReaddir(readdir: typeof fs.readdirSync): void {
+  fs.readdirSync = readdir
+  syncBuiltinESMExports()
+}
 
 test('a migration outside a transaction is recognized', async (t) => {
   const folder = createMigrationsFolder(t, ['--! no-transaction\nselect 1;'])

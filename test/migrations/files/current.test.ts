@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { isCurrentEmpty } from '../../../src/migrations/files/current.ts'
+import { findCurrentProblems, isCurrentEmpty } from '../../../src/migrations/files/current.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 
 const EMPTY: Record<string, string> = {
@@ -45,4 +45,34 @@ test('every SQL file of a folder current/ counts, other files do not', async (t)
 
   writeFileSync(join(folder, 'current', '2-statement.sql'), 'select 1;')
   t.equal(isCurrentEmpty(folder), false)
+})
+
+test('problems of the current migration are found in every file that a commit would copy', async (t) => {
+  const folder = createFolder(t)
+  mkdirSync(join(folder, 'fixtures', 'nested'), { recursive: true })
+  writeFileSync(
+    join(folder, 'current.sql'),
+    '-- why\n--! no-transaction\n--!include first.sql\n--!include missing.sql\n',
+  )
+  writeFileSync(
+    join(folder, 'fixtures', 'first.sql'),
+    '--! include nested/second.sql\n--!include first.sql\n',
+  )
+  writeFileSync(join(folder, 'fixtures', 'nested', 'second.sql'), Buffer.of(0x27, 0xfc, 0x27))
+
+  t.match(findCurrentProblems(folder), [
+    { filename: 'current.sql', problem: /ignores, line 2: "--! no-transaction"/ },
+    { filename: 'fixtures/nested/second.sql', problem: /^is not UTF-8: line 1, byte 2 is 0xFC/ },
+  ])
+})
+
+test('each file of current/ is checked', async (t) => {
+  const folder = createFolder(t)
+  mkdirSync(join(folder, 'current'))
+  writeFileSync(join(folder, 'current', '1-a.sql'), 'select 1;')
+  writeFileSync(join(folder, 'current', '2-b.sql'), '\ufeffselect 2;')
+
+  t.match(findCurrentProblems(folder), [
+    { filename: 'current/2-b.sql', problem: /byte order mark/ },
+  ])
 })
