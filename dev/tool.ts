@@ -40,7 +40,10 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
     const tool = spawn(process.execPath, [cli, '--config', settings, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
+        // For the commands among the actions of .gmrc.
+        PATH: process.env.PATH,
         ...config.nodeVariables,
+        ...config.placeholderVariables,
         DATABASE_URL: database.url,
         SHADOW_DATABASE_URL: database.shadowUrl,
         ROOT_DATABASE_URL: database.rootUrl,

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { type Environment, SettingsReader } from './env.ts'
 import { LearnedSecrets } from './learned-secrets.ts'
+import { readPlaceholderVariables } from './placeholder-variables.ts'
 
 /** Everything that the environment decides, validated and frozen. */
 export interface Config {
@@ -28,6 +29,8 @@ export interface Config {
   readonly shutdownMs: number
   /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
   readonly nodeVariables: Readonly<Record<string, string>>
+  /** The variables that `.gmrc` may ask for with `"!ENV"`, by name. */
+  readonly placeholderVariables: Readonly<Record<string, string>>
   /** Add a secret that is learned after the settings were read: it is masked from then on. */
   readonly secrets: LearnedSecrets
 }
@@ -71,6 +74,7 @@ export function loadConfig(
   const seconds = (name: string, fallback: number, min: number) =>
     1000 * read.integer(name, fallback, { min, max: ONE_DAY_SECONDS })
 
+  const migrationsDir = resolve(read.text('MIGRATIONS_DIR') ?? 'migrations')
   const config: Config = Object.freeze({
     databaseUrl: read.databaseUrl('DATABASE_URL'),
     shadowDatabaseUrl: read.databaseUrl('SHADOW_DATABASE_URL'),
@@ -78,7 +82,7 @@ export function loadConfig(
     ...readListenAddress(read),
     embeddedDataDir: resolve(read.text('EMBEDDED_DATA_DIR') ?? '.data/postgres'),
     embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
-    migrationsDir: resolve(read.text('MIGRATIONS_DIR') ?? 'migrations'),
+    migrationsDir,
     optionalSchema: Object.freeze({
       ...OPTIONAL_SCHEMA,
       wanted: read.oneOf(OPTIONAL_SCHEMA.setting, ['on', 'off']),
@@ -91,8 +95,12 @@ export function loadConfig(
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
     shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
     nodeVariables: Object.freeze(pickNodeVariables(env)),
+    placeholderVariables: Object.freeze(readPlaceholderVariables(env, migrationsDir)),
     secrets: new LearnedSecrets(),
   })
+  for (const [name, value] of Object.entries(config.placeholderVariables)) {
+    config.secrets.addNamed(name, value)
+  }
 
   checkMigrationsDir(config, read)
   checkDatabaseUrl(config, read, hasEmbeddedServer)

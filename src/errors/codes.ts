@@ -128,6 +128,12 @@ const migrations = {
     exitCode: EXIT.migration,
     meaning: 'SQLSTATE 42501: the user of `DATABASE_URL` lacks a privilege; the message names it.',
   },
+  action_failed: {
+    exitCode: EXIT.migration,
+    meaning:
+      'SQL that `.gmrc` has run before or after all migrations failed. `hook` and `file` name it; ' +
+      '`line`, `text`, `sqlstate` and the like are as for `migration_failed`.',
+  },
   migration_interrupted: {
     exitCode: EXIT.migration,
     meaning:

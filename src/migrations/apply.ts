@@ -7,11 +7,15 @@ import type { Log } from '../logger.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { findPendingMigrations, type MigrationStatus, readAppliedMigrations } from './history.ts'
 import type { HeldLock } from './service-lock.ts'
+import { runActions } from './tool/actions.ts'
 import { runTool, ToolLockBusyError } from './tool/runner.ts'
-import { loadToolSettings, type ToolSettings } from './tool/settings.ts'
+import { type GmrcSettings, loadGmrcSettings } from './tool/settings.ts'
 
 export interface ApplyOptions {
-  readonly config: Pick<Config, 'migrationsDir' | 'databaseWaitMs' | 'nodeVariables'>
+  readonly config: Pick<
+    Config,
+    'migrationsDir' | 'databaseWaitMs' | 'nodeVariables' | 'placeholderVariables' | 'secrets'
+  >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
   /** The session that holds the migration lock. */
   readonly client: Client
@@ -29,13 +33,15 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   const { client, config, database, lock, status, log, signal, onProgress } = options
   const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
   const { url, pool } = database
-  const settings = await createToolSettings(options)
+  const { settings, actions } = await createToolSettings(options)
   const onMigration = (detail: string) => onProgress(`applying ${detail}`)
   const readPending = async () =>
     findPendingMigrations(status.committed, await readAppliedMigrations(client))
 
   let pending = status.pending
   onProgress(`${pending.length} pending`)
+  const actionsRun = { url, pool, settings, waitMs, log, signal }
+  await runActions(actions.before, actionsRun)
   while (pending.length > 0) {
     try {
       const run = { url, pool, migrationsDir, settings, pending, log, signal, nodeVariables }
@@ -48,6 +54,7 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
     }
     pending = await readPending()
     if (pending.length > 0) throw notAppliedError(pending.map(({ filename }) => filename))
+    await runActions(actions.after, actionsRun)
   }
 }
 
@@ -57,10 +64,12 @@ async function createToolSettings({
   config,
   database,
   placeholders,
-}: ApplyOptions): Promise<ToolSettings> {
-  const gmrc = await loadToolSettings(config.migrationsDir)
+}: ApplyOptions): Promise<GmrcSettings> {
+  const { settings: gmrc, actions } = await loadGmrcSettings(config)
+  for (const [name, value] of Object.entries(gmrc.placeholders))
+    config.secrets.addNamed(name, value)
   const databaseOwner = gmrc.databaseOwner ?? parse(database.url).user ?? database.name
-  return {
+  const settings = {
     ...gmrc,
     databaseOwner,
     placeholders: {
@@ -74,6 +83,7 @@ async function createToolSettings({
       ...gmrc.pgSettings,
     },
   }
+  return { settings, actions }
 }
 
 /** PostgreSQL rejects the setting where it cannot detect a closed socket, as on macOS. */

@@ -35,7 +35,12 @@ export interface ProvisionProgress {
 export interface ProvisionOptions {
   readonly config: Pick<
     Config,
-    'migrationsDir' | 'databaseWaitMs' | 'migrationLockMs' | 'nodeVariables'
+    | 'migrationsDir'
+    | 'databaseWaitMs'
+    | 'migrationLockMs'
+    | 'nodeVariables'
+    | 'placeholderVariables'
+    | 'secrets'
   >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
   readonly optionalSchema: OptionalSchema

@@ -2,7 +2,9 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
 import { type Config, loadConfig } from '../../src/config/config.ts'
+import { createMask } from '../../src/config/redact.ts'
 import { ServiceError } from '../../src/errors/service-error.ts'
+import { createMigrationsFolder } from '../support/migrations-folder.ts'
 
 const SECRET = 'hunter2-hunter2-hunter2'
 const URL = `postgres://bus:${SECRET}@db.example:5433/bus`
@@ -223,4 +225,23 @@ test("PostgreSQL's own variables and unknown ones change nothing", async (t) => 
   const config = loadConfig({ PGHOST: 'elsewhere', PGPASSWORD: SECRET, HOSTNAME: 'x' })
 
   t.strictSame(config, loadConfig({}))
+})
+
+test('of other variables, those are read that a .gmrc may ask for, and its secrets masked', async (t) => {
+  const folder = createMigrationsFolder(t, [])
+  const env = { APP_ROLE: 'app_role_name', APP_PASSWORD: 'only-in-the-environment', OTHER: 'x' }
+  const load = () => loadConfig({ ...env, UNSET: '', MIGRATIONS_DIR: folder })
+  t.strictSame(load().placeholderVariables, {}, 'without a .gmrc')
+
+  const content = {
+    placeholders: { ':APP_ROLE': '!ENV', ':APP_PASSWORD': '!ENV', ':UNSET': '!ENV' },
+  }
+  writeFileSync(join(folder, '.gmrc'), JSON.stringify(content))
+
+  const config = load()
+  t.strictSame(config.placeholderVariables, {
+    APP_ROLE: 'app_role_name',
+    APP_PASSWORD: 'only-in-the-environment',
+  })
+  t.equal(createMask(config)('app_role_name only-in-the-environment'), 'app_role_name [hidden]')
 })

@@ -5,6 +5,7 @@ import pg from 'pg'
 import pino from 'pino'
 import { type Test, test } from 'tap'
 import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
+import { LearnedSecrets } from '../../src/config/learned-secrets.ts'
 import {
   type ProvisionHooks,
   type ProvisionProgress,
@@ -39,6 +40,8 @@ function run(
       databaseWaitMs: 5000,
       migrationLockMs: 5000,
       nodeVariables: {},
+      placeholderVariables: {},
+      secrets: new LearnedSecrets(),
     },
     database: { url, name, pool },
     optionalSchema: { ...OPTIONAL_SCHEMA, wanted: undefined },

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pino } from 'pino'
 import { test } from 'tap'
 import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
+import { LearnedSecrets } from '../../src/config/learned-secrets.ts'
 import { provision } from '../../src/migrations/provision.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
@@ -76,6 +77,8 @@ test('time limits of the role do not apply to the session that holds the migrati
         databaseWaitMs: 5000,
         migrationLockMs: 5000,
         nodeVariables: {},
+        placeholderVariables: {},
+        secrets: new LearnedSecrets(),
       },
       database: { url, name, pool },
       optionalSchema: { ...OPTIONAL_SCHEMA, wanted: undefined },

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { wrongSettingsError } from '../../errors/wrong-settings.ts'
@@ -21,7 +22,9 @@ export async function readGmrc(migrationsDir: string): Promise<Gmrc | undefined>
   }
   const { default: json5 } = await import('json5')
   try {
-    return { path, content: json5.parse(readFileSync(path, 'utf8')) }
+    const bytes = readFileSync(path)
+    if (!isUtf8(bytes)) throw new Error('a file that is not UTF-8')
+    return { path, content: json5.parse(bytes.toString('utf8')) }
   } catch (error) {
     throw wrongSettingsError([
       { name: path, given: (error as Error).message, expected: 'a readable JSON5 file' },

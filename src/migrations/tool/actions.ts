@@ -1,0 +1,139 @@
+import { randomBytes } from 'node:crypto'
+import type { Client } from 'pg'
+import { ServiceError } from '../../errors/service-error.ts'
+import type { Log } from '../../logger.ts'
+import { applicationName } from '../../postgres/application-name.ts'
+import { openClient, type Queryable } from '../../postgres/client.ts'
+import { isConnectionLost, isConnectionRefusedForNow } from '../../postgres/errors.ts'
+import { retryConnecting } from '../../postgres/retry.ts'
+import { liftTimeLimits } from '../../postgres/session-settings.ts'
+import type { SqlAction } from './action-settings.ts'
+import { cancelSessions } from './cancel.ts'
+import type { ToolError } from './messages.ts'
+import type { ToolSettings } from './settings.ts'
+
+export interface ActionsOptions {
+  /** The database's URL, with the password. */
+  readonly url: string
+  readonly settings: ToolSettings
+  /** Cancels an action over a connection of its own. */
+  readonly pool: Queryable
+  /** How long to try for a connection. */
+  readonly waitMs: number
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+const MAX_NOTICES = 20
+const MAX_TEXT_LENGTH = 200
+
+/**
+ * Runs SQL actions of `.gmrc`, each in a session of its own with the settings that migrations have.
+ * The service runs them rather than the tool, which would run them each time that it is tried again,
+ * and could not say which file failed.
+ */
+export async function runActions(
+  actions: readonly SqlAction[],
+  options: ActionsOptions,
+): Promise<void> {
+  for (const action of actions) {
+    options.signal.throwIfAborted()
+    const startedAt = performance.now()
+    await runAction(action, options)
+    const durationMs = Math.round(performance.now() - startedAt)
+    options.log.info({ hook: action.hook, file: action.file, durationMs }, 'action run')
+  }
+}
+
+async function runAction(action: SqlAction, options: ActionsOptions): Promise<void> {
+  const { url, settings, pool, waitMs, log, signal } = options
+  const purpose = `action ${randomBytes(4).toString('hex')}`
+  const client = await retryConnecting(() => openClient(url, purpose), { waitMs, log, signal })
+  const cancel = () => void cancelSessions(pool, applicationName(purpose), log)
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    logNotices(client, action, log)
+    await liftTimeLimits(client)
+    for (const [name, value] of Object.entries(settings.pgSettings)) {
+      await client.query('select pg_catalog.set_config($1, $2, false)', [name, value])
+    }
+    await client.query(replacePlaceholders(action.text, settings.placeholders))
+  } catch (error) {
+    signal.throwIfAborted()
+    if (isConnectionLost(error) || isConnectionRefusedForNow(error)) throw error
+    throw actionFailedError(action, error as ToolError, settings.placeholders)
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    await client.end().catch(() => {})
+  }
+  if (client.getTransactionStatus() !== 'I') {
+    const message = 'it begins a transaction and does not end it'
+    throw actionFailedError(action, { message }, settings.placeholders)
+  }
+}
+
+function logNotices(client: Client, { hook, file }: SqlAction, log: Log): void {
+  let notices = 0
+  client.on('notice', ({ severity, message: notice }) => {
+    if (++notices > MAX_NOTICES) return
+    log[severity === 'WARNING' ? 'warn' : 'info']({ hook, file, notice }, 'notice from an action')
+    if (notices === MAX_NOTICES) log.info({ hook, file }, 'further notices are not logged')
+  })
+}
+
+/** As graphile-migrate does: a placeholder's name ends where the word ends. */
+function replacePlaceholders(text: string, placeholders: ToolSettings['placeholders']): string {
+  const names = Object.keys(placeholders)
+  if (names.length === 0) return text
+  return text.replace(
+    new RegExp(`(?:${names.join('|')})\\b`, 'g'),
+    (name) => placeholders[name] ?? name,
+  )
+}
+
+function actionFailedError(
+  { hook, file, text }: SqlAction,
+  { message, code, detail, hint, where, position }: ToolError,
+  placeholders: ToolSettings['placeholders'],
+): ServiceError {
+  const line = findLine(replacePlaceholders(text, placeholders), position)
+  const lineText = line && text.split('\n')[line - 1]?.trim().slice(0, MAX_TEXT_LENGTH)
+  const report = [
+    code === undefined ? message : `${message} (${code})`,
+    line && `line ${line}: ${lineText}`,
+    where && `context: ${where}`,
+    detail && `detail: ${detail}`,
+    hint && `hint: ${hint}`,
+  ]
+    .filter(Boolean)
+    .map((part) => String(part).replace(/[\s.;]+$/, ''))
+  const outcome =
+    hook === 'beforeAllMigrations'
+      ? 'no migration was run'
+      : 'the migrations stay applied, so it is not run again before another one is pending: run it yourself'
+  return new ServiceError(
+    'action_failed',
+    `${hook}: ${file} failed: ${report.join('; ')}; ${outcome}`,
+    {
+      extensions: {
+        hook,
+        file,
+        line,
+        text: lineText,
+        sqlstate: code,
+        context: where,
+        postgresMessage: message,
+        postgresDetail: detail,
+        hint,
+      },
+    },
+  )
+}
+
+/** Placeholders hold no line breaks worth counting: the line is that of the text as it was sent. */
+function findLine(sent: string, position: string | undefined): number | undefined {
+  if (position === undefined) return undefined
+  return (
+    [...sent].slice(0, Number(position) - 1).filter((character) => character === '\n').length + 1
+  )
+}
