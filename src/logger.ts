@@ -1,5 +1,6 @@
 import pino, { type BaseLogger, type Logger } from 'pino'
 import type { Config } from './config/config.ts'
+import { maskLine } from './config/redact.ts'
 import { ServiceError } from './errors/service-error.ts'
 
 /** The part of pino that the service uses. */
@@ -17,7 +18,7 @@ export function createLogger(level: Config['logLevel'], mask: (text: string) => 
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
-      hooks: { streamWrite: mask },
+      hooks: { streamWrite: (line) => maskLine(line, mask) },
     },
     // Synchronous, because the last line before the process ends must not be lost.
     pino.destination({ fd: 1, sync: true }),

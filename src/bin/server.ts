@@ -1,5 +1,5 @@
 // The service as a process: settings, log, signals and exit code. Everything else is in service.ts.
-import { type Config, loadConfig } from '../config/config.ts'
+import { type Config, createEnvironmentMask, loadConfig } from '../config/config.ts'
 import { createMask } from '../config/redact.ts'
 import { EXIT } from '../errors/codes.ts'
 import { ServiceError } from '../errors/service-error.ts'
@@ -27,8 +27,7 @@ function loadConfigOrExit(): Config {
   try {
     return loadConfig()
   } catch (error) {
-    // Without a mask: the error names the settings that hold secrets, but never a secret.
-    createLogger('info', (line) => line).fatal({ err: error }, 'exiting')
+    createLogger('info', createEnvironmentMask()).fatal({ err: error }, 'exiting')
     process.exit(error instanceof ServiceError ? error.exitCode : EXIT.unforeseen)
   }
 }

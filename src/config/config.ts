@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
-import { type Environment, SettingsReader } from './env.ts'
+import { type Environment, listSecretValues, SettingsReader } from './env.ts'
 import { LearnedSecrets } from './learned-secrets.ts'
 import { readPlaceholderVariables } from './placeholder-variables.ts'
+import { createMask } from './redact.ts'
 
 /** Everything that the environment decides, validated and frozen. */
 export interface Config {
@@ -40,6 +41,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 /** Longer than any sensible wait; catches a value that was meant as milliseconds. */
 const ONE_DAY_SECONDS = 86_400
 const MIN_TOKEN_LENGTH = 16
+const MIGRATIONS_FOLDER = 'a folder that contains a folder committed/'
 
 /** A schema that a deployment may leave out. */
 export interface OptionalSchemaSetting {
@@ -74,13 +76,13 @@ export function loadConfig(
   const seconds = (name: string, fallback: number, min: number) =>
     1000 * read.integer(name, fallback, { min, max: ONE_DAY_SECONDS })
 
-  const migrationsDir = resolve(read.text('MIGRATIONS_DIR') ?? 'migrations')
+  const migrationsDir = resolve(read.plainText('MIGRATIONS_DIR', MIGRATIONS_FOLDER) ?? 'migrations')
   const config: Config = Object.freeze({
     databaseUrl: read.databaseUrl('DATABASE_URL'),
     shadowDatabaseUrl: read.databaseUrl('SHADOW_DATABASE_URL'),
     rootDatabaseUrl: read.databaseUrl('ROOT_DATABASE_URL'),
     ...readListenAddress(read),
-    embeddedDataDir: resolve(read.text('EMBEDDED_DATA_DIR') ?? '.data/postgres'),
+    embeddedDataDir: resolve(read.plainText('EMBEDDED_DATA_DIR', 'a folder') ?? '.data/postgres'),
     embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
     migrationsDir,
     optionalSchema: Object.freeze({
@@ -109,6 +111,11 @@ export function loadConfig(
   return config
 }
 
+/** A mask for what is printed before there are settings, or because they are wrong. */
+export function createEnvironmentMask(env: Environment = process.env): (text: string) => string {
+  return createMask({ secrets: listSecretValues(env) })
+}
+
 /** Removes PostgreSQL's own variables: pg reads some (PGREPLICATION, PGBINARY) whatever it is given. */
 function takeEnvironment(): Environment {
   for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name]
@@ -125,15 +132,14 @@ export function loadListenAddress(env: Environment = process.env): Pick<Config, 
 
 function readListenAddress(read: SettingsReader): Pick<Config, 'host' | 'port'> {
   return {
-    host: read.text('HOST') ?? '127.0.0.1',
+    host: read.plainText('HOST', 'a host name or an IP address') ?? '127.0.0.1',
     port: read.integer('PORT', 8080, { min: 0, max: 65_535 }),
   }
 }
 
 function checkMigrationsDir({ migrationsDir }: Config, read: SettingsReader): void {
-  if (existsSync(join(migrationsDir, 'committed'))) return
-  const given = JSON.stringify(migrationsDir)
-  read.reject('MIGRATIONS_DIR', given, 'a folder that contains a folder committed/')
+  if (read.hasProblem('MIGRATIONS_DIR') || existsSync(join(migrationsDir, 'committed'))) return
+  read.reject('MIGRATIONS_DIR', JSON.stringify(migrationsDir), MIGRATIONS_FOLDER)
 }
 
 function checkDatabaseUrl(

@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'pg-connection-string'
 import { type SettingProblem, wrongSettingsError } from '../errors/wrong-settings.ts'
+import { LearnedSecrets } from './learned-secrets.ts'
+import { createMask } from './redact.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -11,14 +13,24 @@ export type Environment = Readonly<Record<string, string | undefined>>
 export class SettingsReader {
   readonly problems: SettingProblem[] = []
   readonly #env: Environment
+  readonly #secrets: LearnedSecrets
 
   constructor(env: Environment) {
     this.#env = env
+    this.#secrets = listSecretValues(env)
   }
 
   /** An empty value counts as not set. */
   text(name: string): string | undefined {
     return this.#env[name] || undefined
+  }
+
+  /** A text that the log shows, such as a path or a host: never a URL, which may hold a password. */
+  plainText(name: string, expected: string): string | undefined {
+    const given = this.text(name)
+    if (given === undefined || !looksLikeUrl(given)) return given
+    this.reject(name, describe(given), expected)
+    return undefined
   }
 
   integer(name: string, fallback: number, { min, max }: { min: number; max: number }): number {
@@ -27,7 +39,7 @@ export class SettingsReader {
     if (/^[0-9]{1,9}$/.test(given) && Number(given) >= min && Number(given) <= max) {
       return Number(given)
     }
-    this.reject(name, quote(given), `an integer from ${min} to ${max}`)
+    this.reject(name, describe(given), `an integer from ${min} to ${max}`)
     return fallback
   }
 
@@ -35,7 +47,7 @@ export class SettingsReader {
     const given = this.text(name)
     const choice = choices.find((candidate) => candidate === given)
     if (given !== undefined && choice === undefined) {
-      this.reject(name, quote(given), `one of ${choices.join(', ')}`)
+      this.reject(name, describe(given), `one of ${choices.join(', ')}`)
     }
     return choice
   }
@@ -56,11 +68,13 @@ export class SettingsReader {
       return undefined
     }
     try {
-      return readFileSync(path, 'utf8').replace(/\r?\n$/, '') || undefined
+      const content = readFileSync(path, 'utf8').replace(/\r?\n$/, '') || undefined
+      this.#secrets.add(content ?? '')
+      return content
     } catch (error) {
       const reason = (error as NodeJS.ErrnoException).code ?? 'unreadable'
-      // The secret itself may have been put here by mistake: only what looks like a path is repeated.
-      const given = /^\.{0,2}\//.test(path) ? quote(path) : 'a name'
+      // The secret itself may have been put here by mistake: only what begins as a path is repeated.
+      const given = beginsAsPath(path) ? describe(path) : 'a name'
       this.reject(fileName, `${given} (${reason})`, 'the path of a file that can be read')
       return undefined
     }
@@ -90,10 +104,38 @@ export class SettingsReader {
     this.problems.push({ name, given, expected })
   }
 
-  /** Throws one error that names every wrong setting. */
+  /** Throws one error that names every wrong setting, and shows no secret that was put into another. */
   assertNoProblems(): void {
-    if (this.problems.length > 0) throw wrongSettingsError(this.problems)
+    if (this.problems.length === 0) return
+    const mask = createMask({ secrets: this.#secrets })
+    throw wrongSettingsError(
+      this.problems.map((problem) => ({ ...problem, given: mask(problem.given) })),
+    )
   }
+}
+
+/** Repeats a wrong value, unless it is a URL that was put here by mistake. */
+function describe(given: string): string {
+  return looksLikeUrl(given) ? 'a value that looks like a URL' : quote(given)
+}
+
+function looksLikeUrl(text: string): boolean {
+  return /:\/|:[^@]*@/.test(text)
+}
+
+/** Whether the first folder of a path exists; `/` may also begin a token in base64. */
+function beginsAsPath(path: string): boolean {
+  const [first] = /^(?:\.{1,2}|\/[^/]+)(?=\/)/.exec(path) ?? []
+  return first !== undefined && existsSync(first)
+}
+
+/** The values of all variables whose names are those of secrets, whether they parse or not. */
+export function listSecretValues(env: Environment): LearnedSecrets {
+  const secrets = new LearnedSecrets()
+  for (const [name, value] of Object.entries(env)) {
+    if (/^(?!.*_FILE$).*(?:DATABASE_URL|TOKEN|PASSWORD)$/.test(name)) secrets.add(value ?? '')
+  }
+  return secrets
 }
 
 function quote(value: string): string {

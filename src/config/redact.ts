@@ -1,42 +1,51 @@
-import type { Config } from './config.ts'
+import { createCutPattern, createSecretPattern } from './secret-pattern.ts'
+import { listSecretTexts } from './secrets.ts'
 
-/** A shorter secret is masked only where it is a whole word: it may be part of ordinary words. */
-const MIN_PART_LENGTH = 6
+/** The settings that hold secrets. */
+export interface SecretSettings {
+  readonly databaseUrl?: string | undefined
+  readonly shadowDatabaseUrl?: string | undefined
+  readonly rootDatabaseUrl?: string | undefined
+  readonly resetToken?: string | undefined
+  /** Those that are learned later. */
+  readonly secrets: Iterable<string> & { readonly size: number }
+}
 
 /** Returns a function that replaces every secret in a text, also those that are learned later. */
-export function createMask(config: Config): (text: string) => string {
+export function createMask(settings: SecretSettings): (text: string) => string {
   let patterns: readonly RegExp[] = []
   let learned = -1
   return (text) => {
-    if (learned !== config.secrets.size) {
-      learned = config.secrets.size
-      patterns = createPatterns(config)
+    if (learned !== settings.secrets.size) {
+      learned = settings.secrets.size
+      patterns = createPatterns(settings)
     }
-    return patterns.reduce((masked, pattern) => masked.replace(pattern, '[hidden]'), text)
+    const masked = patterns.reduce((rest, pattern) => rest.replace(pattern, '[hidden]'), text)
+    return maskPasswords(masked)
   }
 }
 
-function createPatterns(config: Config): RegExp[] {
-  return (
-    [...new Set(listSecrets(config))]
-      // The longest first: one secret may contain another, as a connection string does its password.
-      .sort((a, b) => b.length - a.length)
-      // As it is, and as it is escaped in a line of JSON.
-      .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
-      .map(createPattern)
-  )
+/** Masks what looks like a password wherever it came from: a migration's line may hold one, too. */
+export function maskPasswords(text: string): string {
+  return text
+    .replace(/(:\/\/[^\s/:"'?]*:)(?!PASSWORD@)[^\s/"']*@/g, '$1[hidden]@')
+    .replace(/\b(password\s*=?\s*)E?'(?:[^']|'')*(?:'|$)/gi, "$1'[hidden]'")
+    .replace(/\b(password["']?\s*[:=]\s*)"(?:[^"\\]|\\.)*(?:"|$)/gi, '$1"[hidden]"')
+    .replace(/([?&;\s]|^)((?:ssl)?password=)(?!'?\[hidden\])[^\s&"']+/gi, '$1$2[hidden]')
 }
 
-/** What a short secret must not touch: letters, and the keys, numbers and times of a JSON line. */
-const BEFORE = /(?<![\p{L}\p{N}_]|":|\d[-:.](?=\d))/u.source
-const AFTER = /(?![\p{L}\p{N}_]|":|(?<=\d)[-:.]\d)/u.source
-
-function createPattern(secret: string): RegExp {
-  const exact = secret.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
-  return secret.length < MIN_PART_LENGTH
-    ? new RegExp(BEFORE + exact + AFTER, 'gu')
-    : new RegExp(exact, 'g')
-}
+/** Members whose values come from the service itself; masking them would break their readers. */
+const FIXED = new Set([
+  'level',
+  'time',
+  'status',
+  'reason',
+  'state',
+  'code',
+  'type',
+  'title',
+  'kind',
+])
 
 /** Masks every text inside a value, but not the keys: a response keeps its structure. */
 export function maskTexts(value: unknown, mask: (text: string) => string): unknown {
@@ -44,37 +53,39 @@ export function maskTexts(value: unknown, mask: (text: string) => string): unkno
   if (Array.isArray(value)) return value.map((item) => maskTexts(item, mask))
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, maskTexts(item, mask)]),
+    Object.entries(value).map(([key, item]) => [
+      key,
+      FIXED.has(key) && isWord(item) ? item : maskTexts(item, mask),
+    ]),
   )
 }
 
-function* listSecrets(config: Config): Generator<string> {
-  if (config.resetToken !== undefined) yield config.resetToken
-  const urls = [config.databaseUrl, config.shadowDatabaseUrl, config.rootDatabaseUrl]
-  for (const secret of [...urls, ...config.secrets]) {
-    if (secret === undefined) continue
-    yield secret
-    yield* listPasswords(secret)
-  }
-}
-
-/** Both encoded and decoded, unless the same word is in the rest of the URL, as in a:a@a:5432/a. */
-function* listPasswords(url: string): Generator<string> {
-  const encoded = /^[^:]+:\/\/[^:@/]*:(.*)@/.exec(url)?.[1]
-  const asParameter = /[?&]password=([^&]*)/.exec(url)?.[1]
-  for (const password of [encoded, asParameter]) {
-    if (!password) continue
-    const words = url.replace(`:${password}@`, '@').replace(`password=${password}`, '')
-    for (const form of [password, decode(password)]) {
-      if (!createPattern(form).test(words)) yield form
-    }
-  }
-}
-
-function decode(text: string): string {
+/** Masks the texts of a line of JSON: a number, a key or a quote stays, whatever the secrets are. */
+export function maskLine(line: string, mask: (text: string) => string): string {
   try {
-    return decodeURIComponent(text)
+    return `${JSON.stringify(maskTexts(JSON.parse(line), mask))}\n`
   } catch {
-    return text
+    return mask(line)
   }
+}
+
+/** An identifier, a number or a time: not a text in which a secret may stand. */
+function isWord(value: unknown): boolean {
+  return typeof value === 'string' && /^[\w .:-]{1,40}$/.test(value)
+}
+
+function createPatterns({ secrets, ...settings }: SecretSettings): RegExp[] {
+  const { databaseUrl, shadowDatabaseUrl, rootDatabaseUrl, resetToken } = settings
+  const given = [databaseUrl, shadowDatabaseUrl, rootDatabaseUrl, resetToken, ...secrets]
+  const found = [...new Set(given)].flatMap((one) => (one ? [...listSecretTexts(one)] : []))
+  const unique = new Map(found.map((secret) => [JSON.stringify(secret), secret]))
+  // The longest first: one secret may contain another, as a connection string does its password.
+  const sorted = [...unique.values()].sort((a, b) => b.text.length - a.text.length)
+  return [
+    ...sorted.map(({ text, match }) => createSecretPattern(text, match)),
+    // A connection string begins with nothing secret.
+    ...sorted.flatMap(({ text, match }) =>
+      match === 'anywhere' && !text.includes('://') ? (createCutPattern(text) ?? []) : [],
+    ),
+  ]
 }

@@ -156,6 +156,39 @@ for (const url of [
   })
 }
 
+for (const mistaken of [
+  URL,
+  `postgres:/bus:${SECRET}@db/bus`,
+  `bus:${SECRET}@db`,
+  `host=db password=${SECRET}`,
+  `jdbc:postgresql://db/bus?user=bus&password=${SECRET}`,
+]) {
+  test(`${mistaken.replaceAll(SECRET, '…')} in another setting by mistake is not repeated`, async (t) => {
+    for (const [name] of WRONG) t.ok(findProblems(t, { [name]: mistaken }).has(name), name)
+    for (const name of ['HOST', 'EMBEDDED_DATA_DIR']) {
+      if (mistaken.includes(':')) t.ok(findProblems(t, { [name]: mistaken }).has(name), name)
+    }
+  })
+}
+
+test('the password of another setting is not repeated, wherever that comes from', async (t) => {
+  const password = `it's "${SECRET}"`
+  const url = `postgres://bus:${encodeURIComponent(password)}@db/bus`
+  const file = join(t.testdir({ url }), 'url')
+
+  for (const source of [{ DATABASE_URL: url }, { SHADOW_DATABASE_URL_FILE: file }]) {
+    for (const [name] of WRONG) {
+      const problems = findProblems(t, { ...source, [name]: password })
+      t.notMatch(problems.get(name)?.given ?? '', SECRET, name)
+    }
+  }
+  t.ok(findProblems(t, { RESET_TOKEN: SECRET, LOG_LEVEL: SECRET }).has('LOG_LEVEL'))
+  // A word that a path and a password have in common does not make the path wrong.
+  t.doesNotThrow(() =>
+    loadConfig({ DATABASE_URL: 'postgres://a:migrations@b/c', MIGRATIONS_DIR: 'migrations' }),
+  )
+})
+
 test('all wrong settings are reported at once', async (t) => {
   const wrong = Object.fromEntries(WRONG)
 
