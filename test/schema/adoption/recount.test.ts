@@ -112,8 +112,14 @@ const commandBatches: readonly Case[] = [
   {
     name: 'with more commands than it announced: completed ones count before failed and canceled ones',
     before: [IN_PROGRESS, 3, 0, 0, 0, 0],
-    rows: [CANCELED, FAILED, COMPLETED, COMPLETED, TROUBLED],
+    rows: [CANCELED, FAILED, FAILED, COMPLETED, COMPLETED, TROUBLED],
     after: [WITH_FAILURES, 3, 2, 0, 1, 0],
+  },
+  {
+    name: 'with more commands than it announced: those in troubleshooting count last',
+    before: [IN_PROGRESS, 4, 0, 0, 0, 0],
+    rows: [COMPLETED, FAILED, CANCELED, TROUBLED, TROUBLED, TROUBLED],
+    after: [IN_PROGRESS, 4, 1, 1, 1, 1],
   },
   {
     name: 'an empty batch that was marked complete',
