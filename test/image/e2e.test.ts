@@ -1,4 +1,7 @@
+import { copyFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { createFolder } from '../support/migrations-folder.ts'
 import { projectDir } from '../support/server.ts'
 import { docker, needsEngine, tryDocker } from './docker.ts'
 import { openStack } from './stack.ts'
@@ -43,14 +46,21 @@ t.test('it does not start without a token', needsEngine, async (t) => {
   t.match(output, 'RESET_TOKEN')
 })
 
-t.test('it has a project and a volume of its own', needsEngine, async (t) => {
+t.test('each checkout has a project and a volume of its own', needsEngine, async (t) => {
   // Only asked: a stack that a developer may be using is not touched.
   const args = ['compose', '--file', 'docker-compose.e2e.yml', 'config', '--format', 'json']
-  const { output } = await tryDocker(args, {
-    env: { RESET_TOKEN: token, COMPOSE_PROJECT_NAME: '' },
+  const projects = ['one', 'other'].map(async (parent) => {
+    const cwd = join(createFolder(t), parent, 'commandbus-db')
+    mkdirSync(cwd, { recursive: true })
+    for (const file of ['docker-compose.yml', 'docker-compose.e2e.yml']) {
+      copyFileSync(join(projectDir, file), join(cwd, file))
+    }
+    const env = { RESET_TOKEN: token, COMPOSE_PROJECT_NAME: '', PWD: cwd }
+    const { name, volumes } = JSON.parse((await tryDocker(args, { cwd, env })).output)
+    t.match(name, /^commandbus-e2e-.*commandbus-db$/)
+    t.equal(volumes['postgres-data'].name, `${name}_postgres-data`)
+    return name
   })
-  const config = JSON.parse(output)
-
-  t.equal(config.name, 'commandbus-e2e')
-  t.equal(config.volumes['postgres-data'].name, 'commandbus-e2e_postgres-data')
+  const [one, other] = await Promise.all(projects)
+  t.not(one, other)
 })
