@@ -134,6 +134,12 @@ const migrations = {
       'SQL that `.gmrc` has run before or after all migrations failed. `hook` and `file` name it; ' +
       '`line`, `text`, `sqlstate` and the like are as for `migration_failed`.',
   },
+  transaction_control: {
+    exitCode: EXIT.migration,
+    meaning:
+      'A migration has a statement that begins, ends or prepares a transaction: see `migration`, `line` ' +
+      'and `statement`. Nothing of it was run.',
+  },
   migration_interrupted: {
     exitCode: EXIT.migration,
     meaning:

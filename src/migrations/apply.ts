@@ -32,7 +32,7 @@ export interface ApplyOptions {
 export async function applyPending(options: ApplyOptions): Promise<void> {
   const { client, config, database, lock, status, log, signal, onProgress } = options
   const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
-  const { url, pool } = database
+  const { url, name: databaseName, pool } = database
   const { settings, actions } = await createToolSettings(options)
   const onMigration = (detail: string) => onProgress(`applying ${detail}`)
   const readPending = async () =>
@@ -44,7 +44,17 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   await runActions(actions.before, actionsRun)
   while (pending.length > 0) {
     try {
-      const run = { url, pool, migrationsDir, settings, pending, log, signal, nodeVariables }
+      const run = {
+        url,
+        databaseName,
+        pool,
+        migrationsDir,
+        settings,
+        pending,
+        log,
+        signal,
+        nodeVariables,
+      }
       await retryConnecting(() => runTool({ ...run, onMigration }), { waitMs, log, signal })
     } catch (error) {
       if (!(error instanceof ToolLockBusyError)) throw error

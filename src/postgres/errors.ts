@@ -75,6 +75,11 @@ export function isConnectionRefusedForNow(error: unknown): boolean {
   )
 }
 
+/** The server, the database or the role has as many connections as it may have. */
+export function isTooManyConnections(error: unknown): boolean {
+  return sqlstateOf(error) === SQLSTATE.tooManyConnections
+}
+
 /** The driver gave up the password exchange; mostly because the URL has no password. */
 export function isPasswordExchangeFailed(error: unknown): boolean {
   return codeOf(error) === undefined && messageOf(error).startsWith('SASL')

@@ -42,6 +42,15 @@ const RESET_SESSION: Settings = {
   lock_timeout: '1s',
 }
 
+/** Which time limits this server knows, each lifted: for a session that sets them together with others. */
+export async function readTimeLimits(client: Queryable): Promise<Settings> {
+  const { rows } = await client.query<{ name: string }>(
+    'select name from pg_catalog.pg_settings where name = any ($1)',
+    [Object.keys(NO_TIME_LIMITS)],
+  )
+  return Object.fromEntries(rows.map(({ name }) => [name, '0']))
+}
+
 /** Lifts every time limit that the role or the database imposes on this session. */
 export async function liftTimeLimits(client: Queryable): Promise<void> {
   await apply(client, NO_TIME_LIMITS, { isLocal: false })

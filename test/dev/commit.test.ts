@@ -14,6 +14,14 @@ const REFUSED: Record<string, [Buffer, RegExp]> = {
     Buffer.from('-- Enter migration here\n--! no-transaction\nselect 1;\n'),
     /current\.sql has a header that graphile-migrate ignores, line 2: /,
   ],
+  'transaction control': [
+    Buffer.from('create table t (i int);\nrollback;\n'),
+    /current\.sql has a statement that no migration may have, line 2: "rollback" begins, ends or prepares/,
+  ],
+  'rows from the client': [
+    Buffer.from('copy public.t (i) from stdin;\n1\n\\.\n'),
+    /line 1: "copy public\.t \(i\) from stdin" copies rows .*pg_dump --inserts/,
+  ],
 }
 for (const [what, [content, message]] of Object.entries(REFUSED)) {
   test(`a commit refuses ${what}, and leaves the file alone`, async (t) => {

@@ -1,7 +1,9 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { HistoryProblem } from '../history-error.ts'
-import { findIgnoredHeader } from './ignored-header.ts'
+import { describeRefusal, findRefusal } from '../tool/refusal.ts'
+import { readHeaders } from './headers.ts'
+import { findIgnoredHeader, isOutsideTransaction } from './ignored-header.ts'
 import { decodeText } from './text.ts'
 
 /** Whether there is no uncommitted migration: `current.sql` or `current/` has comments at most. */
@@ -13,19 +15,27 @@ export function isCurrentEmpty(migrationsDir: string): boolean {
 
 /**
  * Finds what is wrong with the files of the uncommitted migration, and with the fixtures that it
- * includes: a commit would copy their text as it was decoded.
+ * includes: a commit would copy their text as it was decoded, statements that cannot run included.
  */
 export function findCurrentProblems(migrationsDir: string): HistoryProblem[] {
   const problems: HistoryProblem[] = []
   const names = new Set(listCurrent(migrationsDir))
+  let noTransaction: boolean | undefined
   for (const name of names) {
     const path = join(migrationsDir, name)
     // The tool reports an include that does not exist.
     if (!statSync(path, { throwIfNoEntry: false })?.isFile()) continue
     const decoded = decodeText(readFileSync(path))
-    const problem = 'problem' in decoded ? decoded.problem : findIgnoredHeader(decoded.text)
+    if ('problem' in decoded) {
+      problems.push({ filename: name, problem: decoded.problem })
+      continue
+    }
+    const { text } = decoded
+    // The first file says it for all, since they become one.
+    noTransaction ??= isOutsideTransaction(skipHeaders(text))
+    const problem = findIgnoredHeader(text) ?? findRefusedStatement(text, noTransaction)
     if (problem !== undefined) problems.push({ filename: name, problem })
-    if ('text' in decoded) for (const include of listIncludes(decoded.text)) names.add(include)
+    for (const include of listIncludes(text)) names.add(include)
   }
   return problems
 }
@@ -39,6 +49,17 @@ function listCurrent(migrationsDir: string): string[] {
   }
   const name = 'current.sql'
   return statSync(join(migrationsDir, name), { throwIfNoEntry: false }) ? [name] : []
+}
+
+function skipHeaders(text: string): string {
+  return text.split('\n').slice(readHeaders(text).lineCount).join('\n')
+}
+
+function findRefusedStatement(text: string, noTransaction: boolean): string | undefined {
+  const refusal = findRefusal(text, { noTransaction })
+  if (refusal === undefined) return undefined
+  const line = text.slice(0, refusal.offset).split('\n').length
+  return `has a statement that no migration may have, ${describeRefusal(refusal, line)}`
 }
 
 function listIncludes(text: string): string[] {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Client } from 'pg'
+import type { Client, DatabaseError } from 'pg'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { applicationName } from '../../postgres/application-name.ts'
@@ -9,7 +9,6 @@ import { retryConnecting } from '../../postgres/retry.ts'
 import { liftTimeLimits } from '../../postgres/session-settings.ts'
 import type { SqlAction } from './action-settings.ts'
 import { cancelSessions } from './cancel.ts'
-import type { ToolError } from './messages.ts'
 import type { ToolSettings } from './settings.ts'
 
 export interface ActionsOptions {
@@ -61,7 +60,7 @@ async function runAction(action: SqlAction, options: ActionsOptions): Promise<vo
   } catch (error) {
     signal.throwIfAborted()
     if (isConnectionLost(error) || isConnectionRefusedForNow(error)) throw error
-    throw actionFailedError(action, error as ToolError, settings.placeholders)
+    throw actionFailedError(action, error as DatabaseError, settings.placeholders)
   } finally {
     signal.removeEventListener('abort', cancel)
     await client.end().catch(() => {})
@@ -93,7 +92,7 @@ function replacePlaceholders(text: string, placeholders: ToolSettings['placehold
 
 function actionFailedError(
   { hook, file, text }: SqlAction,
-  { message, code, detail, hint, where, position }: ToolError,
+  { message, code, detail, hint, where, position }: Partial<DatabaseError>,
   placeholders: ToolSettings['placeholders'],
 ): ServiceError {
   const line = findLine(replacePlaceholders(text, placeholders), position)

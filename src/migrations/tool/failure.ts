@@ -1,8 +1,8 @@
 import { ServiceError } from '../../errors/service-error.ts'
 import { isInsufficientPrivilege } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
-import { findLocation } from './location.ts'
 import type { ToolError } from './messages.ts'
+import { describeRefusal } from './refusal.ts'
 
 /**
  * The error for a migration that failed: its file, the line, and everything that PostgreSQL reported.
@@ -11,27 +11,26 @@ import type { ToolError } from './messages.ts'
 export function migrationFailedError(
   migration: CommittedMigration | undefined,
   error: ToolError,
-  placeholders: Readonly<Record<string, string>>,
 ): ServiceError {
-  const location = migration && findLocation(migration, error, placeholders)
+  if (migration && error.refusal) return refusedError(migration, error, error.refusal)
+  const { line, text } = error
   const report = [
     error.code ? `${error.message} (${error.code})` : error.message,
-    location && `line ${location.line}: ${location.text}`,
+    line !== undefined && `line ${line}: ${text}`,
     error.where && `context: ${error.where}`,
     error.detail && `detail: ${error.detail}`,
     error.hint && `hint: ${error.hint}`,
   ]
-    .filter((part) => part !== undefined && part !== '')
+    .filter((part) => part !== undefined && part !== false && part !== '')
     .map((part) => String(part).replace(/[\s.;]+$/, ''))
-  const subject = migration ? `migration ${migration.filename} failed` : 'migrating failed'
   return new ServiceError(
     isInsufficientPrivilege(error) ? 'privilege_missing' : 'migration_failed',
-    `${subject}: ${report.join('; ')}; ${describeOutcome(migration, error)}`,
+    `${describeSubject(migration, error)}: ${report.join('; ')}; ${describeOutcome(migration, error)}`,
     {
       extensions: {
         migration: migration?.filename,
-        line: location?.line,
-        text: location?.text,
+        line,
+        text,
         sqlstate: error.code,
         context: error.where,
         postgresMessage: error.message,
@@ -40,6 +39,30 @@ export function migrationFailedError(
       },
     },
   )
+}
+
+/** The error for a file with a statement that no migration may contain. */
+function refusedError(
+  migration: CommittedMigration,
+  error: ToolError,
+  refusal: NonNullable<ToolError['refusal']>,
+): ServiceError {
+  const { line, text } = error
+  const { reason, statement, remedy } = refusal
+  // A statement that was missed is known by its effect only.
+  const outcome =
+    statement === '' ? describeOutcome(migration, error) : 'nothing of the file was run'
+  return new ServiceError(
+    reason === 'transaction_control' ? 'transaction_control' : 'migration_failed',
+    `migration ${migration.filename} was refused: ${describeRefusal(refusal, line)}; ${outcome}`,
+    { extensions: { migration: migration.filename, line, text, statement, hint: remedy } },
+  )
+}
+
+function describeSubject(migration: CommittedMigration | undefined, { phase }: ToolError): string {
+  if (migration === undefined) return 'migrating failed'
+  if (phase !== 'record') return `migration ${migration.filename} failed`
+  return `migration ${migration.filename} ran, but could not be recorded in the history`
 }
 
 /** What the failure left in the database. */

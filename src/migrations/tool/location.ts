@@ -1,78 +1,91 @@
-import type { CommittedMigration } from '../files/migration.ts'
-import type { ToolError } from './messages.ts'
-import { findStatement } from './statements.ts'
+import { readFileSync } from 'node:fs'
+import { readHeaders } from '../files/headers.ts'
 
-/** The line of a migration's file that failed. */
+/** A line of a migration's file. */
 export interface Location {
   readonly line: number
   readonly text: string
 }
 
+/** What graphile-migrate runs of a file, before placeholders are replaced. */
+export interface Body {
+  readonly text: string
+  /** The line of the file on which it begins, counted from 1. */
+  readonly line: number
+}
+
 const MAX_TEXT_LENGTH = 200
 
-/** Finds the line that failed; undefined if PostgreSQL's report does not tell. */
-export function findLocation(
-  { body, bodyLine }: CommittedMigration,
-  error: ToolError,
+/** Reads a committed file's text below its headers. */
+export function readBody(path: string): Body {
+  const file = readFileSync(path, 'utf8')
+  let start = 0
+  for (let left = readHeaders(file).lineCount; left > 0; left--) {
+    start = file.indexOf('\n', start) + 1
+  }
+  while (/\s/.test(file.charAt(start))) start++
+  return { text: `${file.slice(start).trimEnd()}\n`, line: 1 + countLines(file, start) }
+}
+
+/** Finds the line of an offset in the text that was sent, in which placeholders are replaced. */
+export function locate(
+  body: Body,
   placeholders: Readonly<Record<string, string>>,
-): Location | undefined {
-  const parts = splitAtPlaceholders(body, placeholders)
-  const characters = findPosition(parts.map(({ sent }) => sent).join(''), error)
-  if (characters === undefined) return undefined
-  const offset = findOriginalOffset(parts, characters)
-  const before = body.slice(0, offset)
-  const start = before.lastIndexOf('\n') + 1
-  const end = body.indexOf('\n', offset)
+  sentOffset: number,
+): Location {
+  const offset = Math.min(
+    findOriginalOffset(body.text, placeholders, sentOffset),
+    body.text.length - 1,
+  )
+  const start = body.text.lastIndexOf('\n', offset - 1) + 1
+  const end = body.text.indexOf('\n', offset)
   return {
-    line: bodyLine + before.split('\n').length - 1,
-    text: body
+    line: body.line + countLines(body.text, offset),
+    text: body.text
       .slice(start, end === -1 ? undefined : end)
       .trim()
       .slice(0, MAX_TEXT_LENGTH),
   }
 }
 
-/**
- * How many characters of the sent text precede the error: PostgreSQL's position, or else the start
- * of the first statement that did not complete.
- */
-function findPosition(
-  sent: string,
-  { code, position, completedStatements }: ToolError,
-): number | undefined {
-  if (position !== undefined) return Number(position) - 1
-  // Without a SQLSTATE the error is not PostgreSQL's, and belongs to no statement.
-  if (code === undefined || completedStatements === undefined) return undefined
-  const start = findStatement(sent, completedStatements)
-  return start === undefined ? undefined : [...sent.slice(0, start)].length
-}
-
-interface Part {
-  readonly original: string
-  readonly sent: string
+/** Converts PostgreSQL's position, in characters from 1, into an offset in UTF-16 units. */
+export function toOffset(text: string, position: number): number {
+  let offset = 0
+  for (let left = position - 1; left > 0 && offset < text.length; left--) {
+    offset += isHighSurrogate(text.charCodeAt(offset)) ? 2 : 1
+  }
+  return offset
 }
 
 /** Replaces as the tool does: a placeholder's name ends where the word ends. */
-function splitAtPlaceholders(body: string, placeholders: Readonly<Record<string, string>>): Part[] {
-  const names = Object.keys(placeholders).join('|')
-  const originals = names === '' ? [body] : body.split(new RegExp(`((?:${names})\\b)`))
-  return originals.map((original) => ({ original, sent: placeholders[original] ?? original }))
+function findOriginalOffset(
+  text: string,
+  placeholders: Readonly<Record<string, string>>,
+  sentOffset: number,
+): number {
+  const names = Object.keys(placeholders)
+  if (names.length === 0) return sentOffset
+  let at = 0
+  let left = sentOffset
+  for (const match of text.matchAll(new RegExp(`(?:${names.join('|')})\\b`, 'g'))) {
+    const literal = match.index - at
+    if (left < literal) break
+    const value = placeholders[match[0]] ?? ''
+    if (left < literal + value.length) return match.index
+    left -= literal + value.length
+    at = match.index + match[0].length
+  }
+  return at + left
 }
 
-/**
- * Converts a position in the sent text into an offset in the file's text. PostgreSQL counts
- * characters and JavaScript UTF-16 units, and placeholders have moved what follows them.
- */
-function findOriginalOffset(parts: readonly Part[], characters: number): number {
-  let left = characters
-  let offset = 0
-  for (const { original, sent } of parts) {
-    const length = [...sent].length
-    if (left < length) {
-      return original === sent ? offset + [...sent].slice(0, left).join('').length : offset
-    }
-    left -= length
-    offset += original.length
-  }
-  return Math.max(0, offset - 1)
+/** Counts the line breaks before an offset. */
+function countLines(text: string, offset: number): number {
+  let count = 0
+  for (let at = text.indexOf('\n'); at !== -1 && at < offset; at = text.indexOf('\n', at + 1))
+    count++
+  return count
+}
+
+function isHighSurrogate(code: number): boolean {
+  return code >= 0xd800 && code < 0xdc00
 }

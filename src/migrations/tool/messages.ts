@@ -1,30 +1,49 @@
+import type { Refusal } from './refusal.ts'
 import type { ToolSettings } from './settings.ts'
 
 /** The one message that the service sends to the tool's process. */
 export interface ToolJob extends ToolSettings {
   /** In the message because other users of the machine could read it from the arguments. */
-  readonly connectionString: string
+  readonly url: string
+  /** The name of the database, for the placeholder `:DATABASE_NAME`. */
+  readonly databaseName: string
+  /** What pg_stat_activity shows for each session of this run. */
+  readonly applicationName: string
   readonly migrationsFolder: string
+  /** PostgreSQL's `lock_timeout` for files that run in a transaction; 0 or undefined: none. */
+  readonly lockTimeoutMs?: number
 }
+
+/**
+ * What the tool was doing when it failed: preparing a session for the next file, running the file's
+ * own text, recording it in the history, or committing both.
+ */
+export type Phase = 'session' | 'file' | 'record' | 'commit'
 
 /** A failure as PostgreSQL or the tool reports it, without the place in PostgreSQL's own source. */
 export interface ToolError {
   readonly message: string
+  readonly phase?: Phase
   readonly code?: string
   readonly detail?: string
   readonly hint?: string
   readonly where?: string
-  /** In characters from 1, in the text with its placeholders replaced. */
-  readonly position?: string
-  /** How many statements of the failing text had completed. */
-  readonly completedStatements?: number
-  /** The failing text had already committed by itself. */
+  /** The line of the migration's file that failed, and its text, where that is known. */
+  readonly line?: number
+  readonly text?: string
+  /** The file had already committed by itself. */
   readonly hasCommitted?: boolean
+  /** The file was refused before any of it ran, or left its transaction open. */
+  readonly refusal?: Omit<Refusal, 'offset'>
+  /** The name in `pgSettings` that PostgreSQL refuses. */
+  readonly setting?: string
 }
 
 /** What the tool's process reports; `done` or `failed` comes last. */
 export type ToolMessage =
   | { readonly type: 'log'; readonly level: string; readonly text: string }
   | { readonly type: 'notice'; readonly severity: string; readonly text: string }
+  /** How many notices of the current file were not sent. */
+  | { readonly type: 'notices-omitted'; readonly count: number }
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: ToolError }

@@ -1,5 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { ServiceError } from '../../errors/service-error.ts'
+import { wrongSettingsError } from '../../errors/wrong-settings.ts'
 import type { Log } from '../../logger.ts'
 import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
@@ -49,7 +50,7 @@ export async function waitForOutcome(
 }
 
 function logMessage(
-  message: Extract<ToolMessage, { type: 'log' | 'notice' }>,
+  message: Extract<ToolMessage, { type: 'log' | 'notice' | 'notices-omitted' }>,
   log: Log,
   progress: Progress,
 ): void {
@@ -57,9 +58,9 @@ function logMessage(
   if (message.type === 'log') {
     log.debug({ text: message.text }, 'migration tool')
     progress.readLogLine(message.text)
-  } else if (migration === undefined) {
-    // Before the first migration, notices are caused by the tool's own statements.
-    log.debug({ notice: message.text }, 'migration tool')
+  } else if (message.type === 'notices-omitted') {
+    const { count } = message
+    log.info({ migration, count }, 'further notices from a migration, not logged')
   } else {
     const level = message.severity === 'WARNING' ? 'warn' : 'info'
     log[level]({ migration, notice: message.text }, 'notice from a migration')
@@ -70,17 +71,26 @@ function logMessage(
 export function outcomeError(
   outcome: Exclude<Outcome, { type: 'done' }>,
   migration: CommittedMigration | undefined,
-  placeholders: Readonly<Record<string, string>>,
 ): unknown {
   if (outcome.type === 'aborted') return outcome.reason
   if (outcome.type === 'died') return interruptedError(outcome.how, migration)
-  const { message, code } = outcome.error
-  if (migration === undefined) {
+  const { message, code, phase, setting } = outcome.error
+  if (setting !== undefined) {
+    return wrongSettingsError([
+      {
+        name: `.gmrc, pgSettings, ${setting}`,
+        given: message,
+        expected: 'what PostgreSQL accepts',
+      },
+    ])
+  }
+  // The file's session could not be prepared: nothing of the file was run.
+  if (migration === undefined || phase === 'session') {
     // The tool reports this without a code.
     if (/exclusive lock/.test(message)) return new ToolLockBusyError(message)
     if (isConnectionRefusedForNow(outcome.error)) return Object.assign(new Error(message), { code })
   }
-  return migrationFailedError(migration, outcome.error, placeholders)
+  return migrationFailedError(migration, outcome.error)
 }
 
 function interruptedError(how: string, migration: CommittedMigration | undefined): ServiceError {

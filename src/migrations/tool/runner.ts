@@ -15,6 +15,7 @@ import type { ToolSettings } from './settings.ts'
 export interface RunnerOptions {
   /** The database's URL, with the password. */
   readonly url: string
+  readonly databaseName: string
   readonly migrationsDir: string
   /** With every placeholder that the migrations may use. */
   readonly settings: ToolSettings
@@ -48,14 +49,16 @@ export async function runTool(options: RunnerOptions): Promise<void> {
   try {
     child.send({
       ...settings,
-      connectionString: withApplicationName(options.url, application),
+      url: options.url,
+      databaseName: options.databaseName,
+      applicationName: application,
       migrationsFolder: options.migrationsDir,
     } satisfies ToolJob)
     const outcome = await waitForOutcome(child, { log, signal, progress })
     if (outcome.type === 'done') return progress.finish()
     child.kill('SIGKILL')
     const migration = progress.current()
-    const error = outcomeError(outcome, migration, settings.placeholders)
+    const error = outcomeError(outcome, migration)
     // A tool that was refused a connection has no session.
     if (!isConnectionRefusedForNow(error)) await cancelSessions(pool, application, log)
     if (outcome.type === 'aborted' && migration !== undefined) {
@@ -68,10 +71,6 @@ export async function runTool(options: RunnerOptions): Promise<void> {
   } finally {
     child.kill('SIGKILL')
   }
-}
-
-function withApplicationName(url: string, application: string): string {
-  return `${url}${url.includes('?') ? '&' : '?'}application_name=${encodeURIComponent(application)}`
 }
 
 /** It is beside this file in the build and in a bundle; tests of the source use the build's. */

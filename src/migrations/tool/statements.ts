@@ -1,71 +1,106 @@
-/** One token of SQL. Strings, comments and quoted names are whole, so their semicolons do not count. */
-const TOKEN = new RegExp(
-  [
-    /(?<blank>\s+|--[^\n]*)/u,
-    /(?<comment>\/\*)/u,
-    /(?<text>[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*")/u,
-    /(?<dollar>\$(?:[\p{L}_][\p{L}\p{N}_]*)?\$)/u,
-    /(?<word>[\p{L}_][\p{L}\p{N}_$]*)/u,
-    /(?<end>;)/u,
-    /(?<other>.)/u,
-  ]
-    .map(({ source }) => source)
-    .join('|'),
-  'suy',
-)
+import { readTokens, type TokenOptions } from './tokens.ts'
+
+/** A statement of a script. */
+export interface Statement {
+  /** From its first token to its semicolon, in the script. */
+  readonly start: number
+  readonly end: number
+  /** Its first tokens at most: words in lower case, `'` for a string, `"` for a quoted name. */
+  readonly beginning: readonly string[]
+  /** It is a `copy` that sends its rows to the client or receives them from it. */
+  readonly copiesThroughClient: boolean
+  /** It is not SQL but a command of psql: `\connect`. */
+  readonly isPsqlCommand: boolean
+}
+
+const MAX_BEGINNING = 4
 
 /**
- * Finds where the statement with this index (from 0) begins in a script; undefined if the script has
- * fewer. Empty statements do not count, because PostgreSQL sends no result for them.
+ * Visits the statements of a script in order, until `visit` returns true. Empty statements do not count,
+ * because PostgreSQL sends no result for them.
  */
-export function findStatement(sql: string, index: number): number | undefined {
-  let statement = 0
-  let isInside = false
+export function visitStatements(
+  sql: string,
+  visit: (statement: Statement) => boolean,
+  options?: TokenOptions,
+): void {
+  const tokens = readTokens(sql, options)
+  let start: number | undefined
+  let beginning: string[] = []
   let parentheses = 0
-  // SQL-standard function bodies (begin atomic … end) contain semicolons.
+  // The bodies of SQL-standard functions (begin atomic … end) contain semicolons.
   let blocks = 0
-  let lastWord = ''
+  let last = ''
+  let copiesThroughClient = false
 
-  TOKEN.lastIndex = 0
-  for (let at = 0; at < sql.length; at = TOKEN.lastIndex) {
-    const { blank, comment, dollar, word, end, other } = TOKEN.exec(sql)?.groups ?? {}
-    if (comment !== undefined) TOKEN.lastIndex = endOfComment(sql, at)
-    if (blank !== undefined || comment !== undefined) continue
-    if (dollar !== undefined) TOKEN.lastIndex = endOf(sql, dollar, at + dollar.length)
-    if (end !== undefined && parentheses === 0 && blocks === 0) {
-      if (isInside) statement++
-      isInside = false
+  const complete = (end: number): boolean => {
+    if (start === undefined) return false
+    const statement = { start, end, beginning, copiesThroughClient, isPsqlCommand: false }
+    start = undefined
+    beginning = []
+    parentheses = 0
+    blocks = 0
+    last = ''
+    copiesThroughClient = false
+    return visit(statement)
+  }
+
+  for (let kind = tokens.next(); kind !== undefined; kind = tokens.next()) {
+    if (kind === 'end') {
+      if (parentheses === 0 && blocks === 0 && complete(tokens.start)) return
       continue
     }
-    if (!isInside && end === undefined) {
-      if (statement === index) return at
-      isInside = true
+    if (kind === 'backslash') {
+      const psql = { start: tokens.start, end: tokens.end, isPsqlCommand: true }
+      if (visit({ ...psql, beginning: [], copiesThroughClient: false })) return
     }
-    if (other === '(') parentheses++
-    if (other === ')') parentheses--
-    if (word !== undefined) {
-      const lower = word.toLowerCase()
-      if (lower === 'atomic' && lastWord === 'begin') blocks++
-      else if (lower === 'case' && blocks > 0) blocks++
-      else if (lower === 'end' && blocks > 0) blocks--
-      lastWord = lower
+    start ??= tokens.start
+    if (kind === 'open') parentheses++
+    // A stray one is a syntax error, and must not hide what follows.
+    else if (kind === 'close') parentheses = Math.max(0, parentheses - 1)
+    const isFirst = beginning.length < MAX_BEGINNING
+    const isCreate = beginning[0] === 'create'
+    // Only the beginning, functions and copies are read word by word.
+    if (!isFirst && !isCreate && beginning[0] !== 'copy') continue
+    const word = describe(kind, sql, tokens.start, tokens.end)
+    if (isFirst) beginning.push(word)
+    if (beginning[0] === 'copy' && parentheses === 0 && /^(?:from|to)$/.test(last)) {
+      copiesThroughClient ||= word === 'stdin' || word === 'stdout'
     }
+    // As a column's name (`as end`, `x.end`) it ends nothing.
+    if (isCreate && last !== 'as' && last !== '.') {
+      if (word === 'atomic' && last === 'begin') blocks++
+      else if (word === 'case' && blocks > 0) blocks++
+      else if (word === 'end' && blocks > 0) blocks--
+    }
+    last = word
   }
-  return undefined
+  complete(sql.length)
 }
 
-function endOf(sql: string, delimiter: string, from: number): number {
-  const found = sql.indexOf(delimiter, from)
-  return found === -1 ? sql.length : found + delimiter.length
+/** Finds where the statement with this index (from 0) begins; undefined if the script has fewer. */
+export function findStatement(
+  sql: string,
+  index: number,
+  options?: TokenOptions,
+): number | undefined {
+  let start: number | undefined
+  let count = 0
+  visitStatements(
+    sql,
+    (statement) => {
+      if (statement.isPsqlCommand || count++ < index) return false
+      start = statement.start
+      return true
+    },
+    options,
+  )
+  return start
 }
 
-/** Comments nest in PostgreSQL. */
-function endOfComment(sql: string, start: number): number {
-  const delimiter = /\/\*|\*\//g
-  delimiter.lastIndex = start
-  for (let depth = 0, match = delimiter.exec(sql); match !== null; match = delimiter.exec(sql)) {
-    depth += match[0] === '/*' ? 1 : -1
-    if (depth === 0) return delimiter.lastIndex
-  }
-  return sql.length
+function describe(kind: string, sql: string, start: number, end: number): string {
+  if (kind === 'word') return sql.slice(start, Math.min(end, start + 20)).toLowerCase()
+  if (kind === 'string') return "'"
+  if (kind === 'name') return '"'
+  return sql.charAt(start)
 }

@@ -76,3 +76,24 @@ test('each file of current/ is checked', async (t) => {
     { filename: 'current/2-b.sql', problem: /byte order mark/ },
   ])
 })
+
+test('statements that no migration may have are found in included files, too', async (t) => {
+  const folder = createFolder(t)
+  mkdirSync(join(folder, 'fixtures'))
+  writeFileSync(join(folder, 'current.sql'), '--!include dump.sql\n')
+  writeFileSync(join(folder, 'fixtures', 'dump.sql'), 'select 1;\n\\connect other\n')
+
+  t.match(findCurrentProblems(folder), [
+    {
+      filename: 'fixtures/dump.sql',
+      problem: /, line 2: "\\connect other" is a command of psql's/,
+    },
+  ])
+})
+
+test('a current migration outside a transaction may control its own', async (t) => {
+  const folder = createFolder(t)
+  writeFileSync(join(folder, 'current.sql'), '--! no-transaction\nbegin; select 1; commit;\n')
+
+  t.strictSame(findCurrentProblems(folder), [])
+})

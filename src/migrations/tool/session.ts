@@ -1,0 +1,164 @@
+import pg from 'pg'
+import { createConnectionConfig } from '../../postgres/pool.ts'
+import { readTimeLimits } from '../../postgres/session-settings.ts'
+import { PLAIN_PATH, type SessionState, stateQuery, UNDO } from './leftovers.ts'
+import { Script } from './script.ts'
+
+/** The key of the lock that graphile-migrate holds while it migrates. */
+export const TOOL_LOCK_KEY = '4727445306447283'
+
+type Settings = Readonly<Record<string, string>>
+
+export interface SessionOptions {
+  readonly url: string
+  readonly applicationName: string
+  /** Set at the beginning of the session, and again before a file is recorded. */
+  readonly pgSettings: Settings
+  readonly lockTimeoutMs: number
+  readonly onNotice: (severity: string, text: string) => void
+  /** PostgreSQL ends the session. The driver reports only that the connection is gone. */
+  readonly onFatal: (error: pg.DatabaseError) => void
+}
+
+/** A setting of `pgSettings` that PostgreSQL refuses. */
+export class WrongPgSettingError extends Error {
+  readonly setting: string
+  readonly code: string | undefined
+
+  constructor(setting: string, cause: pg.DatabaseError) {
+    super(cause.message, { cause })
+    this.setting = setting
+    this.code = cause.code
+  }
+}
+
+/** One session with the database, as a new connection has it, with the settings of `.gmrc`. */
+export interface Session {
+  readonly client: pg.Client
+  /** What it began with. */
+  readonly initial: SessionState
+  /** What PostgreSQL has reported since the last `run` or `undoAndRun`. */
+  readonly report: Readonly<Report>
+  /** PostgreSQL's `standard_conforming_strings`. */
+  readonly standardStrings: boolean
+  /** Runs a file's own text, and keeps none of its results. */
+  run(text: string, options: { isInTransaction: boolean }): Promise<void>
+  /**
+   * Puts the session back to how it began and then runs `statement`, the entry in the history. The
+   * first statement that completes checks the constraints that the file deferred.
+   */
+  undoAndRun(statement: string): Promise<SessionState>
+  end(): Promise<void>
+}
+
+export interface Report {
+  /** How many statements have completed. */
+  completed: number
+  hasCommitted: boolean
+  hasBegun: boolean
+  /** `I` outside a transaction, `T` inside one, `E` inside one that has failed. */
+  status: string
+}
+
+const NOTHING_RUN = { completed: 0, hasCommitted: false, hasBegun: false }
+
+/** Opens a session; throws a WrongPgSettingError if PostgreSQL refuses one of `pgSettings`. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const client = new pg.Client(createConnectionConfig(options.url, options))
+  // Without a listener, losing the connection would end the process before the query reports it.
+  client.on('error', () => {})
+  client.on('notice', ({ severity = 'NOTICE', message = '' }) =>
+    options.onNotice(severity, message),
+  )
+  const { report, parameters } = watch(client, options.onFatal)
+  await client.connect()
+  const timeLimits = await readTimeLimits(client)
+  const settings: Settings = {
+    ...timeLimits,
+    ...(options.lockTimeoutMs > 0 && { lock_timeout: `${options.lockTimeoutMs}ms` }),
+    ...options.pgSettings,
+  }
+  const apply = settingsQuery(settings)
+  await client.query(apply).catch(async (error) => {
+    await assertSettings(client, options.pgSettings)
+    throw error
+  })
+  const initial = await readState(client)
+
+  return {
+    client,
+    initial,
+    report,
+    get standardStrings() {
+      return parameters.get('standard_conforming_strings') !== 'off'
+    },
+    async run(text, { isInTransaction }) {
+      const hasLockTimeout = options.lockTimeoutMs > 0 && !('lock_timeout' in options.pgSettings)
+      // Such a file is not run again, so it waits.
+      if (!isInTransaction && hasLockTimeout) await client.query('set lock_timeout = 0')
+      const script = new Script(text)
+      Object.assign(report, NOTHING_RUN)
+      client.query(script)
+      await script.done
+    },
+    async undoAndRun(statement) {
+      const statements = [...UNDO, apply, PLAIN_PATH, statement, stateQuery(TOOL_LOCK_KEY)]
+      Object.assign(report, NOTHING_RUN)
+      return lastRow(await client.query(statements.join(';\n')))
+    },
+    end: () => client.end().catch(() => {}),
+  }
+}
+
+/** Follows what the server reports beside results. */
+function watch(
+  client: pg.Client,
+  onFatal: (error: pg.DatabaseError) => void,
+): { report: Report; parameters: Map<string, string> } {
+  const report: Report = { ...NOTHING_RUN, status: 'I' }
+  const parameters = new Map<string, string>()
+  const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
+  connection.on('commandComplete', ({ text }: { text: string }) => {
+    report.completed++
+    if (text === 'COMMIT') report.hasCommitted = true
+    if (text === 'BEGIN' || text === 'START TRANSACTION') report.hasBegun = true
+  })
+  connection.on('errorMessage', (error: pg.DatabaseError) => {
+    if (error.severity === 'FATAL') onFatal(error)
+  })
+  connection.on('readyForQuery', ({ status }: { status: string }) => {
+    report.status = status
+  })
+  connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) =>
+    parameters.set(message.parameterName, message.parameterValue),
+  )
+  return { report, parameters }
+}
+
+function settingsQuery(settings: Settings): string {
+  const calls = Object.entries(settings).map(
+    ([name, value]) =>
+      `pg_catalog.set_config(${pg.escapeLiteral(name)}, ${pg.escapeLiteral(value)}, false)`,
+  )
+  return `select ${calls.join(', ')}`
+}
+
+/** Finds the setting that PostgreSQL refuses, by trying one after another. */
+async function assertSettings(client: pg.Client, settings: Settings): Promise<void> {
+  for (const [name, value] of Object.entries(settings)) {
+    await client.query(settingsQuery({ [name]: value })).catch((error) => {
+      throw new WrongPgSettingError(name, error)
+    })
+  }
+}
+
+async function readState(client: pg.Client): Promise<SessionState> {
+  return lastRow(await client.query(`${PLAIN_PATH};\n${stateQuery(TOOL_LOCK_KEY)}`))
+}
+
+/** The driver returns an array for a text of several statements, which its types do not say. */
+function lastRow(results: unknown): SessionState {
+  const state = (results as pg.QueryResult<SessionState>[]).at(-1)?.rows[0]
+  if (state === undefined) throw new Error('PostgreSQL did not report the state of the session')
+  return state
+}

@@ -1,0 +1,279 @@
+import { EventEmitter } from 'node:events'
+import { join } from 'node:path'
+import pg from 'pg'
+import { isTooManyConnections } from '../../postgres/errors.ts'
+import { hasCodeThatLeavesUnseen, mayLeaveUnseen } from './leftovers.ts'
+import { type Body, type Location, locate, readBody, toOffset } from './location.ts'
+import type { Phase, ToolError, ToolJob } from './messages.ts'
+import { findRefusal, type Refusal } from './refusal.ts'
+import { openSession, type Session, TOOL_LOCK_KEY, WrongPgSettingError } from './session.ts'
+import { findStatement } from './statements.ts'
+
+/** What the tool does at the moment, for notices and errors. */
+export interface ToolRun {
+  readonly job: ToolJob
+  /** The full name of the migration's file that the tool runs. */
+  filename: string | undefined
+  phase: Phase
+  /** The first failure; what follows from it is of no interest. */
+  failure: ToolError | undefined
+  readonly onNotice: (severity: string, text: string) => void
+  readonly onFileEnd: () => void
+}
+
+/** What the driver returns for a statement without rows. */
+const NO_ROWS = { rows: [], rowCount: 0 }
+
+/** The part of a query that the tool passes. */
+type ToolQuery = string | { text: string; name?: string; values?: string[] }
+
+/**
+ * A class to take the place of the driver's pool. Its connection looks like one session to the tool, and
+ * gives each file a session as a new connection would have it.
+ */
+export function createToolPool(run: ToolRun): new () => EventEmitter {
+  return class ToolPool extends EventEmitter {
+    connect = () => connect(run)
+    end = async () => {}
+  }
+}
+
+async function connect(run: ToolRun): Promise<ToolConnection> {
+  return new ToolConnection(run, await open(run))
+}
+
+class ToolConnection {
+  readonly #run: ToolRun
+  #session: Session
+  /** How often the tool has acquired its lock. It does so again for each file. */
+  #locks = 0
+  #isInTransaction = false
+  /** Why the next file needs a new session. */
+  #isUsed = false
+  #hasUnseenCode: boolean | undefined
+
+  constructor(run: ToolRun, session: Session) {
+    this.#run = run
+    this.#session = session
+  }
+
+  /** Recognizes the statements of graphile-migrate 2.0.0-rc.3; others are passed on. */
+  async query(query: ToolQuery, values?: unknown[]): Promise<object> {
+    const text = typeof query === 'string' ? query : query.text
+    if (text.includes('pg_try_advisory_lock')) return this.#lock(text, values)
+    if (text.includes('pg_advisory_unlock')) return this.#unlock(text, values)
+    if (text === 'begin') {
+      this.#isInTransaction = true
+      return this.#session.client.query(text)
+    }
+    if (text === 'commit') return this.#commit()
+    if (text === 'rollback') {
+      this.#isInTransaction = false
+      return this.#session.client.query(text)
+    }
+    if (typeof query === 'string') return this.#session.client.query(text, values)
+    if (query.values !== undefined) return this.#record(query.values)
+    return this.#runFile(text)
+  }
+
+  async release(): Promise<void> {
+    await this.#session.end()
+  }
+
+  async #lock(text: string, values?: unknown[]): Promise<object> {
+    if (this.#locks === 0) {
+      const result = await this.#session.client.query<{ locked: boolean }>(text, values)
+      if (result.rows[0]?.locked) this.#locks = 1
+      return result
+    }
+    await this.#watch('session', () => this.#prepareSession())
+    this.#locks++
+    return { rows: [{ locked: true }] }
+  }
+
+  async #unlock(text: string, values?: unknown[]): Promise<object> {
+    this.#locks--
+    return this.#locks > 0 ? NO_ROWS : this.#session.client.query(text, values)
+  }
+
+  async #commit(): Promise<object> {
+    const result = await this.#watch('commit', () => this.#session.client.query('commit'))
+    this.#isInTransaction = false
+    return result
+  }
+
+  async #runFile(text: string): Promise<object> {
+    const { standardStrings } = this.#session
+    const options = { standardStrings, noTransaction: !this.#isInTransaction }
+    const refusal = findRefusal(text, options)
+    if (refusal !== undefined) throw this.#refuse(refusal, this.#locate(refusal.offset))
+    if (this.#hasUnseenCode || mayLeaveUnseen(text)) {
+      this.#isUsed = true
+      this.#hasUnseenCode = undefined
+    }
+    const work = () => this.#session.run(text, { isInTransaction: this.#isInTransaction })
+    await this.#watch('file', work, (error) => this.#findFailure(text, error)).finally(
+      this.#run.onFileEnd,
+    )
+    await this.#assertTransaction()
+    return NO_ROWS
+  }
+
+  /** The last defence against a file that controls its transaction: what PostgreSQL says. */
+  async #assertTransaction(): Promise<void> {
+    const { status, hasBegun, hasCommitted } = this.#session.report
+    const isAsBefore = this.#isInTransaction
+      ? status === 'T' && !hasBegun && !hasCommitted
+      : status === 'I'
+    if (isAsBefore) return
+    if (!this.#isInTransaction) await this.#session.client.query('rollback')
+    throw this.#refuse({
+      reason: 'transaction_control',
+      statement: '',
+      problem: this.#isInTransaction
+        ? 'has ended the transaction that it runs in'
+        : 'has left a transaction open, which was rolled back',
+      remedy: this.#isInTransaction
+        ? 'remove the statement that does so'
+        : 'end the transaction in the file that begins it',
+    })
+  }
+
+  /** Records the file, in a session that is again as it began. */
+  async #record([hash, previousHash, filename]: (string | null)[]): Promise<object> {
+    const values = [hash, previousHash, filename].map((value) =>
+      value == null ? 'null' : pg.escapeLiteral(value),
+    )
+    const insert =
+      'insert into graphile_migrate.migrations (hash, previous_hash, filename) ' +
+      `values (${values.join(', ')})`
+    const state = await this.#watch('record', () => this.#session.undoAndRun(insert))
+    this.#isUsed ||=
+      state.defaults !== this.#session.initial.defaults ||
+      state.has_login_trigger ||
+      !state.holds_tool_lock ||
+      state.other_locks > 0
+    return NO_ROWS
+  }
+
+  async #prepareSession(): Promise<void> {
+    if (this.#isUsed) await this.#renew()
+    // Not in the file's transaction, whose first statement must be the file's.
+    this.#hasUnseenCode ??= await hasCodeThatLeavesUnseen(this.#session.client)
+  }
+
+  /** Replaces the session. One of the two holds the tool's lock, shared while it changes hands. */
+  async #renew(): Promise<void> {
+    const old = this.#session
+    await old.client.query(
+      `select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY}),
+              pg_catalog.pg_advisory_unlock(${TOOL_LOCK_KEY})`,
+    )
+    this.#session = await open(this.#run).catch(async (error) => {
+      if (!isTooManyConnections(error)) throw error
+      await old.end()
+      return open(this.#run)
+    })
+    const { client } = this.#session
+    await client.query(`select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})`)
+    await old.client.query('select pg_catalog.pg_advisory_unlock_all()').catch(() => {})
+    await old.end()
+    const { rows } = await client.query<{ locked: boolean }>(
+      `select pg_catalog.pg_try_advisory_lock(${TOOL_LOCK_KEY}) as locked`,
+    )
+    // In the tool's own words, by which the service recognizes it.
+    if (!rows[0]?.locked) throw new Error('Failed to get exclusive lock')
+    await client.query(`select pg_catalog.pg_advisory_unlock_shared(${TOOL_LOCK_KEY})`)
+    this.#isUsed = false
+  }
+
+  /** Notes the failure of `work` before the tool goes on to roll back. */
+  async #watch<T>(
+    phase: Phase,
+    work: () => Promise<T>,
+    locateFailure?: (error: pg.DatabaseError) => Location | undefined,
+  ): Promise<T> {
+    this.#run.phase = phase
+    try {
+      return await work()
+    } catch (error) {
+      const { completed, hasCommitted } = this.#session.report
+      this.#run.failure ??= {
+        ...describeFailure(error),
+        // The first statement of recording a file checks the constraints that the file deferred.
+        phase: phase === 'record' && completed === 0 ? 'file' : phase,
+        ...locateFailure?.(error as pg.DatabaseError),
+        ...(this.#isInTransaction && hasCommitted && { hasCommitted }),
+      }
+      throw withoutPosition(error)
+    } finally {
+      this.#run.phase = 'session'
+    }
+  }
+
+  #refuse(
+    { reason, statement, problem, remedy }: Omit<Refusal, 'offset'>,
+    location?: Location,
+  ): Error {
+    this.#run.failure ??= {
+      message: problem,
+      phase: 'file',
+      refusal: { reason, statement, problem, remedy },
+      ...location,
+    }
+    return new Error(problem)
+  }
+
+  /** By PostgreSQL's position, or else the first statement that did not complete. */
+  #findFailure(text: string, { code, position }: pg.DatabaseError): Location | undefined {
+    if (position !== undefined) return this.#locate(toOffset(text, Number(position)))
+    // Without a SQLSTATE the error is not PostgreSQL's, and belongs to no statement.
+    if (code === undefined) return undefined
+    const { standardStrings, report } = this.#session
+    const start = findStatement(text, report.completed, { standardStrings })
+    return start === undefined ? undefined : this.#locate(start)
+  }
+
+  #locate(offset: number): Location | undefined {
+    const { filename, job } = this.#run
+    if (filename === undefined) return undefined
+    const body: Body = readBody(join(job.migrationsFolder, 'committed', filename))
+    return locate(body, job.placeholders, offset)
+  }
+}
+
+function open(run: ToolRun): Promise<Session> {
+  const { url, applicationName, pgSettings, lockTimeoutMs = 0 } = run.job
+  return openSession({
+    url,
+    applicationName,
+    pgSettings,
+    lockTimeoutMs,
+    onNotice: (severity, text) => {
+      if (run.phase === 'file') run.onNotice(severity, text)
+    },
+    // The driver's own error, which follows, does not say why.
+    onFatal: (error) => {
+      run.failure ??= { ...describeFailure(error), phase: run.phase }
+    },
+  })
+}
+
+/** Everything of an error but its place in PostgreSQL's own source. */
+export function describeFailure(error: unknown): ToolError {
+  const { message, code, detail, hint, where } = error as Partial<pg.DatabaseError>
+  return {
+    message: message ?? String(error),
+    ...(code !== undefined && { code }),
+    ...(detail !== undefined && { detail }),
+    ...(hint !== undefined && { hint }),
+    ...(where !== undefined && { where }),
+    ...(error instanceof WrongPgSettingError && { setting: error.setting }),
+  }
+}
+
+/** The tool would search a position in the text character by character, to print it. */
+function withoutPosition(error: unknown): unknown {
+  if (error instanceof Error) delete (error as Partial<pg.DatabaseError>).position
+  return error
+}

@@ -1,0 +1,253 @@
+import pino from 'pino'
+import { type Test, test } from 'tap'
+import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
+import { type RunnerOptions, runTool } from '../../../src/migrations/tool/runner.ts'
+import { createMigrationsFolder } from '../../support/migrations-folder.ts'
+import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
+
+function describeRun(
+  t: Test,
+  { url, name, pool }: TestDatabase,
+  bodies: readonly string[],
+): RunnerOptions {
+  const migrationsDir = createMigrationsFolder(t, bodies)
+  return {
+    url,
+    databaseName: name,
+    pool,
+    migrationsDir,
+    settings: { placeholders: {}, pgSettings: {} },
+    pending: readCommittedMigrations(migrationsDir),
+    log: pino({ level: 'silent' }),
+    signal: new AbortController().signal,
+    nodeVariables: {},
+    onMigration: () => {},
+  }
+}
+
+/** What a file shows about the session that it runs in. */
+const SHOW_SESSION = `
+  create table session as
+    select current_setting('search_path') as path,
+           current_setting('session_replication_role') as replication,
+           current_setting('app.tenant', true) as tenant,
+           current_setting('statement_timeout') as statement_timeout,
+           current_user::text as role,
+           (select count(*)::int from pg_prepared_statements) as prepared,
+           (select count(*)::int from pg_cursors where is_holdable) as cursors,
+           (select count(*)::int from pg_listening_channels()) as channels,
+           to_regclass('pg_temp.leftover')::text as temporary,
+           (select count(*)::int from pg_locks
+             where pid = pg_backend_pid() and locktype = 'advisory' and classid = 0) as locks;`
+
+const NEW_SESSION = {
+  path: '"$user", public',
+  replication: 'origin',
+  tenant: null,
+  statement_timeout: '0',
+  role: 'postgres',
+  prepared: 0,
+  cursors: 0,
+  channels: 0,
+  temporary: null,
+  locks: 0,
+}
+
+for (const [what, body, expected] of [
+  ['an empty search_path', `select set_config('search_path', '', false);`, {}],
+  ['a replication role', 'set session_replication_role = replica;', {}],
+  ['a custom setting', `set app.tenant = '1';`, {}],
+  [
+    'a custom setting that a function made',
+    `do $$ begin perform set_config('app.tenant', '1', false); end $$;`,
+    {},
+  ],
+  ['a timeout', `set statement_timeout = '1h';`, {}],
+  ['a role', 'set role pg_monitor;', {}],
+  ['a session authorization', 'set session authorization pg_monitor;', {}],
+  ['a prepared statement', 'prepare leftover as select 1;', {}],
+  ['deallocate all', 'deallocate all;', {}],
+  ['a cursor', 'declare leftover cursor with hold for select 1;', {}],
+  ['a channel', 'listen leftover;', {}],
+  ['a temporary table', 'create temporary table leftover (i int);', {}],
+  ['an advisory lock', 'select pg_advisory_lock(1);', {}],
+  ['no advisory lock at all', 'select pg_advisory_unlock_all();', {}],
+  ['nothing, after discard all', '--! no-transaction\ndiscard all;', {}],
+  [
+    'a setting of the database',
+    `do $$ begin execute format('alter database %I set search_path = made', current_database()); end $$;
+     create schema made;`,
+    { path: 'made' },
+  ],
+] as const) {
+  test(`a file leaves ${what}: the next begins in a new session, and both are recorded`, async (t) => {
+    const database = await createTestDatabase(t, { from: 'empty' })
+
+    await runTool(describeRun(t, database, [body, SHOW_SESSION]))
+
+    const path = 'path' in expected ? expected.path : 'public'
+    const { rows } = await database.pool.query(`select * from ${path}.session`)
+    t.strictSame(rows, [{ ...NEW_SESSION, ...expected }])
+  })
+}
+
+test("a sequence's value belongs to the file that fetched it", async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const bodies = [`create sequence s cache 20; select nextval('s');`, `select currval('s');`]
+
+  await t.rejects(runTool(describeRun(t, database, bodies)), {
+    code: 'migration_failed',
+    extensions: { migration: '000002-step-2.sql', sqlstate: '55000' },
+  })
+})
+
+test('what a function of an earlier start sets does not reach the next file', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await database.pool.query(
+    `create function set_tenant() returns text language sql
+       as $$ select set_config('app.tenant', '1', false) $$`,
+  )
+
+  await runTool(describeRun(t, database, ['select set_tenant();', SHOW_SESSION]))
+
+  const { rows } = await database.pool.query('select tenant from session')
+  t.strictSame(rows, [{ tenant: null }])
+})
+
+test("graphile-migrate's own lock is held in every file, and by one session", async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const show = (name: string) => `
+    set app.${name} = '1';
+    create table ${name} as
+      select mode, pid = pg_backend_pid() as own from pg_locks
+       where locktype = 'advisory' and objid::bigint = 4727445306447283 & 4294967295;`
+
+  await runTool(describeRun(t, database, [show('first'), show('second'), show('third')]))
+
+  for (const name of ['first', 'second', 'third']) {
+    const { rows } = await database.pool.query(`select * from ${name}`)
+    t.strictSame(rows, [{ mode: 'ExclusiveLock', own: true }], name)
+  }
+})
+
+test('time limits of the role do not cut a migration, those of .gmrc do', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const { name, pool } = database
+  for (const limit of [
+    'statement_timeout',
+    'lock_timeout',
+    'idle_in_transaction_session_timeout',
+  ]) {
+    await pool.query(`alter database ${name} set ${limit} = '50ms'`)
+  }
+
+  await runTool(describeRun(t, database, ['select pg_sleep(0.2);', 'select pg_sleep(0.2);']))
+  const run = describeRun(t, database, ['select 1;', 'select 2;', 'select pg_sleep(10);'])
+  await pool.query('drop schema graphile_migrate cascade')
+  const settings = { placeholders: {}, pgSettings: { statement_timeout: '50ms' } }
+  await t.rejects(runTool({ ...run, settings }), {
+    code: 'migration_failed',
+    extensions: { migration: '000003-step-3.sql', sqlstate: '57014' },
+  })
+})
+
+test('an error while a file is recorded is not placed in the file', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const body = `
+    create function refuse() returns trigger language plpgsql
+      as $$ begin raise exception 'not recorded'; end $$;
+    create trigger refuse before insert on graphile_migrate.migrations
+      for each row execute function refuse();`
+
+  await t.rejects(runTool(describeRun(t, database, [body])), {
+    code: 'migration_failed',
+    message:
+      /^migration 000001-step-1\.sql ran, but could not be recorded in the history: not recorded/,
+    extensions: { migration: '000001-step-1.sql', line: undefined, text: undefined },
+  })
+})
+
+test('transaction control is refused before anything of the file runs', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const bodies = ['create table kept ();', 'create table t (i int);\nrollback;']
+
+  await t.rejects(runTool(describeRun(t, database, bodies)), {
+    code: 'transaction_control',
+    exitCode: 4,
+    message:
+      /^migration 000002-step-2\.sql was refused: line 6: "rollback" begins, ends or prepares a transaction; .*; nothing of the file was run$/,
+    extensions: {
+      migration: '000002-step-2.sql',
+      line: 6,
+      text: 'rollback;',
+      statement: 'rollback',
+    },
+  })
+
+  const { rows } = await database.pool.query(
+    `select filename, to_regclass('t') as t from graphile_migrate.migrations`,
+  )
+  t.strictSame(rows, [{ filename: '000001.sql', t: null }])
+})
+
+test('outside a transaction a file may control its own, but must not leave one open', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const complete = '--! no-transaction\nbegin; create table kept (); commit;'
+  const open = '--! no-transaction\nbegin; create table lost ();'
+
+  await t.rejects(runTool(describeRun(t, database, [complete, open])), {
+    code: 'transaction_control',
+    message: /000002-step-2\.sql was refused: it has left a transaction open/,
+  })
+
+  const { rows } = await database.pool.query(
+    `select to_regclass('kept')::text as kept, to_regclass('lost')::text as lost`,
+  )
+  t.strictSame(rows, [{ kept: 'kept', lost: null }])
+})
+
+for (const [what, body, expected] of [
+  [
+    "a command of psql's",
+    'select 1;\n\\connect other',
+    /line 6: "\\connect other" .* delete the line/,
+  ],
+  ['rows from the client', 'copy t from stdin;\n1\n\\.', /line 5: .*pg_dump --inserts/],
+  ['rows to the client', 'select 1;\ncopy t to stdout;', /line 6: .*the client/],
+] as const) {
+  test(`${what}: refused, with the line and a remedy`, async (t) => {
+    const database = await createTestDatabase(t, { from: 'empty' })
+    await t.rejects(runTool(describeRun(t, database, [body])), {
+      code: 'migration_failed',
+      exitCode: 4,
+      message: expected,
+    })
+  })
+}
+
+test('an unknown name in pgSettings is a wrong setting', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const settings = { placeholders: {}, pgSettings: { work_mem: '4MB', no_such_setting: '1' } }
+
+  await t.rejects(runTool({ ...describeRun(t, database, ['select 1;']), settings }), {
+    exitCode: 2,
+    message: /\.gmrc.*pgSettings.*no_such_setting/,
+  })
+})
+
+test('of many notices, twenty are logged and the others counted', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const lines: { notice?: string; count?: number }[] = []
+  const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) })
+  const body = `do $$ begin for i in 1..1000 loop raise notice 'notice %', i; end loop; end $$;`
+
+  await runTool({
+    ...describeRun(t, database, [body, `do $$ begin raise notice 'last'; end $$`]),
+    log,
+  })
+
+  t.strictSame(
+    lines.flatMap(({ notice, count }) => notice ?? count ?? []),
+    [...Array.from({ length: 20 }, (_, index) => `notice ${index + 1}`), 980, 'last'],
+  )
+})
