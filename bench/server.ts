@@ -62,6 +62,7 @@ async function openOwn(): Promise<{ url: string; close(): Promise<void> }> {
     dataDir: join(folder, 'postgres'),
     port: await findFreePort(),
     database: 'bench',
+    secrets: { add() {} },
     stopMs: 10_000,
     log: quiet,
     signal: new AbortController().signal,

@@ -2,8 +2,8 @@ import type { Config } from '../src/config/config.ts'
 import { type Database, describeEmbedded, openDatabase } from '../src/database/database.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
 import type { Log } from '../src/logger.ts'
-import { openClient } from '../src/postgres/client.ts'
 import { waitForDatabase } from '../src/postgres/wait.ts'
+import { findEmbeddedServer } from './running-server.ts'
 
 /** The database for graphile-migrate's development commands; its URLs include passwords. */
 export type DevelopmentDatabase = Pick<Database, 'url' | 'shadowUrl' | 'rootUrl' | 'name' | 'close'>
@@ -32,22 +32,9 @@ export async function openDevelopmentDatabase(
   }
 }
 
-async function findRunningServer(config: Config, error: unknown): Promise<DevelopmentDatabase> {
+function findRunningServer(config: Config, error: unknown): DevelopmentDatabase {
   const isInUse = error instanceof ServiceError && error.code === 'embedded_data_dir_in_use'
-  if (!isInUse) throw error
-  const running = describeEmbedded(config)
-  // The service may run the folder's server on another port, and another server may use this one.
-  if ((await readDataDir(running.url)) !== error.extensions.dataDir) throw error
-  return { ...running, close: async () => {} }
-}
-
-async function readDataDir(url: string): Promise<unknown> {
-  try {
-    const client = await openClient(url, 'development', { timeoutMs: 5000 })
-    const { rows } = await client.query(`select current_setting('data_directory') as "dataDir"`)
-    await client.end()
-    return rows[0]?.dataDir
-  } catch {
-    return undefined
-  }
+  const urlOf = isInUse ? findEmbeddedServer(config) : undefined
+  if (urlOf === undefined) throw error
+  return { ...describeEmbedded(config, urlOf), close: async () => {} }
 }

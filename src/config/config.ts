@@ -18,6 +18,8 @@ export interface Config {
   /** Absolute path. */
   readonly embeddedDataDir: string
   readonly embeddedPort: number
+  /** Undefined for the one from before, or a random one. */
+  readonly embeddedPassword: string | undefined
   /** Absolute path of the folder that holds `committed/` and `current.sql`. */
   readonly migrationsDir: string
   readonly optionalSchema: OptionalSchemaSetting
@@ -84,6 +86,7 @@ export function loadConfig(
     ...readListenAddress(read),
     embeddedDataDir: resolve(read.plainText('EMBEDDED_DATA_DIR', 'a folder') ?? '.data/postgres'),
     embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
+    embeddedPassword: read.secret('EMBEDDED_PASSWORD'),
     migrationsDir,
     optionalSchema: Object.freeze({
       ...OPTIONAL_SCHEMA,
@@ -100,6 +103,7 @@ export function loadConfig(
     placeholderVariables: Object.freeze(readPlaceholderVariables(env, migrationsDir)),
     secrets: new LearnedSecrets(),
   })
+  config.secrets.add(config.embeddedPassword ?? '')
   for (const [name, value] of Object.entries(config.placeholderVariables)) {
     config.secrets.addNamed(name, value)
   }
@@ -107,6 +111,7 @@ export function loadConfig(
   checkMigrationsDir(config, read)
   checkDatabaseUrl(config, read, hasEmbeddedServer)
   checkToken(config, read)
+  checkEmbeddedPassword(config, read)
   read.assertNoProblems()
   return config
 }
@@ -167,6 +172,12 @@ function checkToken({ resetEnabled, resetToken }: Config, read: SettingsReader):
   } else if (!/^[!-~]+$/.test(resetToken)) {
     read.reject('RESET_TOKEN', 'a value with other characters', expected)
   }
+}
+
+/** It is given to PostgreSQL's programs as a line. */
+function checkEmbeddedPassword({ embeddedPassword }: Config, read: SettingsReader): void {
+  if (embeddedPassword === undefined || !/\p{Cc}/u.test(embeddedPassword)) return
+  read.reject('EMBEDDED_PASSWORD', 'a value with control characters', 'a single line of text')
 }
 
 function pickNodeVariables(env: Environment): Record<string, string> {

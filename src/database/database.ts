@@ -4,7 +4,6 @@ import type { Config } from '../config/config.ts'
 import type { Log } from '../logger.ts'
 import { applicationName } from '../postgres/application-name.ts'
 import { createConnectionConfig, createPool } from '../postgres/pool.ts'
-import { serverUrl } from './embedded/data-folder.ts'
 
 /** The database of the service; its users need not know whether it is given or embedded. */
 export interface Database {
@@ -61,12 +60,14 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
     dataDir: config.embeddedDataDir,
     port: config.embeddedPort,
     database: EMBEDDED_DATABASE,
+    password: config.embeddedPassword,
+    secrets: config.secrets,
     // The rest of the time is for an immediate shutdown, if a clean one takes too long.
     stopMs: config.shutdownMs * 0.6,
     log,
     signal,
   })
-  const described = describeEmbedded(config)
+  const described = describeEmbedded(config, server.urlOf)
   const pool = createPool(described.url, { applicationName: applicationName(), log })
   return {
     ...described,
@@ -82,8 +83,10 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
 }
 
 /** Describes the embedded database, whichever process runs its server. */
-export function describeEmbedded(config: Config): Omit<Database, 'pool' | 'close'> {
-  const urlOf = (name: string) => serverUrl(config.embeddedPort, name)
+export function describeEmbedded(
+  config: Config,
+  urlOf: (database: string) => string,
+): Omit<Database, 'pool' | 'close'> {
   const url = urlOf(EMBEDDED_DATABASE)
   return {
     kind: 'embedded',

@@ -240,6 +240,10 @@ const development = {
     meaning: '`npm run db:commit` was called without a message.',
   },
   nothing_to_commit: { exitCode: EXIT.settings, meaning: '`current.sql` has no statement.' },
+  embedded_not_started: {
+    exitCode: EXIT.database,
+    meaning: '`npm run db:url` found no embedded server: it has never been started here.',
+  },
   current_refused: {
     exitCode: EXIT.history,
     meaning:

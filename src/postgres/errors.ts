@@ -85,6 +85,11 @@ export function isPasswordExchangeFailed(error: unknown): boolean {
   return codeOf(error) === undefined && messageOf(error).startsWith('SASL')
 }
 
+/** The server rejects the password. */
+export function isPasswordWrong(error: unknown): boolean {
+  return sqlstateOf(error) === SQLSTATE.invalidPassword
+}
+
 /** The server has run out of disk, memory or connections (class 53). */
 export function isOutOfResources(error: unknown): boolean {
   return isInClass(sqlstateOf(error), '53')

@@ -66,6 +66,7 @@ test('every setting is read', async (t) => {
     PORT: '0',
     EMBEDDED_DATA_DIR: '/srv/pg',
     EMBEDDED_PORT: '1',
+    EMBEDDED_PASSWORD: 'the-embedded-password',
     MIGRATIONS_DIR: 'migrations',
     E2E_SCHEMA: 'off',
     DATABASE_WAIT_SECONDS: '0',
@@ -85,6 +86,7 @@ test('every setting is read', async (t) => {
     port: 0,
     embeddedDataDir: '/srv/pg',
     embeddedPort: 1,
+    embeddedPassword: 'the-embedded-password',
     optionalSchema: { name: 'e2e', wanted: 'off' },
     databaseWaitMs: 0,
     migrationLockMs: 5000,
@@ -277,4 +279,12 @@ test('of other variables, those are read that a .gmrc may ask for, and its secre
     APP_PASSWORD: 'only-in-the-environment',
   })
   t.equal(createMask(config)('app_role_name only-in-the-environment'), 'app_role_name [hidden]')
+})
+
+test('the password of the embedded server is masked, and has to be one line', async (t) => {
+  const mask = createMask(loadConfig({ EMBEDDED_PASSWORD: 'the-embedded-password' }))
+  t.equal(mask('it is the-embedded-password'), 'it is [hidden]')
+
+  const problems = findProblems(t, { EMBEDDED_PASSWORD: 'two\nlines' })
+  t.match(problems.get('EMBEDDED_PASSWORD'), { given: 'a value with control characters' })
 })

@@ -16,11 +16,6 @@ test('changing a procedure with npm run dev', async (t) => {
   const current = join(project.migrationsDir, 'current.sql')
   const fixture = 'commandbus/functions/sp_start_batch.sql'
   const committedBefore = project.listCommitted()
-  const pool = new pg.Pool({
-    connectionString: `postgres://postgres:postgres@127.0.0.1:${embeddedPort}/commandbus`,
-  })
-  pool.on('error', () => {})
-
   const dev = project.start('dev.js')
   const output = collect(dev)
   const ended = exitOf(dev)
@@ -30,6 +25,9 @@ test('changing a procedure with npm run dev', async (t) => {
   })
   await until('watching', () => output().includes('current.sql') || dev.exitCode !== null)
   t.equal(dev.exitCode, null, output())
+  const connectionString = (await project.run('url')).output.trim()
+  const pool = new pg.Pool({ connectionString })
+  pool.on('error', () => {})
 
   await t.test('the watch applies a fixture as soon as it is saved', async (t) => {
     writeFileSync(current, `--!include ${fixture}\n`)

@@ -50,7 +50,7 @@ export function createProject(t: Test, settings: Record<string, string>): Develo
     migrationsDir,
     start,
     async run(command, ...args) {
-      const child = start('cli.js', command, ...args)
+      const child = command === 'url' ? start('url.js') : start('cli.js', command, ...args)
       const output = collect(child)
       const exitCode = await exitOf(child)
       return { exitCode, output: output() }

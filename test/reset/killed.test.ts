@@ -50,6 +50,7 @@ test('a reset is undone after the server crashes in its middle, and works again'
   const service = await startResetting(t, {
     EMBEDDED_DATA_DIR: join(folder, 'postgres'),
     EMBEDDED_PORT: String(port),
+    EMBEDDED_PASSWORD: 'postgres',
     MIGRATIONS_DIR: createMigrationsFolder(t, [MIGRATION]),
   })
   const url = `postgres://postgres:postgres@127.0.0.1:${port}/commandbus`

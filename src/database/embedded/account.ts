@@ -1,5 +1,5 @@
 import type { SpawnOptions } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { lstatSync, readFileSync } from 'node:fs'
 import { ServiceError } from '../../errors/service-error.ts'
 
 /** The operating system user that PostgreSQL runs as. */
@@ -14,21 +14,30 @@ export function isRoot(): boolean {
 }
 
 /**
- * The user of this process; for root, an unprivileged user that already exists. Never adds a user
- * to the system.
+ * In this order: another PostgreSQL of this machine runs as `postgres`, and the superuser of this one
+ * can do what its account can.
  */
-export function findAccount(): Account {
+const UNPRIVILEGED_USERS = ['nobody', 'postgres']
+
+/**
+ * The user of this process; for root, an unprivileged user that already exists. Never adds a user
+ * to the system. A data folder that exists, in one of these places, keeps its owner.
+ */
+export function findAccount(dataDirs: readonly string[] = []): Account {
   if (!isRoot()) return { uid: process.getuid?.() ?? -1, gid: process.getgid?.() ?? -1 }
   const users = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
     .map((line) => line.split(':'))
-  for (const wanted of ['postgres', 'nobody']) {
+  const accounts = UNPRIVILEGED_USERS.flatMap((wanted) => {
     const [, , uid, gid] = users.find(([name]) => name === wanted) ?? []
-    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) }
-  }
+    return uid === undefined || gid === undefined ? [] : [{ uid: Number(uid), gid: Number(gid) }]
+  })
+  const owners = dataDirs.map((path) => lstatSync(path, { throwIfNoEntry: false })?.uid)
+  const account = accounts.find(({ uid }) => owners.includes(uid)) ?? accounts[0]
+  if (account !== undefined) return account
   throw new ServiceError(
     'embedded_no_account',
-    'PostgreSQL does not run as root, and this system has no user postgres or nobody to run it as: ' +
+    'PostgreSQL does not run as root, and this system has no user nobody or postgres to run it as: ' +
       'start the service as a user other than root, or set DATABASE_URL',
   )
 }

@@ -16,14 +16,12 @@ import type { ErrorCode } from '../../errors/codes.ts'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { spawnOptions } from './account.ts'
+import { SUPERUSER } from './address.ts'
 import type { EmbeddedHome } from './home.ts'
 import { identifyProcess } from './process.ts'
 import { startError } from './start-error.ts'
 
 const MAJOR_VERSION = '18'
-
-/** The embedded server's superuser. Not a secret: the server accepts local connections only. */
-const SUPERUSER = { user: 'postgres', password: 'postgres' } as const
 
 /**
  * Text rules that are built into PostgreSQL. Those of the operating system change with its updates,
@@ -35,11 +33,6 @@ export const TEXT_RULES: readonly string[] = [
   '--builtin-locale=C.UTF-8',
   '--locale=C',
 ]
-
-/** Includes the password: never log it. */
-export function serverUrl(port: number, database: string): string {
-  return `postgres://${SUPERUSER.user}:${SUPERUSER.password}@127.0.0.1:${port}/${database}`
-}
 
 /** Whether the data folder still has to be created; throws if it must not be touched. */
 export function isNewDataFolder({ dataDir, account }: EmbeddedHome): boolean {
@@ -82,24 +75,32 @@ function listFiles(dataDir: string, wrongOwnerError: ServiceError): string[] {
   }
 }
 
+export interface CreateOptions {
+  /** The superuser's password. */
+  readonly password: string
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
 /**
  * Creates the data folder under another name and renames it when it is complete, so that a service
- * that is killed meanwhile leaves no incomplete data folder.
+ * that is killed meanwhile leaves no incomplete data folder. Returns false if another service was
+ * faster: starting the server on its folder will report that service.
  */
 export async function createDataFolder(
   home: EmbeddedHome,
-  { log, signal }: { log: Log; signal: AbortSignal },
-): Promise<void> {
+  { password, log, signal }: CreateOptions,
+): Promise<boolean> {
   const { dataDir } = home
   removeIncompleteFolders(dataDir)
   const incomplete = `${dataDir}.new-${process.pid}-${randomBytes(3).toString('hex')}`
   try {
     log.info({ dataDir }, 'creating the data folder of the embedded server')
-    await initialise(incomplete, home, signal)
+    await initialise(incomplete, home, password, signal)
     renameSync(join(incomplete, 'data'), dataDir)
+    return true
   } catch (error) {
-    // Another service was faster; starting the server on its folder will report it.
-    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return
+    if (isErrno(error, 'ENOTEMPTY', 'EEXIST')) return false
     if (isErrno(error, 'EBUSY')) {
       throw dataFolderError(
         dataDir,
@@ -133,12 +134,13 @@ function removeIncompleteFolders(dataDir: string): void {
 async function initialise(
   incomplete: string,
   home: EmbeddedHome,
+  password: string,
   signal: AbortSignal,
 ): Promise<void> {
   const passwordFile = join(incomplete, 'password')
   mkdirSync(incomplete, { mode: 0o700 })
   // Every user can read the arguments of a process, but not this file.
-  writeFileSync(passwordFile, SUPERUSER.password, { mode: 0o600 })
+  writeFileSync(passwordFile, password, { mode: 0o600 })
   for (const path of [incomplete, passwordFile]) {
     chownSync(path, home.account.uid, home.account.gid)
   }
@@ -146,7 +148,7 @@ async function initialise(
     join(home.binDir, 'initdb'),
     [
       `--pgdata=${join(incomplete, 'data')}`,
-      `--username=${SUPERUSER.user}`,
+      `--username=${SUPERUSER}`,
       `--pwfile=${passwordFile}`,
       '--auth=scram-sha-256',
       ...TEXT_RULES,

@@ -1,13 +1,22 @@
+import { rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { openClient } from '../../postgres/client.ts'
-import { describeError } from '../../postgres/errors.ts'
-import { createDataFolder, isNewDataFolder, serverUrl } from './data-folder.ts'
+import { describeError, isPasswordWrong } from '../../postgres/errors.ts'
+import { serverUrl } from './address.ts'
+import { createDataFolder, isNewDataFolder } from './data-folder.ts'
 import { type EmbeddedHome, prepareHome } from './home.ts'
 import { releaseDataFolder, startHeartbeat } from './owner.ts'
+import {
+  createPassword,
+  passwordFileOf,
+  readPassword,
+  savePassword,
+  setPassword,
+} from './password.ts'
 import { assertPortFree } from './port.ts'
-import { launchServer, type RunningServer } from './postmaster.ts'
+import { type Ending, launchServer, type RunningServer } from './postmaster.ts'
 import { startError } from './start-error.ts'
 
 export interface EmbeddedServerOptions {
@@ -16,6 +25,10 @@ export interface EmbeddedServerOptions {
   readonly port: number
   /** Created if it does not exist. */
   readonly database: string
+  /** The superuser's password; otherwise the one from before, or a random one. */
+  readonly password?: string | undefined
+  /** Hides the password in all output. */
+  readonly secrets: { add(secret: string): void }
   /** How long a clean shutdown may take before an immediate one. */
   readonly stopMs: number
   readonly log: Log
@@ -34,21 +47,18 @@ const LONGEST_PAUSE_MS = 30_000
 /** Starts the PostgreSQL that comes with this project, on 127.0.0.1 only. */
 export async function openEmbeddedServer(options: EmbeddedServerOptions): Promise<EmbeddedServer> {
   const { port, log, signal } = options
-  const urlOf = (database: string) => serverUrl(port, database)
   const closing = new AbortController()
   try {
     const home = prepareHome(options.dataDir, log)
-    const server = await startServer(home, options)
-    await ensureDatabase(urlOf('postgres'), options.database).catch(async (error) => {
-      await server.stop(options.stopMs)
-      throw error
-    })
-    const stopped = keepRunning(server, home, { ...options, signal: closing.signal })
-    const heartbeat = startHeartbeat(home.dataDir)
+    // It stays the same as long as the service runs, whatever happens to the data folder.
+    const password = options.password ?? readPassword(home.dataDir) ?? createPassword()
+    options.secrets.add(password)
+    const run = { ...options, password }
+    const server = await startServer(home, run)
+    const stopped = keepRunning(server, { ...run, signal: closing.signal })
     return {
-      urlOf,
+      urlOf: (database) => serverUrl(port, database, password),
       async close() {
-        clearInterval(heartbeat)
         closing.abort()
         await stopped
       },
@@ -60,20 +70,38 @@ export async function openEmbeddedServer(options: EmbeddedServerOptions): Promis
   }
 }
 
-async function startServer(
-  home: EmbeddedHome,
-  { port, log, signal }: EmbeddedServerOptions,
-): Promise<RunningServer> {
+interface RunOptions extends EmbeddedServerOptions {
+  readonly password: string
+}
+
+async function startServer(home: EmbeddedHome, options: RunOptions): Promise<RunningServer> {
+  const { port, password, log, signal } = options
+  const { dataDir } = home
   const started = performance.now()
   const isNew = isNewDataFolder(home)
-  await releaseDataFolder(home.dataDir, log)
+  await releaseDataFolder(dataDir, log)
   await assertPortFree(port)
-  if (isNew) await createDataFolder(home, { log, signal })
+  if (!isNew) await ensurePassword(home, password, log)
+  else if (await createDataFolder(home, { password, log, signal })) savePassword(dataDir, password)
+  const server = await launch(home, options)
   try {
-    const server = await launchServer(home, { port, signal })
-    const durationMs = Math.round(performance.now() - started)
-    log.info({ port, dataDir: home.dataDir, durationMs }, 'embedded server started')
-    return server
+    await ensureDatabase(serverUrl(port, 'postgres', password), options.database)
+  } catch (error) {
+    await server.stop(options.stopMs)
+    // The folder may be a copy that was restored: its password is not the one in the file.
+    if (!isPasswordWrong(error) || readPassword(dataDir) === undefined) throw error
+    rmSync(passwordFileOf(dataDir))
+    return startServer(home, options)
+  }
+  const durationMs = Math.round(performance.now() - started)
+  log.info({ port, dataDir, durationMs }, 'embedded server started')
+  return server
+}
+
+async function launch(home: EmbeddedHome, options: RunOptions): Promise<RunningServer> {
+  const { port, log, signal } = options
+  try {
+    return await launchServer(home, { port, signal })
   } catch (error) {
     signal.throwIfAborted()
     // Another service may have taken the folder or the port since the checks: report that instead.
@@ -83,33 +111,46 @@ async function startServer(
   }
 }
 
+/** A folder from before has the password that everybody knows. */
+async function ensurePassword(home: EmbeddedHome, password: string, log: Log): Promise<void> {
+  if (readPassword(home.dataDir) === password) return
+  await setPassword(home, password)
+  savePassword(home.dataDir, password)
+  log.info({ file: passwordFileOf(home.dataDir) }, 'set a new password of the embedded server')
+}
+
 /** Restarts the server whenever it ends by itself; when the signal aborts, stops it and returns. */
-async function keepRunning(
-  first: RunningServer,
-  home: EmbeddedHome,
-  options: EmbeddedServerOptions,
-): Promise<void> {
+async function keepRunning(first: RunningServer, options: RunOptions): Promise<void> {
   const { log, signal, stopMs } = options
   let server: RunningServer | undefined = first
   while (server !== undefined) {
     const stop = server.stop.bind(undefined, stopMs)
+    // The service may have been stopped while the server was restarting.
+    if (signal.aborted) return stop()
     signal.addEventListener('abort', stop, { once: true })
-    const ending = await server.ended
+    const ending = await endOf(server, log)
     if (signal.aborted) return
     signal.removeEventListener('abort', stop)
     log.error({ ...ending }, 'the embedded server ended by itself; restarting it')
-    server = await restartServer(home, options)
+    server = await restartServer(options)
   }
 }
 
-async function restartServer(
-  home: EmbeddedHome,
-  options: EmbeddedServerOptions,
-): Promise<RunningServer | undefined> {
+/** Waits until the server ends; ends it if its data folder is gone, which cannot end well. */
+async function endOf(server: RunningServer, log: Log): Promise<Ending> {
+  const { dataDir } = server
+  const heartbeat = startHeartbeat(dataDir, () => {
+    log.error({ dataDir }, 'the data folder was removed or replaced while its server was running')
+    void server.stop(0)
+  })
+  return server.ended.finally(() => clearInterval(heartbeat))
+}
+
+async function restartServer(options: RunOptions): Promise<RunningServer | undefined> {
   const { log, signal } = options
   for (let pauseMs = 1000; !signal.aborted; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     try {
-      return await startServer(home, options)
+      return await startServer(prepareHome(options.dataDir, log), options)
     } catch (error) {
       if (!signal.aborted) log.error({ err: error, pauseMs }, 'the embedded server cannot restart')
     }

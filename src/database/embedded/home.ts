@@ -29,21 +29,20 @@ const BINARIES_SAMPLE = [
  * the service runs as root and its unprivileged user cannot reach them there, they are in STAGING_DIR.
  */
 export function prepareHome(wantedDataDir: string, log: Log): EmbeddedHome {
-  const account = findAccount()
   const { nativeDir, version } = locateBinaries()
   const extensionDir = join(findProjectDir(), 'embedded')
   if (!isRoot()) {
     mkdirSync(dirname(wantedDataDir), { recursive: true })
     return {
-      account,
+      account: findAccount(),
       binDir: join(nativeDir, 'bin'),
       extensionDir,
       dataDir: resolveDataDir(wantedDataDir),
     }
   }
 
-  const stagingDir = join(STAGING_DIR, hash(wantedDataDir))
-  const staged: string[] = []
+  const { account, dataDir } = placeDataDir(wantedDataDir)
+  const staged = dataDir === wantedDataDir ? [] : [dataDir]
   const findReachable = (sample: readonly string[], wanted: string, stage: () => string) => {
     if (canReach(account, sample)) return wanted
     const path = stage()
@@ -56,14 +55,9 @@ export function prepareHome(wantedDataDir: string, log: Log): EmbeddedHome {
     () => copyForAll(nativeDir, join(STAGING_DIR, `postgresql-${version}`), 'keep'),
   )
   const reachableExtensionDir = findReachable(listFiles(extensionDir), extensionDir, () =>
-    copyForAll(extensionDir, join(stagingDir, 'embedded'), 'replace'),
+    copyForAll(extensionDir, join(stagingDirOf(wantedDataDir), 'embedded'), 'replace'),
   )
-  const reachableDataDir = findReachable(
-    [findExisting(dirname(wantedDataDir))],
-    wantedDataDir,
-    () => join(stagingDir, 'postgres'),
-  )
-  makeSharedFolder(dirname(reachableDataDir))
+  makeSharedFolder(dirname(dataDir))
   if (staged.length > 0) {
     log.info({ uid: account.uid, staged }, 'using folders that an unprivileged user can reach')
   }
@@ -71,8 +65,26 @@ export function prepareHome(wantedDataDir: string, log: Log): EmbeddedHome {
     account,
     binDir: join(reachableNativeDir, 'bin'),
     extensionDir: reachableExtensionDir,
-    dataDir: resolveDataDir(reachableDataDir),
+    dataDir: resolveDataDir(dataDir),
   }
+}
+
+/** Finds the data folder of these settings without creating or copying anything. */
+export function findDataDir(wantedDataDir: string): string {
+  const { dataDir } = isRoot() ? placeDataDir(wantedDataDir) : { dataDir: wantedDataDir }
+  return existsSync(dirname(dataDir)) ? resolveDataDir(dataDir) : dataDir
+}
+
+/** As root: where the folder is or will be, and the user that the server runs as. */
+function placeDataDir(wantedDataDir: string): { account: Account; dataDir: string } {
+  const staged = join(stagingDirOf(wantedDataDir), 'postgres')
+  const account = findAccount([wantedDataDir, staged])
+  const isReachable = canReach(account, [findExisting(dirname(wantedDataDir))])
+  return { account, dataDir: isReachable ? wantedDataDir : staged }
+}
+
+function stagingDirOf(wantedDataDir: string): string {
+  return join(STAGING_DIR, hash(wantedDataDir))
 }
 
 function locateBinaries(): { nativeDir: string; version: string } {

@@ -1,6 +1,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   ftruncateSync,
   openSync,
   readFileSync,
@@ -14,7 +15,10 @@ import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { findPidNamespace, identifyProcess, readArguments } from './process.ts'
 
-const HEARTBEAT_MS = 1000
+/** Twice a second, so that a folder that is gone shows within two. */
+const HEARTBEAT_MS = 500
+/** How long another container's service is given to show that it lives. */
+const LISTEN_MS = 3000
 const FAST_SHUTDOWN_MS = 10_000
 
 /**
@@ -29,17 +33,24 @@ export function describeOwner(): string {
 export const OWNER_SETTING = 'service.owner'
 
 /**
- * Touches postmaster.opts once a second, for services in other containers, which cannot see this
- * process.
+ * Touches postmaster.opts twice a second, for services in other containers, which cannot see this
+ * process. Calls `onGone` once if the folder was removed, moved or replaced: PostgreSQL itself looks
+ * only once a minute.
  */
-export function startHeartbeat(dataDir: string): NodeJS.Timeout {
-  return setInterval(() => {
+export function startHeartbeat(dataDir: string, onGone: () => void): NodeJS.Timeout {
+  const { ino } = statSync(dataDir)
+  const heartbeat = setInterval(() => {
     try {
       utimesSync(join(dataDir, 'postmaster.opts'), new Date(), new Date())
     } catch {
-      // The folder was removed while the server was running; PostgreSQL reports that itself.
+      // The folder may be gone, or only this file.
     }
-  }, HEARTBEAT_MS).unref()
+    const isThere = existsSync(join(dataDir, 'PG_VERSION')) && statSync(dataDir).ino === ino
+    if (isThere) return
+    clearInterval(heartbeat)
+    onGone()
+  }, HEARTBEAT_MS)
+  return heartbeat.unref()
 }
 
 /**
@@ -68,11 +79,14 @@ export async function releaseDataFolder(dataDir: string, log: Log): Promise<void
 }
 
 /** What a server, running or killed, wrote to its postmaster.pid. */
-export function readServerState(dataDir: string): { pid: number; status: string } | undefined {
+export function readServerState(
+  dataDir: string,
+): { pid: number; port: number; status: string } | undefined {
   try {
     const lines = readFileSync(join(dataDir, 'postmaster.pid'), 'utf8').split('\n')
     const pid = Number.parseInt(lines[0] ?? '', 10)
-    return Number.isNaN(pid) ? undefined : { pid, status: lines[7]?.trim() ?? '' }
+    if (Number.isNaN(pid)) return undefined
+    return { pid, port: Number(lines[3]), status: lines[7]?.trim() ?? '' }
   } catch {
     return undefined
   }
@@ -130,7 +144,7 @@ function replaceServerPid(dataDir: string): void {
 async function hasHeartbeat(dataDir: string): Promise<boolean> {
   const read = () => statSync(join(dataDir, 'postmaster.opts')).mtimeMs
   const before = read()
-  const deadline = Date.now() + 3 * HEARTBEAT_MS
+  const deadline = Date.now() + LISTEN_MS
   while (Date.now() < deadline) {
     if (read() !== before) return true
     await sleep(100)

@@ -1,15 +1,15 @@
 import { connect } from 'node:net'
+import { basename } from 'node:path'
 import { ServiceError } from '../../errors/service-error.ts'
-import { openClient } from '../../postgres/client.ts'
-import { serverUrl } from './data-folder.ts'
 import { OWNER_SETTING } from './owner.ts'
+import { listProcesses, readArguments } from './process.ts'
 
 /** Throws if the port is in use; the error names the program if it is an embedded server. */
 export async function assertPortFree(port: number): Promise<void> {
   if (!(await isInUse(port))) return
   throw new ServiceError(
     'embedded_port_in_use',
-    `port ${port} of the embedded server is in use by ${await describeListener(port)}; ` +
+    `port ${port} of the embedded server is in use by ${describeListener(port)}; ` +
       'stop it, or set EMBEDDED_PORT to another port',
   )
 }
@@ -27,19 +27,16 @@ function isInUse(port: number): Promise<boolean> {
   })
 }
 
-async function describeListener(port: number): Promise<string> {
-  try {
-    const client = await openClient(serverUrl(port, 'postgres'), 'port check', { timeoutMs: 2000 })
-    const { rows } = await client.query<{ folder: string; owner: string | null }>(
-      `select current_setting('data_directory') as folder, current_setting($1, true) as owner`,
-      [OWNER_SETTING],
-    )
-    void client.end().catch(() => {})
-    const [row] = rows
-    const [pid] = row?.owner?.split('/') ?? []
-    const owner = pid === undefined ? 'no service' : `the service with pid ${pid}`
-    return `the embedded server of ${owner}, data folder ${row?.folder}`
-  } catch {
-    return 'another program'
+/** An embedded server's command line, which every user can read, says which one it is. */
+function describeListener(port: number): string {
+  for (const pid of listProcesses()) {
+    const [program = '', ...options] = readArguments(pid)
+    if (basename(program) !== 'postgres' || !options.includes(`port=${port}`)) continue
+    const owner = options.find((option) => option.startsWith(`${OWNER_SETTING}=`))
+    if (owner === undefined) continue
+    const [ownerPid] = owner.slice(OWNER_SETTING.length + 1).split('/')
+    const dataDir = options[options.indexOf('-D') + 1]
+    return `the embedded server of the service with pid ${ownerPid}, data folder ${dataDir}`
   }
+  return 'another program'
 }

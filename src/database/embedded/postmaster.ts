@@ -9,6 +9,7 @@ import { startError } from './start-error.ts'
 
 /** A server that has accepted connections. */
 export interface RunningServer {
+  readonly dataDir: string
   /** Resolves when the process has ended. */
   readonly ended: Promise<Ending>
   /** Shuts it down cleanly; after `stopMs`, immediately. */
@@ -50,7 +51,12 @@ export async function launchServer(
     ending = { how, lastLines: logFile.readNew() }
     return ending
   })
-  const running: RunningServer = { ended, stop: (stopMs) => shutDown(server, ended, stopMs) }
+  const { dataDir } = home
+  const running = {
+    dataDir,
+    ended,
+    stop: (stopMs: number) => shutDown(server, ended, stopMs),
+  }
   const isReady = () => {
     const state = readServerState(home.dataDir)
     return state?.pid === server.pid && state?.status === 'ready'
@@ -87,7 +93,17 @@ function openLog(path: string): { fd: number; readNew: () => string } {
   const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
   if (fstatSync(fd).size > LONGEST_LOG_BYTES) ftruncateSync(fd)
   const start = fstatSync(fd).size
-  return { fd, readNew: () => pickLastLines(readEnd(path, start)) }
+  return {
+    fd,
+    readNew() {
+      try {
+        return pickLastLines(readEnd(path, start))
+      } catch (error) {
+        // It may have been removed together with the data folder.
+        return `its log cannot be read: ${(error as Error).message}`
+      }
+    },
+  }
 }
 
 /** The end of the file, as far as the server that started at `start` wrote it. */

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
 const isLinux = process.platform === 'linux'
 
@@ -29,6 +29,18 @@ export function readArguments(pid: number): string[] {
     return isLinux
       ? readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
       : ps(pid, 'command').split(' ')
+  } catch {
+    return []
+  }
+}
+
+/** The pids of all processes that this one can see. */
+export function listProcesses(): number[] {
+  try {
+    const names = isLinux
+      ? readdirSync('/proc')
+      : execFileSync('ps', ['-axo', 'pid='], { encoding: 'utf8' }).split('\n')
+    return names.map((name) => Number(name.trim())).filter((pid) => pid > 0)
   } catch {
     return []
   }

@@ -53,6 +53,25 @@ test(
   },
 )
 
+test(
+  'as root, nobody is preferred, and a folder that exists keeps its owner',
+  forRoot,
+  async (t) => {
+    const users = readFileSync('/etc/passwd', 'utf8')
+      .split('\n')
+      .map((line) => line.split(':'))
+    const uidOf = (name: string) => Number(users.find(([found]) => found === name)?.[2] ?? -1)
+    const folder = createFolder(t)
+    if (uidOf('nobody') >= 0) t.equal(findAccount([join(folder, 'missing')]).uid, uidOf('nobody'))
+    if (uidOf('postgres') < 0) {
+      t.pass('owner', { skip: 'NOT TESTED: there is no user postgres' })
+      return
+    }
+    chownSync(folder, uidOf('postgres'), 0)
+    t.equal(findAccount([join(folder, 'missing'), folder]).uid, uidOf('postgres'))
+  },
+)
+
 test('as another user, the server runs as that user, and everything stays in the project', async (t) => {
   const account = findAccount()
   if (!canReach(account, [process.execPath, join(projectDir, binaries, 'native/bin/postgres')])) {

@@ -20,7 +20,11 @@ test('incomplete folders are removed, except those that another service is creat
   for (const pid of [live.pid, ended.pid, process.pid]) mkdirSync(join(folder, nameOf(pid)))
 
   const home = prepareHome(join(folder, 'postgres'), log)
-  await createDataFolder(home, { log, signal: new AbortController().signal })
+  await createDataFolder(home, {
+    password: 'postgres',
+    log,
+    signal: new AbortController().signal,
+  })
 
   t.strictSame(readdirSync(folder).sort(), ['postgres', nameOf(live.pid)])
   t.ok(readdirSync(join(folder, 'postgres')).includes('PG_VERSION'))

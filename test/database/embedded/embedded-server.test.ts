@@ -230,6 +230,7 @@ test('a server that rejects the first connection is stopped again', async (t) =>
     dataDir,
     port: await findFreePort(),
     database: 'commandbus',
+    secrets: { add() {} },
     stopMs: 5000,
     log: silent,
     signal: new AbortController().signal,
