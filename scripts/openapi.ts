@@ -27,6 +27,7 @@ export async function listRoutes(): Promise<Route[]> {
   }
   const app = createApp({
     log: pino({ level: 'silent' }),
+    hosts: { host: '127.0.0.1', allowedHosts: [] },
     mask: (text) => text,
     readiness: createReadiness(),
     readStatus: neverCalled,

@@ -59,6 +59,7 @@ export function createService(config: Config, log: Logger): Service {
   })
   const app = createApp({
     log,
+    hosts: config,
     mask: createMask(config),
     readiness,
     readStatus,

@@ -15,6 +15,8 @@ export interface Config {
   readonly host: string
   /** 0 picks a free port. */
   readonly port: number
+  /** Names that requests may be addressed to, besides those of this machine. */
+  readonly allowedHosts: readonly string[]
   /** Absolute path. */
   readonly embeddedDataDir: string
   readonly embeddedPort: number
@@ -84,6 +86,7 @@ export function loadConfig(
     shadowDatabaseUrl: read.databaseUrl('SHADOW_DATABASE_URL'),
     rootDatabaseUrl: read.databaseUrl('ROOT_DATABASE_URL'),
     ...readListenAddress(read),
+    allowedHosts: Object.freeze(read.hosts('ALLOWED_HOSTS')),
     embeddedDataDir: resolve(read.plainText('EMBEDDED_DATA_DIR', 'a folder') ?? '.data/postgres'),
     embeddedPort: read.integer('EMBEDDED_PORT', 54_329, { min: 1, max: 65_535 }),
     embeddedPassword: read.secret('EMBEDDED_PASSWORD'),

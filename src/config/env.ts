@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { parse } from 'pg-connection-string'
 import { type SettingProblem, wrongSettingsError } from '../errors/wrong-settings.ts'
+import { parseHostSetting } from './host-name.ts'
 import { LearnedSecrets } from './learned-secrets.ts'
 import { createMask } from './redact.ts'
 
@@ -50,6 +51,20 @@ export class SettingsReader {
       this.reject(name, describe(given), `one of ${choices.join(', ')}`)
     }
     return choice
+  }
+
+  /** Host names or addresses, separated by commas. */
+  hosts(name: string): string[] {
+    const given = this.text(name) ?? ''
+    const hosts = given.split(',').flatMap((host) => host.trim() || [])
+    const parsed = hosts.flatMap((host) => parseHostSetting(host) ?? [])
+    if (parsed.length === hosts.length) return parsed
+    this.reject(
+      name,
+      describe(given),
+      'host names or addresses, without ports, separated by commas',
+    )
+    return []
   }
 
   boolean(name: string, fallback: boolean): boolean {

@@ -192,6 +192,20 @@ const anyRequest = {
   },
   request_timeout: { status: 408, meaning: 'The request did not arrive in time.' },
   body_too_large: { status: 413, meaning: 'The body is larger than 64 KiB.' },
+  expectation_failed: {
+    status: 417,
+    meaning: 'The header `Expect` asks for something other than `100-continue`.',
+  },
+  host_not_allowed: {
+    status: 421,
+    meaning: 'The request is addressed to a host that is not in `ALLOWED_HOSTS`.',
+  },
+  too_many_wrong_tokens: {
+    status: 429,
+    meaning:
+      'More than 10 wrong tokens came from this address within a minute; `Retry-After` says how long ' +
+      'to wait. The right token is always accepted.',
+  },
   unsupported_media_type: { status: 415, meaning: 'The body is not `application/json`.' },
   headers_too_large: { status: 431, meaning: 'The headers are larger than 16 KiB.' },
   internal_error: { status: 500, meaning: 'An unforeseen error; the log has the details.' },

@@ -1,11 +1,9 @@
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { maskTexts } from '../config/redact.ts'
+import { createConnections } from './connections.ts'
 import { endConnectionsOnClose } from './drain.ts'
-import {
-  answerFrameworkError,
-  answerMalformedRequest,
-  setErrorHandlers,
-} from './plugins/error-handler.ts'
+import { answerFrameworkError, setErrorHandlers } from './plugins/error-handler.ts'
+import { checkHosts, type HostSettings } from './plugins/hosts.ts'
 import { livezRoute } from './routes/livez.ts'
 import { type ReadyzOptions, readyzRoute } from './routes/readyz.ts'
 import { type ResetRouteOptions, resetRoute } from './routes/reset.ts'
@@ -14,6 +12,8 @@ import { lazyCompilers } from './validation.ts'
 
 export interface AppDeps extends ReadyzOptions, StatusOptions {
   readonly log: FastifyBaseLogger
+  /** The names that requests may be addressed to. */
+  readonly hosts: HostSettings
   /** Removes secrets from every response: what a migration or PostgreSQL reports may contain one. */
   readonly mask: (text: string) => string
   /** Undefined where RESET_ENABLED is not true: the route does not exist then. */
@@ -21,20 +21,22 @@ export interface AppDeps extends ReadyzOptions, StatusOptions {
 }
 
 /** Creates the HTTP side of the service: the list of its routes, and one answer to every error. */
-export function createApp({ log, mask, readiness, readStatus, reset }: AppDeps): FastifyInstance {
+export function createApp(deps: AppDeps): FastifyInstance {
+  const { log, hosts, mask, readiness, readStatus, reset } = deps
+  const connections = createConnections()
   const app = fastify({
+    serverFactory: connections.createServer,
     loggerInstance: log,
     // Probes come every second; what matters about them is in their answers.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: 64 * 1024,
-    requestTimeout: 30_000,
-    keepAliveTimeout: 5000,
     // A probe on a kept connection gets our `stopping` rather than Fastify's own 503.
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError,
-    clientErrorHandler: answerMalformedRequest,
+    clientErrorHandler: connections.reject,
     schemaController: { compilersFactory: lazyCompilers },
   })
+  checkHosts(app, hosts)
   setErrorHandlers(app)
   endConnectionsOnClose(app)
   app.addHook('preSerialization', async (_request, _reply, payload) => maskTexts(payload, mask))

@@ -38,7 +38,7 @@ function createLazyValidator(schema: TSchema): (body: unknown) => Promise<boolea
 async function compile(schema: TSchema): Promise<ValidateFunction> {
   // By its default export: in the bundle, a CommonJS module that is imported late has no other.
   const { default: ajv } = await import('ajv')
-  return new ajv.Ajv({ allErrors: true }).compile(schema)
+  return new ajv.Ajv({ allErrors: true, verbose: true }).compile(schema)
 }
 
 /** The error for a body that the route does not accept. */
@@ -46,11 +46,31 @@ export function bodyWrongError(found: string): ServiceError {
   return new ServiceError('body_wrong', `the body is wrong: ${found}`)
 }
 
-function describeMismatch({ instancePath, keyword, message, params }: ErrorObject): string {
+const TYPES: Readonly<Record<string, string>> = {
+  object: 'a JSON object',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  string: 'a text',
+}
+
+/** Says what a person would, instead of ajv's words. */
+function describeMismatch({ instancePath, keyword, message, params, parentSchema }: ErrorObject) {
   const name = instancePath.slice(1) || 'the body'
-  if (keyword === 'additionalProperties') {
-    return `${name} must not have the member ${params.additionalProperty}`
+  switch (keyword) {
+    case 'additionalProperties':
+      return `it has the unknown member ${shorten(params.additionalProperty)}`
+    case 'enum':
+      return `${name} must be ${params.allowedValues.join(' or ')}`
+    case 'type':
+      return `${name} must be ${TYPES[params.type] ?? `of the type ${params.type}`}`
+    case 'minimum':
+    case 'maximum':
+      return `${name} must be from ${parentSchema?.minimum} to ${parentSchema?.maximum}`
+    default:
+      return `${name} ${message}`
   }
-  const values = keyword === 'enum' ? ` (${params.allowedValues.join(', ')})` : ''
-  return `${name} ${message}${values}`
+}
+
+function shorten(name: string): string {
+  return name.length > 50 ? `${name.slice(0, 50)}…` : name
 }

@@ -16,6 +16,41 @@ test('an unknown path gets 404 route_not_found', async (t) => {
   t.notMatch(response.body, 'hush')
 })
 
+for (const path of [
+  '/:a(',
+  '/*a',
+  '/:',
+  '/(',
+  '/[',
+  '/livez/*',
+  '/:path',
+  '//livez',
+  '/..%2flivez',
+]) {
+  test(`the unknown path ${path} gets 404`, async (t) => {
+    const response = await createTestApp(t).inject(path)
+
+    t.match(response.json(), { ...PROBLEM, status: 404, code: 'route_not_found' })
+  })
+}
+
+test('an unknown path is not repeated at length', async (t) => {
+  const response = await createTestApp(t).inject(`/${'x'.repeat(10_000)}`)
+
+  t.match(response.json(), { status: 404, detail: /xxx…/ })
+  t.ok(response.body.length < 400)
+})
+
+test('a path with a parameter names the methods that it accepts', async (t) => {
+  const app = createTestApp(t)
+  app.get('/things/:id', async () => 'a thing')
+
+  const response = await app.inject({ method: 'POST', url: '/things/1' })
+
+  t.match(response.json(), { status: 405, code: 'method_not_allowed' })
+  t.equal(response.headers.allow, 'GET, HEAD')
+})
+
 test('a wrong method gets 405 with the methods that the path accepts', async (t) => {
   const app = createTestApp(t)
 

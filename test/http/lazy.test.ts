@@ -8,7 +8,7 @@ const SCRIPT = `
   const { createRequire } = await import('node:module')
   const { createApp } = await import('./dist/src/http/app.js')
   const log = (await import('pino')).default({ level: 'silent' })
-  const app = createApp({ log, mask: (text) => text, readiness: {}, reset: {} })
+  const app = createApp({ log, hosts: { host: '::1', allowedHosts: [] }, mask: (text) => text, readiness: {}, reset: {} })
   await app.ready()
   console.log(Object.keys(createRequire(import.meta.url).cache).join('\\n'))`
 

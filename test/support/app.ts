@@ -13,6 +13,7 @@ export function createTestApp(t: Teardown, deps: Partial<AppDeps> = {}): Fastify
   readiness.set({ ready: true })
   const app = createApp({
     log: pino({ level: 'silent' }),
+    hosts: { host: '127.0.0.1', allowedHosts: [] },
     readiness,
     readStatus: async () => {
       throw new Error('no status here')

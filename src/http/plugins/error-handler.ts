@@ -1,17 +1,14 @@
-import type { Socket } from 'node:net'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { ErrorCode } from '../../errors/codes.ts'
 import { ServiceError } from '../../errors/service-error.ts'
 import { createProblem, toProblem } from '../problem.ts'
 import type { Problem } from '../schemas/problem.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST'] as const
 
-/** What Node.js rejects before it is a request; everything else that it rejects is not HTTP. */
-const CLIENT_ERRORS: Readonly<Record<string, ErrorCode>> = {
-  HPE_HEADER_OVERFLOW: 'headers_too_large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
-}
+const MAX_SHOWN_PATH = 100
+
+/** The methods that each path accepts; a path may have parameters. */
+type Routes = Map<string, { readonly matches: RegExp; readonly methods: Set<string> }>
 
 /** Answers every error of this app with a problem document, and logs those that are not the client's. */
 export function setErrorHandlers(app: FastifyInstance): void {
@@ -23,9 +20,16 @@ export function setErrorHandlers(app: FastifyInstance): void {
     const level = error instanceof ServiceError ? 'warn' : 'error'
     request.log[level]({ err: error, url: request.url }, 'request failed')
   })
+  const routes: Routes = new Map()
+  app.addHook('onRoute', ({ url, method }) => {
+    const pattern = url.replace(/[^/:\w]/g, '\\$&').replace(/:\w+/g, '[^/]+')
+    const route = routes.get(url) ?? { matches: new RegExp(`^${pattern}$`), methods: new Set() }
+    for (const one of [method].flat()) route.methods.add(one)
+    routes.set(url, route)
+  })
   // Before the body is read: without a route, nothing in it matters.
   app.addHook('onRequest', async (request, reply) => {
-    if (request.is404) return answerNotFound(app, request, reply)
+    if (request.is404) return answerNotFound(routes, request, reply)
   })
 }
 
@@ -38,33 +42,20 @@ export function answerFrameworkError(
   sendProblem(toProblem(error), reply)
 }
 
-/** Answers what Node.js cannot read as HTTP: it never becomes a request, so this writes to the socket. */
-export function answerMalformedRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const code = CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'
-  const problem = createProblem(code, 'this request cannot be read')
-  const body = JSON.stringify(problem)
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: application/problem+json\r\n` +
-      `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-  )
-}
-
 function answerNotFound(
-  app: FastifyInstance,
+  routes: Routes,
   request: FastifyRequest,
   reply: FastifyReply,
 ): FastifyReply {
-  const path = request.url.split('?')[0] ?? ''
-  const allowed = METHODS.filter((method) => app.hasRoute({ method, url: path })).join(', ')
-  if (allowed === '') {
-    return sendProblem(createProblem('route_not_found', `there is no ${path} here`), reply)
+  const [path = ''] = request.url.split('?')
+  const shown = path.length > MAX_SHOWN_PATH ? `${path.slice(0, MAX_SHOWN_PATH)}…` : path
+  const found = [...routes.values()].filter(({ matches }) => matches.test(path))
+  const allowed = METHODS.filter((method) => found.some(({ methods }) => methods.has(method)))
+  if (allowed.length === 0) {
+    return sendProblem(createProblem('route_not_found', `there is no ${shown} here`), reply)
   }
-  reply.header('allow', allowed)
-  const detail = `${path} accepts ${allowed}, not ${request.method}`
+  reply.header('allow', allowed.join(', '))
+  const detail = `${shown} accepts ${allowed.join(', ')}, not ${request.method}`
   return sendProblem(createProblem('method_not_allowed', detail), reply)
 }
 

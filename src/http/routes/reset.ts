@@ -1,11 +1,13 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import type { FastifyError } from 'fastify'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { ResetOptions, ResetReport } from '../../reset/resetter.ts'
 import { isClientError } from '../problem.ts'
 import { RESET_DEFAULTS, resetSchema } from '../schemas/reset.ts'
+import { createTokenCheck } from '../token.ts'
 import type { RoutePlugin } from '../typebox.ts'
 import { bodyWrongError } from '../validation.ts'
+import { createWrongTokens } from '../wrong-tokens.ts'
 
 export interface ResetRouteOptions {
   readonly token: string
@@ -22,6 +24,8 @@ export const resetRoute: RoutePlugin<ResetRouteOptions> = async (
   app,
   { token, assertReady, reset },
 ) => {
+  const wrongTokens = createWrongTokens(app.log)
+  app.addHook('onClose', async () => wrongTokens.close())
   // Every body is read as JSON, whatever its content type says.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, async (_: unknown, body: string) =>
@@ -30,18 +34,14 @@ export const resetRoute: RoutePlugin<ResetRouteOptions> = async (
 
   app.post('/reset', {
     schema: resetSchema,
-    onRequest: async (request, reply) => {
-      const given = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-      if (given === undefined) reply.header('www-authenticate', 'Bearer')
-      assertToken(given, token)
-    },
+    onRequest: createTokenCheck({ setting: 'RESET_TOKEN', token, wrongTokens }),
     preValidation: async (request) => {
       // `null` is a body, and a wrong one.
       if (request.body === undefined) request.body = {}
     },
     errorHandler: (error) => {
       // A body that Fastify rejects itself, such as one that is too large, is a wrong body, too.
-      throw isClientError(error) ? bodyWrongError(error.message) : error
+      throw isClientError(error) ? bodyWrongError(describeBodyError(error)) : error
     },
     handler: async (request, reply) => {
       const options = {
@@ -56,17 +56,10 @@ export const resetRoute: RoutePlugin<ResetRouteOptions> = async (
   })
 }
 
-function assertToken(given: string | undefined, token: string): void {
-  if (given === undefined) {
-    throw new ServiceError('token_missing', 'expected the header Authorization: Bearer RESET_TOKEN')
-  }
-  // timingSafeEqual needs equal lengths; hashes have them, and do not reveal the token's length.
-  if (timingSafeEqual(hash(given), hash(token))) return
-  throw new ServiceError('token_wrong', 'the token is not the RESET_TOKEN of this service')
-}
-
-function hash(text: string): Buffer {
-  return createHash('sha256').update(text).digest()
+function describeBodyError({ code, message }: FastifyError): string {
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'expected at most 64 KiB'
+  if (code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH') return 'its length is not its Content-Length'
+  return message
 }
 
 function parseBody(text: string): unknown {
@@ -74,7 +67,7 @@ function parseBody(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw bodyWrongError('it is not JSON')
+    throw bodyWrongError('expected JSON')
   }
 }
 

@@ -82,6 +82,7 @@ export const resetSchema = {
       'rows_not_restorable',
       'history_refused',
       'locked',
+      'too_many_wrong_tokens',
       'internal_error',
       'migration_failed',
       'not_ready',

@@ -39,6 +39,7 @@ function createWorld(t: Test, { isEnabled = true, isDisposable = true, state = R
   const app = createApp({
     log: fastify({ logger: false }).log,
     readiness,
+    hosts: { host: '127.0.0.1', allowedHosts: [] },
     mask: (text) => text,
     readStatus: () => Promise.reject(new Error('not requested')),
     reset: isEnabled

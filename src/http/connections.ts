@@ -1,0 +1,158 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import type { Socket } from 'node:net'
+import type { ErrorCode } from '../errors/codes.ts'
+import { createProblem } from './problem.ts'
+
+/** How long a client may take to read the answer to a request that ends its connection. */
+const LINGER_MS = 500
+/** How many requests of one connection may wait before no more of them is read. */
+const MAX_WAITING = 100
+
+/** What Node.js rejects before it is a request; everything else that it rejects is not HTTP. */
+const CLIENT_ERRORS: Readonly<Record<string, ErrorCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+}
+
+type Exchange = readonly [request: IncomingMessage, response: ServerResponse]
+
+interface Connection {
+  current: Exchange | undefined
+  readonly waiting: { readonly exchange: Exchange; readonly answer: RequestListener }[]
+  /** The answer that ends the connection, once those before it are sent. */
+  last: string | undefined
+  isEnding: boolean
+}
+
+/** The connections of the server. */
+export interface Connections {
+  /** Creates the server that hands its requests to Fastify. */
+  createServer(handler: RequestListener): Server
+  /** Answers what Node.js cannot read as HTTP: it never becomes a request. */
+  reject(error: NodeJS.ErrnoException, socket: Socket): void
+}
+
+/**
+ * Answers the requests of each connection one after the other, in a turn of the event loop each, so
+ * that thousands of pipelined requests do not keep a probe waiting. What Node.js would answer itself,
+ * or not at all, gets a problem document, in its turn, too.
+ */
+export function createConnections(): Connections {
+  const connections = new WeakMap<Socket, Connection>()
+
+  function connectionOf(socket: Socket): Connection {
+    const found = connections.get(socket)
+    if (found !== undefined) return found
+    const created = { current: undefined, waiting: [], last: undefined, isEnding: false }
+    connections.set(socket, created)
+    return created
+  }
+
+  function take(answer: RequestListener, ...exchange: Exchange): void {
+    const { socket } = exchange[0]
+    const connection = connectionOf(socket)
+    if (connection.current === undefined) {
+      begin(socket, connection, answer, exchange)
+      return
+    }
+    connection.waiting.push({ exchange, answer })
+    if (connection.waiting.length === MAX_WAITING) socket.pause()
+  }
+
+  function begin(
+    socket: Socket,
+    connection: Connection,
+    answer: RequestListener,
+    exchange: Exchange,
+  ): void {
+    connection.current = exchange
+    exchange[1].once('close', () => setImmediate(() => goOn(socket, connection)))
+    answer(...exchange)
+  }
+
+  function goOn(socket: Socket, connection: Connection): void {
+    connection.current = undefined
+    if (socket.destroyed) connection.waiting.length = 0
+    const next = connection.waiting.shift()
+    if (next !== undefined) begin(socket, connection, next.answer, next.exchange)
+    else if (connection.last !== undefined) end(socket, connection.last)
+    else if (socket.isPaused()) socket.resume()
+  }
+
+  function endInTurn(socket: Socket, code: ErrorCode, detail: string): void {
+    const connection = connectionOf(socket)
+    if (connection.isEnding) return
+    connection.isEnding = true
+    const text = formatProblem(code, detail)
+    const { current, waiting } = connection
+    // A request whose body does not arrive is the one that is rejected.
+    const isRejected = current?.[0].complete === false && waiting.length === 0
+    if (current === undefined || isRejected) end(socket, text)
+    else connection.last = text
+  }
+
+  return {
+    createServer(handler) {
+      const server = createServer({
+        // `checkHosts` does that, with a problem document.
+        requireHostHeader: false,
+        headersTimeout: 10_000,
+        requestTimeout: 30_000,
+        keepAliveTimeout: 5000,
+        connectionsCheckingInterval: 1000,
+      })
+      server.on('request', (request, response) => take(handler, request, response))
+      server.on('checkExpectation', (request, response) =>
+        take(answerExpectation, request, response),
+      )
+      server.on('connect', (_request, socket: Socket) => {
+        socket.on('error', () => {})
+        endInTurn(socket, 'method_not_allowed', 'CONNECT is not accepted: this is not a proxy')
+      })
+      return server
+    },
+    reject(error, socket) {
+      if (error.code === 'ECONNRESET') socket.destroy()
+      else if (connectionOf(socket).isEnding) return
+      else if (!socket.writable) socket.destroy()
+      else {
+        const code = CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'
+        endInTurn(socket, code, 'this request cannot be read')
+      }
+    },
+  }
+}
+
+function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
+  const problem = createProblem('expectation_failed', 'the only known Expect is 100-continue')
+  const body = JSON.stringify(problem)
+  response
+    .writeHead(problem.status, {
+      'content-type': 'application/problem+json',
+      'content-length': Buffer.byteLength(body),
+      connection: 'close',
+    })
+    .end(body)
+}
+
+/** A client that keeps its side open must not keep the socket. */
+function end(socket: Socket, text: string): void {
+  socket.end(text)
+  setTimeout(() => socket.destroy(), LINGER_MS).unref()
+}
+
+function formatProblem(code: ErrorCode, detail: string): string {
+  const problem = createProblem(code, detail)
+  const body = JSON.stringify(problem)
+  const allow = problem.status === 405 ? 'allow: GET, HEAD\r\n' : ''
+  return (
+    `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: application/problem+json\r\n` +
+    `${allow}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
+  )
+}
