@@ -37,11 +37,13 @@ interface State {
   migrationCount: number
 }
 
-/** What `/readyz` says of a failed start where ON_MIGRATION_FAILURE=stay keeps the service up. */
-const STAY_REASONS: Readonly<Partial<Record<ExitCode, NotReadyReason>>> = {
-  [EXIT.migration]: 'migration_failed',
-  [EXIT.history]: 'history_refused',
-  [EXIT.lock]: 'waiting_for_lock',
+/** How a start fails where ON_MIGRATION_FAILURE=stay keeps the service up: for `/readyz`, and for the log. */
+const STAY_REASONS: Readonly<
+  Partial<Record<ExitCode, { reason: NotReadyReason; happened: string }>>
+> = {
+  [EXIT.migration]: { reason: 'migration_failed', happened: 'migration failed' },
+  [EXIT.history]: { reason: 'history_refused', happened: 'the migrations were refused' },
+  [EXIT.lock]: { reason: 'waiting_for_lock', happened: 'could not acquire the migration lock' },
 }
 
 /** Creates the service and everything that it holds; it does nothing before `run`. */
@@ -127,7 +129,8 @@ export function createService(config: Config, log: Logger): Service {
   }
 
   async function prepareReset(database: Database): Promise<ProvisionHooks> {
-    if (!config.resetEnabled) return { afterLocking: (client) => unmarkDisposable(client, log) }
+    // A start that is refused leaves the mark as it is.
+    if (!config.resetEnabled) return { beforeMigrating: (client) => unmarkDisposable(client, log) }
     // A third of the service's modules, which a start without reset does not load.
     const { openReset } = await import('./service/reset.ts')
     const { resetter, hooks } = openReset({ config, database, readiness, log, signal })
@@ -155,9 +158,10 @@ export function createService(config: Config, log: Logger): Service {
 
   /** With ON_MIGRATION_FAILURE=stay the service stays up, not ready, so that its status can be read. */
   function stayOrThrow(error: unknown): void {
-    const reason = error instanceof ServiceError ? STAY_REASONS[error.exitCode] : undefined
-    if (reason === undefined || config.onMigrationFailure === 'exit' || signal.aborted) throw error
-    log.error({ err: error }, 'migration failed; staying up, not ready (ON_MIGRATION_FAILURE=stay)')
+    const stay = error instanceof ServiceError ? STAY_REASONS[error.exitCode] : undefined
+    if (stay === undefined || config.onMigrationFailure === 'exit' || signal.aborted) throw error
+    const { reason, happened } = stay
+    log.error({ err: error }, `${happened}; staying up, not ready (ON_MIGRATION_FAILURE=stay)`)
     readiness.set({ ready: false, reason, detail: (error as ServiceError).message })
   }
 

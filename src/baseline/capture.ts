@@ -13,7 +13,8 @@ import {
   type Table,
 } from '../catalog/tables.ts'
 import type { Queryable } from '../postgres/client.ts'
-import { sqlstateOf } from '../postgres/errors.ts'
+import { isOutOfResources, sqlstateOf } from '../postgres/errors.ts'
+import { outOfResourcesError } from '../postgres/out-of-resources.ts'
 import { literal } from '../postgres/quote.ts'
 import { withCanonicalSettings } from '../postgres/session-settings.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
@@ -32,6 +33,12 @@ export async function captureBaseline(client: Queryable): Promise<boolean> {
   try {
     return await withCanonicalSettings(client, () => capture(client))
   } catch (error) {
+    if (isOutOfResources(error)) {
+      throw outOfResourcesError(
+        error,
+        'while capturing the baseline, after all migrations were applied',
+      )
+    }
     if (sqlstateOf(error) !== SQLSTATE.lockNotAvailable) throw error
     await forgetBaseline(client)
     return false

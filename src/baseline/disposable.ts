@@ -4,7 +4,7 @@ import type { Log } from '../logger.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
-import { hasStore } from './store.ts'
+import { hasStore, isOwnRelation } from './store.ts'
 
 /** True where the row names the very server, database and timeline on which it is read. */
 export const IS_DISPOSABLE_SQL = sql`
@@ -31,8 +31,9 @@ export interface DatabaseIdentity {
 export function notDisposableError({ name, host, port }: DatabaseIdentity): ServiceError {
   return new ServiceError(
     'database_not_disposable',
-    `database ${name} at ${host}:${port} is not marked disposable, or was marked before it was copied, ` +
-      'restored, renamed or promoted, which makes the mark invalid. Check that DATABASE_URL is the database ' +
+    `database ${name} at ${host}:${port} is not marked disposable. It never was, or a service was started ` +
+      'here with RESET_ENABLED=false, which removes the mark, or it was copied, restored, renamed or promoted ' +
+      'since, which makes the mark invalid. Check that DATABASE_URL is the database ' +
       `you mean. If all its data may be thrown away, run in it: select provisioning.allow_reset(${literal(name)}); ` +
       'then reset with {"mode": "rebuild"}',
   )
@@ -69,14 +70,14 @@ export async function markDisposableIfEmpty(
   return false
 }
 
-/** With reset switched off, a database does not stay marked disposable. */
+/** With reset switched off, a database does not stay marked disposable. Touches only the service's own table. */
 export async function unmarkDisposable(client: Queryable, log: Log): Promise<void> {
   const { rows } = await client.query<{ mayDelete: boolean }>(
     `select pg_catalog.has_schema_privilege(relnamespace, 'usage')
             and pg_catalog.has_table_privilege(pg_class.oid, 'delete') as "mayDelete"
        from pg_catalog.pg_class
        join pg_catalog.pg_namespace on pg_namespace.oid = relnamespace
-      where nspname = 'provisioning' and relname = 'disposable'`,
+      where ${isOwnRelation('disposable')}`,
   )
   if (rows[0] === undefined) return
   if (!rows[0].mayDelete) {

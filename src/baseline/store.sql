@@ -4,6 +4,9 @@
 --
 -- A change to this file needs a new number in store_format, here and in store.ts. The file then runs
 -- over the store of an older version; the baseline is not migrated but captured again by a rebuild.
+--
+-- Every object has a comment, which must never change: an object of that kind and name without that comment
+-- belongs to another program (store.ts), and the service neither reads nor touches it.
 
 create schema if not exists provisioning;
 comment on schema provisioning is 'The store of commandbus-db for POST /reset.';

@@ -36,6 +36,13 @@ const settings = {
       'The service cannot listen on `HOST` and `PORT`: in use, not an address of this machine, or ' +
       'not permitted.',
   },
+  reset_schema_taken: {
+    status: 409,
+    exitCode: EXIT.settings,
+    meaning:
+      '`RESET_ENABLED` is true, and the schema `provisioning`, which a reset needs for itself, holds ' +
+      '`objects` that the service did not make. They were left as they are.',
+  },
   no_migrations_folder: {
     exitCode: EXIT.settings,
     meaning:
@@ -66,6 +73,7 @@ const database = {
     meaning: 'The user has no CONNECT privilege on the database.',
   },
   database_read_only: {
+    status: 503,
     exitCode: EXIT.database,
     meaning: 'The database is a standby, or `default_transaction_read_only` is on.',
   },
@@ -77,6 +85,13 @@ const database = {
     status: 503,
     exitCode: EXIT.database,
     meaning: 'The connection to the database was lost while the service was using it.',
+  },
+  out_of_resources: {
+    status: 503,
+    exitCode: EXIT.database,
+    meaning:
+      'The database ran out of disk, memory for locks, connections or a configured limit (class 53); ' +
+      "`sqlstate`, `postgresMessage` and `hint` are PostgreSQL's. What was running was rolled back.",
   },
   embedded_not_installed: {
     exitCode: EXIT.database,

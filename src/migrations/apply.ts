@@ -11,6 +11,14 @@ import { runActions } from './tool/actions.ts'
 import { runTool, ToolLockBusyError } from './tool/runner.ts'
 import { type GmrcSettings, loadGmrcSettings } from './tool/settings.ts'
 
+interface ToolSettingsOptions {
+  readonly config: Pick<Config, 'migrationsDir' | 'placeholderVariables' | 'secrets'>
+  readonly database: Pick<Database, 'url' | 'name'>
+  readonly client: Client
+  /** Placeholders that the service sets, whatever `.gmrc` says. */
+  readonly placeholders: Readonly<Record<string, string>>
+}
+
 export interface ApplyOptions {
   readonly config: Pick<
     Config,
@@ -69,12 +77,12 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
 }
 
 /** Adds to `.gmrc` what only the service knows: its placeholders, and settings for the session. */
-async function createToolSettings({
+export async function createToolSettings({
   client,
   config,
   database,
   placeholders,
-}: ApplyOptions): Promise<GmrcSettings> {
+}: ToolSettingsOptions): Promise<GmrcSettings> {
   const { settings: gmrc, actions } = await loadGmrcSettings(config)
   for (const [name, value] of Object.entries(gmrc.placeholders))
     config.secrets.addNamed(name, value)

@@ -10,6 +10,7 @@ import {
   isInsufficientPrivilege,
   isOutOfResources,
 } from '../postgres/errors.ts'
+import { outOfResourcesError } from '../postgres/out-of-resources.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { liftTimeLimits } from '../postgres/session-settings.ts'
 import type { CommittedMigration } from './files/migration.ts'
@@ -162,12 +163,6 @@ function lockSessionError(error: unknown): unknown {
       cause: error,
     })
   }
-  if (isOutOfResources(error)) {
-    return new ServiceError(
-      'database_lost',
-      `the database ran out of resources while provisioning: ${reason}`,
-      { cause: error },
-    )
-  }
+  if (isOutOfResources(error)) return outOfResourcesError(error, 'while provisioning')
   return error
 }

@@ -106,6 +106,24 @@ export function isInsufficientPrivilege(error: unknown): boolean {
   return sqlstateOf(error) === SQLSTATE.insufficientPrivilege
 }
 
+/**
+ * A statement fails only because of the transaction that it shares with others: it has to be its first
+ * (25001), or needs a commit before it (55P04), or the transaction holds too many locks (53200).
+ */
+export function isOnlyInThisTransaction(error: unknown): boolean {
+  const sqlstate = sqlstateOf(error)
+  return (
+    sqlstate === SQLSTATE.activeSqlTransaction ||
+    sqlstate === SQLSTATE.unsafeNewEnumValueUsage ||
+    isOutOfMemory(error)
+  )
+}
+
+/** Memory ran out (53200): mostly that for locks, of which a transaction needs one for each table. */
+export function isOutOfMemory(error: unknown): boolean {
+  return sqlstateOf(error) === SQLSTATE.outOfMemory
+}
+
 /** A constraint rejects a row (class 23). */
 export function isConstraintViolation(error: unknown): boolean {
   return isInClass(sqlstateOf(error), '23')

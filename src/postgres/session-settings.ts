@@ -3,7 +3,7 @@ import type { Queryable } from './client.ts'
 type Settings = Readonly<Record<string, string>>
 
 /** Time limits of a role or a database are meant for applications, not for migrations and resets. */
-const NO_TIME_LIMITS: Settings = {
+export const NO_TIME_LIMITS: Settings = {
   statement_timeout: '0',
   lock_timeout: '0',
   transaction_timeout: '0',
@@ -12,29 +12,55 @@ const NO_TIME_LIMITS: Settings = {
 }
 
 /**
- * How values are written and read as text, and where names are looked up. The baseline stores rows
- * as text, which must mean the same whenever it is read back.
+ * A session in which the service's own statements mean what they say, whatever the role or the database
+ * sets for applications. Any role may set these, so a role without privileges gets the same session.
+ * Not among them: what only a superuser may set, `role`, and `default_transaction_read_only`, which says
+ * that the database must not be written to.
  */
-const CANONICAL_TEXT: Settings = {
+export const SERVICE_SESSION: Settings = {
+  ...NO_TIME_LIMITS,
+  // How a statement is read.
   search_path: 'pg_catalog, pg_temp',
+  standard_conforming_strings: 'on',
+  backslash_quote: 'safe_encoding',
+  array_nulls: 'on',
+  transform_null_equals: 'off',
+  xmloption: 'content',
+  check_function_bodies: 'on',
+  'plpgsql.extra_errors': 'none',
+  // How values are written and read as text.
   DateStyle: 'ISO, MDY',
   IntervalStyle: 'postgres',
   TimeZone: 'UTC',
-  array_nulls: 'on',
   bytea_output: 'hex',
   extra_float_digits: '1',
   quote_all_identifiers: 'off',
   xmlbinary: 'base64',
-  xmloption: 'content',
   lc_monetary: 'C',
-  client_min_messages: 'error',
+  lc_numeric: 'C',
+  lc_time: 'C',
+  // What a statement sees, and what it makes.
+  default_transaction_isolation: 'read committed',
+  default_transaction_deferrable: 'off',
+  row_security: 'on',
+  restrict_nonsystem_relation_kind: '',
+  default_tablespace: '',
+  temp_tablespaces: '',
+  default_table_access_method: 'heap',
+  // An error, such as a lock that was not available, must not end the session.
+  exit_on_error: 'off',
+  client_min_messages: 'warning',
 }
 
-const CANONICAL_TRANSACTION: Settings = { ...CANONICAL_TEXT, ...NO_TIME_LIMITS, jit: 'off' }
+/** The baseline stores rows as text, which must mean the same whenever it is read back. */
+const CANONICAL_TRANSACTION: Settings = {
+  ...SERVICE_SESSION,
+  client_min_messages: 'error',
+  jit: 'off',
+}
 
 const RESET_SESSION: Settings = {
   ...CANONICAL_TRANSACTION,
-  default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
   // Only index scans learn to skip the dead rows that tests leave in the catalogue.
   enable_bitmapscan: 'off',
@@ -51,6 +77,12 @@ export async function readTimeLimits(client: Queryable): Promise<Settings> {
   return Object.fromEntries(rows.map(({ name }) => [name, '0']))
 }
 
+/** Selects the search_path that the role or the database sets, also in a session with the service's settings. */
+export const INHERITED_SEARCH_PATH_SQL = `
+  select case when setting = '${SERVICE_SESSION.search_path}' then reset_val else setting end
+    from pg_catalog.pg_settings
+   where name = 'search_path'`
+
 /** Lifts every time limit that the role or the database imposes on this session. */
 export async function liftTimeLimits(client: Queryable): Promise<void> {
   await apply(client, NO_TIME_LIMITS, { isLocal: false })
@@ -63,17 +95,18 @@ export async function applyResetSettings(client: Queryable): Promise<void> {
 
 /**
  * Runs `work` in a read-committed transaction in which text is canonical and no time limit applies.
- * Commits its result; rolls back on any error.
+ * Commits its result, unless it is to be rolled back; rolls back on any error.
  */
 export async function withCanonicalSettings<T>(
   client: Queryable,
   work: () => Promise<T>,
+  { ends = 'commit' }: { readonly ends?: 'commit' | 'rollback' } = {},
 ): Promise<T> {
   await client.query('begin isolation level read committed read write')
   try {
     await apply(client, CANONICAL_TRANSACTION, { isLocal: true })
     const result = await work()
-    await client.query('commit')
+    await client.query(ends)
     return result
   } catch (error) {
     await client.query('rollback').catch(() => {})
@@ -81,7 +114,10 @@ export async function withCanonicalSettings<T>(
   }
 }
 
-/** Skips settings that this version of PostgreSQL does not have. */
+/**
+ * Skips settings that this version of PostgreSQL does not have. There is no operator in the query, because
+ * an inherited search_path may put another one in front of PostgreSQL's.
+ */
 async function apply(
   client: Queryable,
   settings: Settings,
@@ -89,7 +125,8 @@ async function apply(
 ): Promise<void> {
   await client.query(
     `select pg_catalog.set_config(key, value, $2)
-       from pg_catalog.jsonb_each_text($1) join pg_catalog.pg_settings on name = key`,
+       from pg_catalog.jsonb_each_text($1)
+      where pg_catalog.current_setting(key, true) is not null`,
     [settings, isLocal],
   )
 }

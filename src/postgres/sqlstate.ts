@@ -15,9 +15,13 @@ export const SQLSTATE = {
   insufficientPrivilege: '42501',
   undefinedObject: '42704',
   undefinedTable: '42P01',
+  diskFull: '53100',
+  outOfMemory: '53200',
   tooManyConnections: '53300',
+  configurationLimitExceeded: '53400',
   objectNotInPrerequisiteState: '55000',
   lockNotAvailable: '55P03',
+  unsafeNewEnumValueUsage: '55P04',
   queryCanceled: '57014',
   cannotConnectNow: '57P03',
 } as const

@@ -5,15 +5,15 @@ import { isInsufficientPrivilege, sqlstateOf } from '../postgres/errors.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
 import { notOwnerError } from './errors.ts'
 
-interface Drop {
+export interface Drop {
   /** Kind and name, for an error message. */
   readonly object: string
   readonly statement: string
 }
 
-/** Drops everything except what PostgreSQL, the service or an extension owns; an error names what it may not drop. */
-export async function dropObjects(client: Client): Promise<void> {
-  for (const { object, statement } of await listDrops(client)) {
+/** Drops the objects in their order; an error names what the role may not drop. */
+export async function dropObjects(client: Client, drops: readonly Drop[]): Promise<void> {
+  for (const { object, statement } of drops) {
     try {
       await client.query(statement)
     } catch (error) {
@@ -48,12 +48,20 @@ export async function dropQueues(client: Client): Promise<void> {
   await client.query('delete from pgmq.meta')
 }
 
+export interface ListOptions {
+  /** Lists what is in the user's schemas instead of the schemas, for dropping it in several transactions. */
+  readonly inSchemas?: boolean
+}
+
 /**
- * Builds each statement from PostgreSQL's own description of the object (pg_identify_object), so that no
+ * Lists how to drop everything except what PostgreSQL, the service or an extension owns. Builds each statement from PostgreSQL's own description of the object (pg_identify_object), so that no
  * kind is forgotten. Every drop cascades, so a later statement may find its object gone. Objects that an
  * extension needs are kept, since dropping them would drop the extension.
  */
-async function listDrops(client: Client): Promise<Drop[]> {
+export async function listDrops(
+  client: Client,
+  { inSchemas = false }: ListOptions = {},
+): Promise<Drop[]> {
   const { rows } = await client.query<Drop>(
     `with recursive needs (classid, objid, refclassid, refobjid) as (
        select classid, objid, refclassid, refobjid from pg_depend
@@ -102,8 +110,12 @@ async function listDrops(client: Client): Promise<Drop[]> {
             end as statement
        from object
       where (place is null or place in (select name from own_schema))
-        and (type = 'schema' or place is null
-             or place not in (select identity from object where type = 'schema'))
+        and ${
+          inSchemas
+            ? `type <> 'schema'`
+            : `(type = 'schema' or place is null
+             or place not in (select identity from object where type = 'schema'))`
+        }
         -- Queues are dropped by PGMQ, in dropQueues.
         and not (type = 'table' and place = quote_ident('pgmq') and name ~ '^"?[aq]_'
                  and to_regclass('pgmq.meta') is not null)

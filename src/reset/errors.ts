@@ -1,3 +1,4 @@
+import type { DatabaseIdentity } from '../baseline/disposable.ts'
 import type { SchemaDifference } from '../catalog/diff.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import { describeError } from '../postgres/errors.ts'
@@ -10,7 +11,7 @@ export function noBaselineError(): ServiceError {
   return new ServiceError(
     'no_baseline',
     'there is no baseline, the state after the last migration: the database was in use before reset was ' +
-      'allowed, or another program migrated it; reset with {"mode": "rebuild"} captures one',
+      'allowed, another program migrated it, or capturing it failed; reset with {"mode": "rebuild"} captures one',
     { extensions: REBUILD },
   )
 }
@@ -50,6 +51,15 @@ export function databaseLostError(cause: unknown): ServiceError {
     'the connection to the database was lost during the reset, which was applied completely or not at all: ' +
       `${describeError(cause)}; try again`,
     { cause },
+  )
+}
+
+/** Nothing was dropped, because nothing could be created after it. */
+export function readOnlyError({ name, host, port }: DatabaseIdentity): ServiceError {
+  return new ServiceError(
+    'database_read_only',
+    `database ${name} at ${host}:${port} is read-only (default_transaction_read_only is on, or it is a ` +
+      'standby), so the rebuild was refused and nothing was dropped: make it writable, then try again',
   )
 }
 

@@ -8,8 +8,10 @@ import {
   isBlocked,
   isConnectionLost,
   isConnectionRefusedForNow,
+  isOutOfResources,
   sqlstateOf,
 } from '../postgres/errors.ts'
+import { outOfResourcesError } from '../postgres/out-of-resources.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
 import type { Readiness } from '../readiness.ts'
 import { assertReadyForReset, type ResetMode } from './assert-ready.ts'
@@ -18,7 +20,7 @@ import { resetData } from './data.ts'
 import { databaseLostError, resetCanceledError } from './errors.ts'
 import { INTERRUPTED, wasInterrupted } from './interrupted.ts'
 import type { LockOptions } from './lock-retry.ts'
-import { rebuild } from './rebuild.ts'
+import { type RebuildTrial, rebuild } from './rebuild.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
 export interface ResetOptions extends LockOptions {
@@ -57,6 +59,7 @@ export interface ResetterDeps {
     hooks: ProvisionHooks,
     onProgress: (progress: ProvisionProgress) => void,
   ) => Promise<unknown>
+  readonly trial?: Omit<RebuildTrial, 'log'>
 }
 
 const NO_CHANGES: Changes = {
@@ -118,6 +121,9 @@ export function createResetter(deps: ResetterDeps): Resetter {
       // These are decided before anything is changed.
       if (error instanceof ServiceError) throw error
       void checkOutcome()
+      if (isOutOfResources(error)) {
+        throw outOfResourcesError(error, 'during the reset, which was rolled back')
+      }
       if (sqlstateOf(error) === SQLSTATE.queryCanceled) throw resetCanceledError(error)
       throw isConnectionLost(error) ? databaseLostError(error) : error
     }
@@ -133,7 +139,10 @@ export function createResetter(deps: ResetterDeps): Resetter {
         return
       } catch (error) {
         const isTemporary =
-          isConnectionLost(error) || isConnectionRefusedForNow(error) || isBlocked(error)
+          isConnectionLost(error) ||
+          isConnectionRefusedForNow(error) ||
+          isOutOfResources(error) ||
+          isBlocked(error)
         if (!isTemporary) return readiness.setResetProblem(undefined)
         await sleep(OUTCOME_RETRY_MS, undefined, { ref: false })
       }
@@ -156,9 +165,10 @@ export function createResetter(deps: ResetterDeps): Resetter {
         database,
         lock,
         migrate: (hooks) => deps.migrate(hooks, onProgress),
-        onDropping: () => {
+        ...(deps.trial && { trial: { ...deps.trial, log } }),
+        onDropping: (detail) => {
           isDropping = true
-          setRebuilding('dropping everything')
+          setRebuilding(detail)
         },
         onDropped: () => {
           isDropped = true

@@ -3,7 +3,7 @@ import { type DatabaseIdentity, isDisposable, notDisposableError } from '../base
 import { type BaselineSchema, loadBaselineSchema } from '../baseline/schema.ts'
 import { findBaseline } from '../baseline/store.ts'
 import { queueTablesOf } from '../catalog/queues.ts'
-import { applyResetSettings } from '../postgres/session-settings.ts'
+import { applyResetSettings, INHERITED_SEARCH_PATH_SQL } from '../postgres/session-settings.ts'
 import { noBaselineError, notOwnerError, temporaryPrivilegeError } from './errors.ts'
 import { generateResetFunction, type ResetOutcome } from './function/generate.ts'
 import type { Attempt, LockScope } from './lock-retry.ts'
@@ -53,7 +53,7 @@ export function createResetSessions({ connect, database }: ResetSessionOptions) 
     client.on('error', forget)
     client.on('end', forget)
     const { rows } = await client.query<{ path: string }>(
-      `select pg_catalog.current_setting('search_path') as path`,
+      `select (${INHERITED_SEARCH_PATH_SQL}) as path`,
     )
     await applyResetSettings(client)
     return { client, searchPath: rows[0]?.path ?? '' }

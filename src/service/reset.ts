@@ -4,7 +4,10 @@ import type { Database } from '../database/database.ts'
 import type { Log } from '../logger.ts'
 import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-schema.ts'
 import { type ProvisionHooks, provision } from '../migrations/provision.ts'
+import { cancelSessions } from '../migrations/tool/cancel.ts'
+import { applicationName } from '../postgres/application-name.ts'
 import { openClient } from '../postgres/client.ts'
+import { retryConnecting } from '../postgres/retry.ts'
 import type { Readiness } from '../readiness.ts'
 import { assertReadyForReset } from '../reset/assert-ready.ts'
 import { createResetter, type Resetter } from '../reset/resetter.ts'
@@ -41,6 +44,15 @@ export function openReset(options: OpenResetOptions): OpenedReset {
       const optionalSchema = await recallOptionalSchema(options)
       return provision({ config, database, optionalSchema, log, signal, onProgress, hooks })
     },
+    trial: {
+      async prepare(client) {
+        // As late as the rest of the migrations, which a start with nothing pending does not load.
+        const { prepareTrial } = await import('../migrations/trial.ts')
+        const optionalSchema = await recallOptionalSchema(options)
+        return prepareTrial(client, { config, database, optionalSchema, log, signal })
+      },
+      openSession: () => openTrialSession(options),
+    },
   })
   return {
     hooks: createResetHooks({ sessions, onInterrupted: readiness.setResetProblem, log }),
@@ -60,6 +72,23 @@ export function openReset(options: OpenResetOptions): OpenedReset {
     },
   }
 }
+
+/** How long a rebuild waits for a connection that it will need after dropping everything. */
+const TRIAL_CONNECTION_MS = 2000
+
+/** Opens a session whose statement ends when the service stops. */
+async function openTrialSession({ config, database, log, signal }: OpenResetOptions) {
+  const waitMs = Math.min(config.databaseWaitMs, TRIAL_CONNECTION_MS)
+  const session = await retryConnecting(() => openClient(database.url, TRIAL), {
+    ...{ waitMs, log, signal },
+  })
+  const cancel = () => void cancelSessions(database.pool, applicationName(TRIAL), log)
+  signal.addEventListener('abort', cancel)
+  session.once('end', () => signal.removeEventListener('abort', cancel))
+  return session
+}
+
+const TRIAL = 'trial'
 
 /**
  * A rebuild makes the optional schema again if the migrations made it: the baseline knows, whatever

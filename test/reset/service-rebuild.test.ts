@@ -19,7 +19,7 @@ test('a rebuild repairs a changed schema, and the next rebuild a failed one', as
   t.equal((await pool.query(`select to_regnamespace('extra') as extra`)).rows[0].extra, null)
   t.equal((await pool.query('select from pgmq.meta')).rowCount, 0)
 
-  writeCommitted(folder, [THINGS.first, 'select 1 / 0'])
+  writeCommitted(folder, [THINGS.first, '--! no-transaction\nselect 1 / 0'])
   t.match(await service.reset({ mode: 'rebuild' }), {
     status: 500,
     body: { code: 'migration_failed', sqlstate: '22012' },

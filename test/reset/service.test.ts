@@ -1,7 +1,6 @@
 import { test } from 'tap'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { startService } from '../support/service.ts'
 import { startResetting, THINGS } from './running.ts'
 import { compareSnapshots, takeSnapshot } from './snapshot.ts'
 import { waitUntilBlocked } from './world.ts'
@@ -47,19 +46,6 @@ test('switching reset off unmarks the database; only its owner can mark it again
   await pool.query('select provisioning.allow_reset($1)', [name])
   t.equal((await on.reset()).status, 200)
   t.equal((await pool.query(`select from things where label = 'dirt'`)).rowCount, 0)
-})
-
-test('switching reset off unmarks a database whose history is rejected, too', async (t) => {
-  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
-  const folder = createMigrationsFolder(t, [THINGS.first, THINGS.second])
-  const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder }
-  await (await startResetting(t, env)).stop()
-  const ahead = { ...env, MIGRATIONS_DIR: createMigrationsFolder(t, [THINGS.first]) }
-
-  const off = startService(t, { ...ahead, RESET_ENABLED: 'false' })
-
-  t.equal((await off.ended).code, 5)
-  t.equal((await pool.query('select from provisioning.disposable')).rowCount, 0)
 })
 
 test('a database that was in use is not disposable, and has no baseline', async (t) => {

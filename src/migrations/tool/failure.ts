@@ -67,6 +67,12 @@ function describeSubject(migration: CommittedMigration | undefined, { phase }: T
 
 /** What the failure left in the database. */
 function describeOutcome(migration: CommittedMigration | undefined, error: ToolError): string {
+  if (error.isTrial) {
+    return (
+      'the rebuild tried it before dropping anything, so the database is as it was; roles and extensions ' +
+      'stay when everything is dropped, so a migration must not assume that they are missing'
+    )
+  }
   if (migration?.noTransaction) {
     return 'it runs outside a transaction (--! no-transaction): check what it left behind'
   }

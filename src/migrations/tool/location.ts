@@ -57,7 +57,18 @@ export function toOffset(text: string, position: number): number {
   return offset
 }
 
-/** Replaces as the tool does: a placeholder's name ends where the word ends. */
+/** The text that the tool sends for this one: a placeholder's name ends where the word ends. */
+export function replacePlaceholders(
+  text: string,
+  placeholders: Readonly<Record<string, string>>,
+): string {
+  const names = Object.keys(placeholders)
+  if (names.length === 0) return text
+  const pattern = new RegExp(`(?:${names.join('|')})\\b`, 'g')
+  return text.replace(pattern, (name) => placeholders[name] ?? name)
+}
+
+/** The offset before placeholders were replaced. */
 function findOriginalOffset(
   text: string,
   placeholders: Readonly<Record<string, string>>,

@@ -37,6 +37,8 @@ export interface ToolError {
   readonly refusal?: Omit<Refusal, 'offset'>
   /** The name in `pgSettings` that PostgreSQL refuses. */
   readonly setting?: string
+  /** The migration was only tried, before a rebuild drops anything. */
+  readonly isTrial?: boolean
 }
 
 /** What the tool's process reports; `done` or `failed` comes last. */
