@@ -29,15 +29,18 @@ export async function readMigrationStatus(
   const committed = readCommittedMigrations(migrationsDir)
   const applied = await readAppliedMigrations(client)
   const pending = findPendingMigrations(committed, applied)
-  assertHeadersTaken(pending)
+  if (pending.length > 0) await assertAsTheySeem(pending)
   return { committed, applied, pending }
 }
 
 /** An applied file is left alone: it ran as it did, and must not be changed any more. */
-function assertHeadersTaken(pending: readonly CommittedMigration[]): void {
-  const problems = pending.flatMap(({ filename, ignoredHeader: problem }) =>
-    problem === undefined ? [] : [{ filename, problem }],
-  )
+async function assertAsTheySeem(pending: readonly CommittedMigration[]): Promise<void> {
+  // A start with nothing pending does not need what reads SQL.
+  const { findInvisibleCharacter } = await import('./files/invisible.ts')
+  const problems = pending.flatMap(({ filename, ignoredHeader, body, bodyLine }) => {
+    const problem = ignoredHeader ?? findInvisibleCharacter(body, bodyLine)
+    return problem === undefined ? [] : [{ filename, problem }]
+  })
   if (problems.length > 0) throw historyRefusedError(problems)
 }
 

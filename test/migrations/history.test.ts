@@ -155,3 +155,13 @@ test('an ignored header is refused while the file is pending, and left alone onc
   const { pending } = await readMigrationStatus(databaseWith(applied), folder)
   t.strictSame(pending, [])
 })
+
+test('a character that cannot be seen is refused while its file is pending', async (t) => {
+  const folder = createMigrationsFolder(t, ['select 1;', 'create table shop\u200b ();'])
+  const database = { query: async () => ({ rows: [] }) } as never
+
+  await t.rejects(readMigrationStatus(database, folder), {
+    code: 'history_refused',
+    message: /000002-step-2\.sql has a character outside quotes that cannot be seen, line 5, /,
+  })
+})

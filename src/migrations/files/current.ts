@@ -4,6 +4,7 @@ import type { HistoryProblem } from '../history-error.ts'
 import { describeRefusal, findRefusal } from '../tool/refusal.ts'
 import { readHeaders } from './headers.ts'
 import { findIgnoredHeader, isOutsideTransaction } from './ignored-header.ts'
+import { findInvisibleCharacter } from './invisible.ts'
 import { decodeText } from './text.ts'
 
 /** Whether there is no uncommitted migration: `current.sql` or `current/` has comments at most. */
@@ -33,7 +34,10 @@ export function findCurrentProblems(migrationsDir: string): HistoryProblem[] {
     const { text } = decoded
     // The first file says it for all, since they become one.
     noTransaction ??= isOutsideTransaction(skipHeaders(text))
-    const problem = findIgnoredHeader(text) ?? findRefusedStatement(text, noTransaction)
+    const problem =
+      findIgnoredHeader(text) ??
+      findInvisibleCharacter(text) ??
+      findRefusedStatement(text, noTransaction)
     if (problem !== undefined) problems.push({ filename: name, problem })
     for (const include of listIncludes(text)) names.add(include)
   }
