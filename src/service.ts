@@ -46,8 +46,17 @@ const STAY_REASONS: Readonly<
   [EXIT.lock]: { reason: 'waiting_for_lock', happened: 'could not acquire the migration lock' },
 }
 
+export interface ServiceOptions {
+  /** Migrate and end: no port is opened, and a failure ends it even with ON_MIGRATION_FAILURE=stay. */
+  readonly once?: boolean
+}
+
 /** Creates the service and everything that it holds; it does nothing before `run`. */
-export function createService(config: Config, log: Logger): Service {
+export function createService(
+  config: Config,
+  log: Logger,
+  { once = false }: ServiceOptions = {},
+): Service {
   const startedAt = new Date()
   const state: State = { migrationCount: 0 }
   const readiness = createReadiness()
@@ -95,13 +104,17 @@ export function createService(config: Config, log: Logger): Service {
 
   /** Listens, reaches the database, migrates it, and watches it until the service stops. */
   async function start(): Promise<void> {
-    await listen(app, config)
+    if (!once) await listen(app, config)
     const database = await openDatabase(config, { log, signal })
     state.database = database
     await reach(database)
     const hooks = await prepareReset(database)
     try {
       await migrate(database, hooks)
+      if (once) {
+        ending.begin(EXIT.stopped)
+        return
+      }
       void state.resetter?.warm()
       // There is a status to show even if the database is lost before the first request for it.
       void readStatus().catch(() => {})
@@ -159,7 +172,8 @@ export function createService(config: Config, log: Logger): Service {
   /** With ON_MIGRATION_FAILURE=stay the service stays up, not ready, so that its status can be read. */
   function stayOrThrow(error: unknown): void {
     const stay = error instanceof ServiceError ? STAY_REASONS[error.exitCode] : undefined
-    if (stay === undefined || config.onMigrationFailure === 'exit' || signal.aborted) throw error
+    const mayStay = config.onMigrationFailure === 'stay' && !once && !signal.aborted
+    if (stay === undefined || !mayStay) throw error
     const { reason, happened } = stay
     log.error({ err: error }, `${happened}; staying up, not ready (ON_MIGRATION_FAILURE=stay)`)
     readiness.set({ ready: false, reason, detail: (error as ServiceError).message })

@@ -1,0 +1,36 @@
+// A process's settings, log, signals and exit code. Everything else is in service.ts.
+import { type Config, createEnvironmentMask, loadConfig } from '../config/config.ts'
+import { createMask } from '../config/redact.ts'
+import { EXIT } from '../errors/codes.ts'
+import { ServiceError } from '../errors/service-error.ts'
+import { createLogger } from '../logger.ts'
+import { createService, type ServiceOptions } from '../service.ts'
+import { onStopSignal } from '../signals.ts'
+
+/** Runs the service, and ends the process with its exit code. */
+export async function runService(options: ServiceOptions = {}): Promise<never> {
+  const config = loadConfigOrExit()
+  const log = createLogger(config.logLevel, createMask(config))
+  // Node.js would print warnings, its own and those of packages, as text of several lines.
+  process.removeAllListeners('warning').on('warning', ({ name, message }) => {
+    log.warn({ warning: message, type: name }, 'Node.js warning')
+  })
+
+  const service = createService(config, log, options)
+  process.on('uncaughtException', service.fail)
+  process.on('unhandledRejection', service.fail)
+  onStopSignal((signal) => {
+    log.info({ signal }, 'stopping')
+    service.stop()
+  })
+  process.exit(await service.run())
+}
+
+function loadConfigOrExit(): Config {
+  try {
+    return loadConfig()
+  } catch (error) {
+    createLogger('info', createEnvironmentMask()).fatal({ err: error }, 'exiting')
+    process.exit(error instanceof ServiceError ? error.exitCode : EXIT.unforeseen)
+  }
+}
