@@ -160,6 +160,15 @@ test('a staging folder that another user can write to is an error', forRoot, asy
   t.throws(() => makeSharedFolder(folder), { code: 'embedded_staging_unsafe' })
 })
 
+test('the data folder may lie in a folder that others can write to', forRoot, (t) => {
+  const folder = createFolder(t)
+  chmodSync(folder, 0o777)
+
+  t.doesNotThrow(() => makeSharedFolder(folder))
+  t.equal(statSync(folder).mode & 0o777, 0o777, 'it is left as it was')
+  t.end()
+})
+
 test('a data folder that belongs to another user is an error', forRoot, async (t) => {
   const dataDir = join(createFolder(t), 'postgres')
   mkdirSync(dataDir)
