@@ -164,8 +164,9 @@ export async function baselineHasSchema(
   if ((await findBaseline(client)) === undefined) return undefined
   const { rows } = await client.query<{ exists: boolean }>(
     `select exists (select from provisioning.baseline_object
-                     where kind = 'schema' and name = quote_ident($1)) as exists`,
-    [name],
+                     where kind = 'schema' and name = any ($1)) as exists`,
+    // Not by quote_ident, whose result depends on quote_all_identifiers.
+    [[name, `"${name.replaceAll('"', '""')}"`]],
   )
   return rows[0]?.exists
 }

@@ -14,7 +14,8 @@ test('an error during a reset is reported by what it means', async (t) => {
     [{ code: '57P01' }, { code: 'database_lost', statusCode: 503 }],
     [{ code: 'ECONNRESET' }, { code: 'database_lost', statusCode: 503 }],
     [{ message: 'Connection terminated unexpectedly' }, { code: 'database_lost', statusCode: 503 }],
-    [{ code: '53100' }, { code: '53100' }],
+    [{ code: '53100' }, { code: 'out_of_resources', statusCode: 503 }],
+    [{ code: '53200' }, { code: 'out_of_resources', statusCode: 503 }],
     [{ message: 'a programming error' }, { message: 'a programming error' }],
   ] as const) {
     const { resetter, readiness } = await createFailing(t, { attempt: failure })
