@@ -68,8 +68,8 @@ function limitLocks(client: Client, limit: number): Client {
   client.query = (async (...args: unknown[]) => {
     const text = String(args[0])
     if (text.startsWith('begin')) drops = 0
-    const tables = /^drop schema/.test(text) ? await countTables(query) : 1
-    if (/^drop (?:schema|table)/.test(text)) drops += tables
+    const tables = /^drop schema if exists app/.test(text) ? await countTables(query) : 1
+    if (/^drop (?:schema if exists app|table)/.test(text)) drops += tables
     if (drops > limit) {
       throw Object.assign(new Error('out of shared memory'), { code: '53200' })
     }
