@@ -3,12 +3,10 @@ import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
 import type { Status } from './http/schemas/status.ts'
-import { type CommittedFolder, readCommittedFolder } from './migrations/files/committed.ts'
-import { isCurrentEmpty } from './migrations/files/current.ts'
-import { type CommittedMigration, splitFilename } from './migrations/files/migration.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
 import type { Readiness } from './readiness.ts'
 import type { ResetStats } from './reset/resetter.ts'
+import { createFolderReader, type FileFacts, type FolderFacts } from './status/files.ts'
 import { SERVICE } from './version.ts'
 
 export interface StatusSources {
@@ -25,6 +23,9 @@ export interface StatusSources {
 /** How long a request waits for the database before it gets the last known facts. */
 const READ_TIMEOUT_MS = 2000
 
+/** More requests than people make: the others get the answer that was made last. */
+const MAX_READS_PER_SECOND = 20
+
 type Facts = DatabaseFacts & {
   readonly applied: readonly AppliedMigration[]
   readonly isDisposable: boolean
@@ -35,6 +36,7 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
   const { startedAt, migrationsDir, readiness, reset } = sources
   let facts: Facts = { pgmq: null, schemas: {}, applied: [], isDisposable: false }
   let reading: Promise<void> | undefined
+  const readFolder = createFolderReader(migrationsDir)
 
   /** Concurrent requests share one read. */
   const refresh = (database: Database) => {
@@ -51,7 +53,7 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
     return reading
   }
 
-  return async () => {
+  async function read(): Promise<Status> {
     const database = sources.database()
     if (database !== undefined && isReachable(readiness)) {
       await Promise.race([refresh(database), sleep(READ_TIMEOUT_MS, undefined, { ref: false })])
@@ -66,10 +68,23 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
       state: state.ready ? 'ready' : state.reason,
       detail: state.detail ?? null,
       database: database ? describeDatabase(database, sources.serverVersion(), facts) : null,
-      migrations: describeMigrations(migrationsDir, facts.applied),
+      migrations: describeMigrations(await readFolder(), facts.applied),
       schemas: facts.schemas,
       reset: describeReset(reset(), facts.isDisposable),
     }
+  }
+
+  let last: { readonly status: Status; readonly state: unknown } | undefined
+  let [windowStart, reads] = [Number.NEGATIVE_INFINITY, 0]
+  return async () => {
+    const state = readiness.current
+    const now = performance.now()
+    if (now - windowStart >= 1000) [windowStart, reads] = [now, 0]
+    // A flood of requests gets the last answer, so that it does not keep the database or a probe busy.
+    if (++reads > MAX_READS_PER_SECOND && last?.state === state) return last.status
+    const status = await read()
+    last = { status, state }
+    return status
   }
 }
 
@@ -107,27 +122,23 @@ function describeDatabase(
 }
 
 function describeMigrations(
-  migrationsDir: string,
+  { files, currentEmpty }: FolderFacts,
   applied: readonly AppliedMigration[],
 ): Status['migrations'] {
-  const { migrations, problems } = readFiles(migrationsDir)
   const recorded = new Set(applied.map(({ recordedAs }) => recordedAs))
-  // Of a file with a problem only the name is used.
-  const withProblem = problems.flatMap(({ filename }) => {
-    const { digits, slug = null } = splitFilename(filename) ?? {}
-    return digits ? { filename, slug, message: null, recordedAs: `${digits}.sql` } : []
-  })
-  const files = [...migrations, ...withProblem]
+  const byRecord = new Map(files.map((file) => [file.recordedAs, file]))
   return {
     applied: applied.map(({ recordedAs, hash, appliedAt }) => {
-      const file = files.find((candidate) => candidate.recordedAs === recordedAs)
-      const described = describeFile(file ?? { filename: recordedAs, slug: null, message: null })
+      const unknown = { filename: recordedAs, slug: null, message: null }
+      const described = describeFile(byRecord.get(recordedAs) ?? unknown)
       return { ...described, hash, appliedAt: appliedAt.toISOString() }
     }),
-    pending: migrations
-      .filter((file) => !recorded.has(file.recordedAs))
-      .map((file) => ({ ...describeFile(file), hash: file.hash })),
-    current: { empty: isCurrentEmpty(migrationsDir) },
+    pending: files.flatMap((file) =>
+      file.hash === undefined || recorded.has(file.recordedAs)
+        ? []
+        : { ...describeFile(file), hash: file.hash },
+    ),
+    current: { empty: currentEmpty },
   }
 }
 
@@ -135,15 +146,6 @@ function describeFile({
   filename,
   slug,
   message,
-}: Pick<CommittedMigration, 'filename' | 'slug' | 'message'>) {
+}: Pick<FileFacts, 'filename' | 'slug' | 'message'>) {
   return { filename, name: slug, message }
-}
-
-/** The state's detail names a folder that cannot be read; here it counts as empty. */
-function readFiles(migrationsDir: string): CommittedFolder {
-  try {
-    return readCommittedFolder(migrationsDir)
-  } catch {
-    return { migrations: [], problems: [] }
-  }
 }

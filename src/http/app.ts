@@ -43,7 +43,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
 
   app.register(livezRoute)
   app.register(readyzRoute, { readiness })
-  app.register(statusRoute, { readStatus })
+  app.register(statusRoute, { readStatus, mask })
   if (reset !== undefined) app.register(resetRoute, reset)
   return app
 }

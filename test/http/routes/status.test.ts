@@ -113,6 +113,28 @@ test('without an answer of the database the status has the last known facts', as
   t.strictSame(after?.schemas, before.schemas)
 })
 
+test('a flood of requests shares answers, until the state changes', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const sources = describeSources(database, 'migrations')
+  let queries = 0
+  const pool = { query: (text: string) => ++queries && database.pool.query(text) }
+  const readiness = createReadiness()
+  readiness.set({ ready: true })
+  const readStatus = createStatusReader({
+    ...sources,
+    readiness,
+    database: () => ({ ...sources.database(), pool }) as unknown as Database,
+  })
+  for (let i = 0; i < 20; i++) await readStatus()
+  const before = queries
+
+  for (let i = 0; i < 1000; i++) await readStatus()
+  t.ok(queries - before < 20 * before, `${queries} queries`)
+
+  readiness.set({ ready: false, reason: 'stopping', detail: 'at once' })
+  t.equal((await readStatus()).state, 'stopping')
+})
+
 test('before the database is open, the status has none', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const sources = describeSources(database, 'migrations')
