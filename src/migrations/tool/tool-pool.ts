@@ -57,23 +57,27 @@ class ToolConnection {
     this.#session = session
   }
 
-  /** Recognizes the statements of graphile-migrate 2.0.0-rc.3; others are passed on. */
+  /** Recognizes the statements of graphile-migrate 2.0.0-rc.3 by their whole text: a file may contain it. */
   async query(query: ToolQuery, values?: unknown[]): Promise<object> {
-    const text = typeof query === 'string' ? query : query.text
-    if (text.includes('pg_try_advisory_lock')) return this.#lock(text, values)
-    if (text.includes('pg_advisory_unlock')) return this.#unlock(text, values)
-    if (text === 'begin') {
-      this.#isInTransaction = true
-      return this.#session.client.query(text)
+    if (typeof query !== 'string') {
+      return query.values === undefined ? this.#runFile(query.text) : this.#record(query.values)
     }
-    if (text === 'commit') return this.#commit()
-    if (text === 'rollback') {
-      this.#isInTransaction = false
-      return this.#session.client.query(text)
+    switch (query) {
+      case 'select pg_try_advisory_lock($1) as locked':
+        return this.#lock(query, values)
+      case 'select pg_advisory_unlock($1)':
+        return this.#unlock(query, values)
+      case 'begin':
+        this.#isInTransaction = true
+        return this.#session.client.query(query)
+      case 'commit':
+        return this.#commit()
+      case 'rollback':
+        this.#isInTransaction = false
+        return this.#session.client.query(query)
+      default:
+        return this.#session.client.query(query, values)
     }
-    if (typeof query === 'string') return this.#session.client.query(text, values)
-    if (query.values !== undefined) return this.#record(query.values)
-    return this.#runFile(text)
   }
 
   async release(): Promise<void> {

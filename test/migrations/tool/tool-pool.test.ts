@@ -26,19 +26,16 @@ function describeRun(
 }
 
 /** What a file shows about the session that it runs in. */
-const SHOW_SESSION = `
-  create table session as
-    select current_setting('search_path') as path,
-           current_setting('session_replication_role') as replication,
-           current_setting('app.tenant', true) as tenant,
-           current_setting('statement_timeout') as statement_timeout,
-           current_user::text as role,
-           (select count(*)::int from pg_prepared_statements) as prepared,
-           (select count(*)::int from pg_cursors where is_holdable) as cursors,
-           (select count(*)::int from pg_listening_channels()) as channels,
-           to_regclass('pg_temp.leftover')::text as temporary,
-           (select count(*)::int from pg_locks
-             where pid = pg_backend_pid() and locktype = 'advisory' and classid = 0) as locks;`
+const showSession = (leftover: string) => `
+  insert into public.session
+    select '${leftover}', current_setting('search_path'), current_setting('session_replication_role'),
+           current_setting('app.tenant', true), current_setting('statement_timeout'), current_user,
+           (select count(*) from pg_prepared_statements),
+           (select count(*) from pg_cursors where is_holdable),
+           (select count(*) from pg_listening_channels()),
+           to_regclass('pg_temp.leftover'),
+           (select count(*) from pg_locks
+             where pid = pg_backend_pid() and locktype = 'advisory' and classid = 0);`
 
 const NEW_SESSION = {
   path: '"$user", public',
@@ -53,43 +50,79 @@ const NEW_SESSION = {
   locks: 0,
 }
 
-for (const [what, body, expected] of [
-  ['an empty search_path', `select set_config('search_path', '', false);`, {}],
-  ['a replication role', 'set session_replication_role = replica;', {}],
-  ['a custom setting', `set app.tenant = '1';`, {}],
-  [
-    'a custom setting that a function made',
-    `do $$ begin perform set_config('app.tenant', '1', false); end $$;`,
-    {},
-  ],
-  ['a timeout', `set statement_timeout = '1h';`, {}],
-  ['a role', 'set role pg_monitor;', {}],
-  ['a session authorization', 'set session authorization pg_monitor;', {}],
-  ['a prepared statement', 'prepare leftover as select 1;', {}],
-  ['deallocate all', 'deallocate all;', {}],
-  ['a cursor', 'declare leftover cursor with hold for select 1;', {}],
-  ['a channel', 'listen leftover;', {}],
-  ['a temporary table', 'create temporary table leftover (i int);', {}],
-  ['an advisory lock', 'select pg_advisory_lock(1);', {}],
-  ['no advisory lock at all', 'select pg_advisory_unlock_all();', {}],
-  ['nothing, after discard all', '--! no-transaction\ndiscard all;', {}],
-  [
-    'a setting of the database',
-    `do $$ begin execute format('alter database %I set search_path = made', current_database()); end $$;
-     create schema made;`,
-    { path: 'made' },
-  ],
-] as const) {
-  test(`a file leaves ${what}: the next begins in a new session, and both are recorded`, async (t) => {
-    const database = await createTestDatabase(t, { from: 'empty' })
-
-    await runTool(describeRun(t, database, [body, SHOW_SESSION]))
-
-    const path = 'path' in expected ? expected.path : 'public'
-    const { rows } = await database.pool.query(`select * from ${path}.session`)
-    t.strictSame(rows, [{ ...NEW_SESSION, ...expected }])
-  })
+const LEFTOVERS: Record<string, string> = {
+  'an empty search_path': `select set_config('search_path', '', false);`,
+  'a replication role': 'set session_replication_role = replica;',
+  'a custom setting': `set app.tenant = '1';`,
+  'a custom setting from a block': `do $$ begin perform set_config('app.tenant', '1', false); end $$;`,
+  'a timeout': `set statement_timeout = '1h';`,
+  'a role': 'set role pg_monitor;',
+  'a session authorization': 'set session authorization pg_monitor;',
+  'a prepared statement': 'prepare leftover as select 1;',
+  'deallocate all': 'deallocate all;',
+  'a cursor': 'declare leftover cursor with hold for select 1;',
+  'a channel': 'listen leftover;',
+  'a temporary table': 'create temporary table leftover (i int);',
+  'an advisory lock': 'select pg_advisory_lock(1);',
+  'no advisory lock at all': 'select pg_advisory_unlock_all();',
+  'nothing, after discard all': '--! no-transaction\ndiscard all;',
 }
+
+test('whatever a file leaves, the next begins in a new session, and both are recorded', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await database.pool.query(
+    `create table session (leftover text, path text, replication text, tenant text,
+                           statement_timeout text, role text, prepared int, cursors int,
+                           channels int, temporary text, locks int)`,
+  )
+
+  const bodies = Object.entries(LEFTOVERS).flatMap(([what, body]) => [body, showSession(what)])
+  await runTool(describeRun(t, database, bodies))
+
+  const { rows } = await database.pool.query('select * from session')
+  t.strictSame(
+    rows,
+    Object.keys(LEFTOVERS).map((leftover) => ({ leftover, ...NEW_SESSION })),
+  )
+})
+
+test("a file with the tool's own words is run like any other", async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const words = [
+    'pg_try_advisory_lock',
+    'select pg_try_advisory_lock($1) as locked',
+    'select pg_advisory_unlock($1)',
+    'begin',
+    'commit',
+  ]
+  const bodies = words.map((text, index) => `create table t_${index} (); -- ${text}`)
+
+  await runTool(describeRun(t, database, bodies))
+
+  const { rows } = await database.pool.query(
+    `select relname from pg_class where relname like 't\\__' order by 1`,
+  )
+  t.strictSame(
+    rows.map(({ relname }) => relname),
+    words.map((_, index) => `t_${index}`),
+  )
+})
+
+test('settings that a file gives the database are those of the next session', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const bodies = [
+    `create schema made;
+     do $$ begin execute format('alter database %I set search_path = made', current_database()); end $$;`,
+    'create table t ();',
+  ]
+
+  await runTool(describeRun(t, database, bodies))
+
+  const { rows } = await database.pool.query(
+    `select relnamespace::regnamespace::text as schema from pg_class where relname = 't'`,
+  )
+  t.strictSame(rows, [{ schema: 'made' }])
+})
 
 test("a sequence's value belongs to the file that fetched it", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
@@ -108,9 +141,10 @@ test('what a function of an earlier start sets does not reach the next file', as
        as $$ select set_config('app.tenant', '1', false) $$`,
   )
 
-  await runTool(describeRun(t, database, ['select set_tenant();', SHOW_SESSION]))
+  const show = `create table session as select current_setting('app.tenant', true) as tenant;`
+  await runTool(describeRun(t, database, ['select set_tenant();', show]))
 
-  const { rows } = await database.pool.query('select tenant from session')
+  const { rows } = await database.pool.query('select * from session')
   t.strictSame(rows, [{ tenant: null }])
 })
 
