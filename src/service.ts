@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import type { Logger } from 'pino'
 import { unmarkDisposable } from './baseline/disposable.ts'
@@ -10,11 +11,11 @@ import { ServiceError } from './errors/service-error.ts'
 import { createApp } from './http/app.ts'
 import { listen } from './http/listen.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
-import { readAppliedMigrations } from './migrations/history.ts'
+import { describeAhead, readAppliedMigrations } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { waitForDatabase } from './postgres/wait.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
-import { assertReadyForReset } from './reset/assert-ready.ts'
+import { assertNotAhead, assertReadyForReset } from './reset/assert-ready.ts'
 import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
 import { createStatusReader } from './status.ts'
@@ -35,6 +36,8 @@ interface State {
   resetter?: Resetter
   /** How many migrations the database had when it became ready. */
   migrationCount: number
+  /** `ahead by …` on a database that a newer version has migrated. */
+  ahead?: string | undefined
 }
 
 /** How a start fails where ON_MIGRATION_FAILURE=stay keeps the service up: for `/readyz`, and for the log. */
@@ -50,6 +53,8 @@ export interface ServiceOptions {
   /** Migrate and end: no port is opened, and a failure ends it even with ON_MIGRATION_FAILURE=stay. */
   readonly once?: boolean
 }
+
+const LOST_PAUSE_MS = 1000
 
 /** Creates the service and everything that it holds; it does nothing before `run`. */
 export function createService(
@@ -94,7 +99,10 @@ export function createService(
   function createResetRouteOptions(): ResetRouteOptions {
     return {
       token: config.resetToken ?? '',
-      assertReady: (mode) => assertReadyForReset(readiness, mode),
+      assertReady(mode) {
+        assertReadyForReset(readiness, mode)
+        assertNotAhead(state.ahead)
+      },
       reset: async (options) => {
         if (state.resetter === undefined) throw new Error('ready without a resetter')
         return state.resetter.reset(options)
@@ -110,12 +118,12 @@ export function createService(
     await reach(database)
     const hooks = await prepareReset(database)
     try {
-      await migrate(database, hooks)
+      await migrateUntilReached(database, hooks)
       if (once) {
         ending.begin(EXIT.stopped)
         return
       }
-      void state.resetter?.warm()
+      if (state.ahead === undefined) void state.resetter?.warm()
       // There is a status to show even if the database is lost before the first request for it.
       void readStatus().catch(() => {})
     } catch (error) {
@@ -152,7 +160,7 @@ export function createService(
   }
 
   async function migrate(database: Database, hooks: ProvisionHooks): Promise<void> {
-    const { applied, appliedNow, optionalSchema } = await provision({
+    const { applied, appliedNow, optionalSchema, ahead } = await provision({
       config,
       database,
       optionalSchema: config.optionalSchema,
@@ -164,9 +172,29 @@ export function createService(
     state.migrationCount = applied.length
     const { ignored } = optionalSchema
     if (ignored !== undefined) log.warn(ignored)
-    readiness.set({ ready: true, ...(ignored !== undefined && { detail: ignored }) })
+    state.ahead = describeAhead(ahead)
+    if (state.ahead !== undefined) log.warn(`the database is ${state.ahead} (WHEN_AHEAD=serve)`)
+    const details = [state.ahead, ignored].filter((detail) => detail !== undefined)
+    readiness.set({ ready: true, ...(details.length > 0 && { detail: details.join('; ') }) })
     const startMs = Date.now() - startedAt.getTime()
     log.info({ migrations: applied.length, appliedNow: appliedNow.length, startMs }, 'ready')
+  }
+
+  /** With ON_MIGRATION_FAILURE=stay a database that is lost meanwhile is waited for without a limit. */
+  async function migrateUntilReached(database: Database, hooks: ProvisionHooks): Promise<void> {
+    while (true) {
+      try {
+        return await migrate(database, hooks)
+      } catch (error) {
+        const isLost = error instanceof ServiceError && error.exitCode === EXIT.database
+        if (!isLost || config.onMigrationFailure === 'exit' || once || signal.aborted) throw error
+        log.error({ err: error }, 'lost the database; staying up, not ready, until it is back')
+        const detail = `${error.message}; trying again`
+        readiness.set({ ready: false, reason: 'database_unavailable', detail })
+      }
+      await sleep(LOST_PAUSE_MS, undefined, { signal }).catch(() => {})
+      signal.throwIfAborted()
+    }
   }
 
   /** With ON_MIGRATION_FAILURE=stay the service stays up, not ready, so that its status can be read. */

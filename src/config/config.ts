@@ -27,6 +27,12 @@ export interface Config {
   readonly optionalSchema: OptionalSchemaSetting
   readonly databaseWaitMs: number
   readonly migrationLockMs: number
+  /** How long a migration waits for any one lock, unless its file sets `lock_timeout`; 0: no limit. */
+  readonly lockTimeoutMs: number
+  /** How long a migration that does not get its locks is tried again. */
+  readonly lockRetryMs: number
+  /** Whether a database that has all our migrations and more is served. */
+  readonly whenAhead: 'refuse' | 'serve'
   readonly onMigrationFailure: 'exit' | 'stay'
   readonly resetEnabled: boolean
   readonly resetToken: string | undefined
@@ -96,7 +102,10 @@ export function loadConfig(
       wanted: read.oneOf(OPTIONAL_SCHEMA.setting, ['on', 'off']),
     }),
     databaseWaitMs: seconds('DATABASE_WAIT_SECONDS', 60, 0),
-    migrationLockMs: seconds('MIGRATION_LOCK_SECONDS', 60, 0),
+    migrationLockMs: seconds('MIGRATION_LOCK_SECONDS', 600, 0),
+    lockTimeoutMs: read.integer('LOCK_TIMEOUT_MS', 2000, { min: 0, max: 1000 * ONE_DAY_SECONDS }),
+    lockRetryMs: seconds('LOCK_RETRY_SECONDS', 300, 0),
+    whenAhead: read.oneOf('WHEN_AHEAD', ['refuse', 'serve']) ?? 'refuse',
     onMigrationFailure: read.oneOf('ON_MIGRATION_FAILURE', ['exit', 'stay']) ?? 'exit',
     resetEnabled: read.boolean('RESET_ENABLED', false),
     resetToken: read.secret('RESET_TOKEN'),

@@ -161,6 +161,18 @@ const migrations = {
       'The migration tool was killed or crashed. What it had started was rolled back before the ' +
       'service stopped.',
   },
+  lock_timeout: {
+    exitCode: EXIT.migration,
+    meaning:
+      'A migration did not get a lock, or was the victim of a deadlock, each time that it was tried within ' +
+      '`LOCK_RETRY_SECONDS`. It was rolled back. `blockers` names the transactions that it waited for last.',
+  },
+  migration_unfinished: {
+    exitCode: EXIT.migration,
+    meaning:
+      'A migration that runs outside a transaction left an invalid index or a half detached partition. ' +
+      '`unfinished` names them, `repair` has the statements that repair them.',
+  },
   migration_not_applied: {
     exitCode: EXIT.migration,
     meaning:
@@ -249,6 +261,11 @@ const reset = {
   not_owner: {
     status: 409,
     meaning: 'The user of `DATABASE_URL` does not own what is to be reset; see `relations`.',
+  },
+  ahead: {
+    status: 409,
+    meaning:
+      'The database has migrations that our files lack (`WHEN_AHEAD=serve`), so resets are off.',
   },
   rows_not_restorable: {
     status: 409,

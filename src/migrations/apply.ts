@@ -6,10 +6,18 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { findPendingMigrations, type MigrationStatus, readAppliedMigrations } from './history.ts'
+import { SessionLostError } from './lost.ts'
+import { createMigrationRetry, createToolWatch } from './migration-retry.ts'
 import type { HeldLock } from './service-lock.ts'
 import { runActions } from './tool/actions.ts'
-import { runTool, ToolLockBusyError } from './tool/runner.ts'
+import {
+  MigrationBlockedError,
+  runTool,
+  ToolLockBusyError,
+  ToolSessionLostError,
+} from './tool/runner.ts'
 import { type GmrcSettings, loadGmrcSettings } from './tool/settings.ts'
+import { createUnfinishedGuard } from './unfinished-guard.ts'
 
 interface ToolSettingsOptions {
   readonly config: Pick<Config, 'migrationsDir' | 'placeholderVariables' | 'secrets'>
@@ -22,7 +30,13 @@ interface ToolSettingsOptions {
 export interface ApplyOptions {
   readonly config: Pick<
     Config,
-    'migrationsDir' | 'databaseWaitMs' | 'nodeVariables' | 'placeholderVariables' | 'secrets'
+    | 'migrationsDir'
+    | 'databaseWaitMs'
+    | 'lockTimeoutMs'
+    | 'lockRetryMs'
+    | 'nodeVariables'
+    | 'placeholderVariables'
+    | 'secrets'
   >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
   /** The session that holds the migration lock. */
@@ -41,39 +55,78 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   const { client, config, database, lock, status, log, signal, onProgress } = options
   const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
   const { url, name: databaseName, pool } = database
-  const { settings, actions } = await createToolSettings(options)
-  const onMigration = (detail: string) => onProgress(`applying ${detail}`)
+  const { settings, actions, hasLockTimeout } = await createToolSettings(options)
+  const lockTimeoutMs = hasLockTimeout ? undefined : config.lockTimeoutMs
+  if (lockTimeoutMs !== undefined) await warnOfDeadlockTimeout(client, lockTimeoutMs, log)
+  const run = { url, databaseName, pool, migrationsDir, settings, log, signal, nodeVariables }
   const readPending = async () =>
     findPendingMigrations(status.committed, await readAppliedMigrations(client))
 
+  const watch = createToolWatch(options)
+  const retry = createMigrationRetry({ pool, lockRetryMs: config.lockRetryMs, log, signal, watch })
+  const unfinished = createUnfinishedGuard(options)
   let pending = status.pending
+  let hasRun = false
   onProgress(`${pending.length} pending`)
   const actionsRun = { url, pool, settings, waitMs, log, signal }
   await runActions(actions.before, actionsRun)
   while (pending.length > 0) {
+    await unfinished.prepare(pending)
     try {
-      const run = {
-        url,
-        databaseName,
-        pool,
-        migrationsDir,
-        settings,
-        pending,
-        log,
-        signal,
-        nodeVariables,
-      }
-      await retryConnecting(() => runTool({ ...run, onMigration }), { waitMs, log, signal })
+      await retryConnecting(
+        () =>
+          runTool({
+            ...run,
+            pending,
+            lockTimeoutMs,
+            onMigration(detail) {
+              hasRun = true
+              watch.onMigration(detail)
+            },
+            onStarted: watch.start,
+            inspect: unfinished.inspect,
+          }).finally(watch.stop),
+        { waitMs, log, signal },
+      )
     } catch (error) {
-      if (!(error instanceof ToolLockBusyError)) throw error
-      await lock.waitForTool()
+      if (error instanceof ToolLockBusyError) await lock.waitForTool()
+      else if (error instanceof MigrationBlockedError) await retry.pause(error)
+      else if (error instanceof ToolSessionLostError) await assertLost(error, client)
+      else throw error
       pending = await readPending()
       continue
     }
     pending = await readPending()
     if (pending.length > 0) throw notAppliedError(pending.map(({ filename }) => filename))
-    await runActions(actions.after, actionsRun)
   }
+  if (hasRun) await runActions(actions.after, actionsRun)
+  await unfinished.finish()
+}
+
+/**
+ * Returns if the migration was applied nevertheless. Throws a loss of the database, or the failure of the
+ * migration if only its own session was ended: another run would not be what the administrator wants.
+ */
+async function assertLost(error: ToolSessionLostError, client: Client): Promise<void> {
+  // Fails if the database is gone.
+  await client.query('select')
+  if (error.isApplied) return
+  throw error.wasEnded ? error.failure : new SessionLostError(error.message)
+}
+
+/** Autovacuum gives a table up only to a session that has waited for the server's deadlock timeout. */
+async function warnOfDeadlockTimeout(client: Client, lockTimeoutMs: number, log: Log) {
+  if (lockTimeoutMs === 0) return
+  const { rows } = await client.query<{ deadlockTimeoutMs: number }>(
+    `select setting::integer as "deadlockTimeoutMs"
+       from pg_catalog.pg_settings where name = 'deadlock_timeout'`,
+  )
+  const { deadlockTimeoutMs = 0 } = rows[0] ?? {}
+  if (lockTimeoutMs > deadlockTimeoutMs) return
+  log.warn(
+    { lockTimeoutMs, deadlockTimeoutMs },
+    "LOCK_TIMEOUT_MS is not above the server's deadlock_timeout, so autovacuum never yields to a migration",
+  )
 }
 
 /** Adds to `.gmrc` what only the service knows: its placeholders, and settings for the session. */
@@ -82,7 +135,7 @@ export async function createToolSettings({
   config,
   database,
   placeholders,
-}: ToolSettingsOptions): Promise<GmrcSettings> {
+}: ToolSettingsOptions): Promise<GmrcSettings & { readonly hasLockTimeout: boolean }> {
   const { settings: gmrc, actions } = await loadGmrcSettings(config)
   for (const [name, value] of Object.entries(gmrc.placeholders))
     config.secrets.addNamed(name, value)
@@ -101,7 +154,7 @@ export async function createToolSettings({
       ...gmrc.pgSettings,
     },
   }
-  return { settings, actions }
+  return { settings, actions, hasLockTimeout: 'lock_timeout' in gmrc.pgSettings }
 }
 
 /** PostgreSQL rejects the setting where it cannot detect a closed socket, as on macOS. */

@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { sqlstateOf } from '../postgres/errors.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
@@ -19,18 +20,23 @@ export interface MigrationStatus {
   readonly committed: readonly CommittedMigration[]
   readonly applied: readonly AppliedMigration[]
   readonly pending: readonly CommittedMigration[]
+  /** Applied migrations that follow the last of our files; empty unless `WHEN_AHEAD` is `serve`. */
+  readonly ahead: readonly AppliedMigration[]
 }
+
+type WhenAhead = Config['whenAhead']
 
 /** Reads files and history, and throws `history_refused` unless they agree. */
 export async function readMigrationStatus(
   client: Queryable,
   migrationsDir: string,
+  whenAhead: WhenAhead = 'refuse',
 ): Promise<MigrationStatus> {
   const committed = readCommittedMigrations(migrationsDir)
   const applied = await readAppliedMigrations(client)
-  const pending = findPendingMigrations(committed, applied)
+  const pending = findPendingMigrations(committed, applied, whenAhead)
   if (pending.length > 0) await assertAsTheySeem(pending)
-  return { committed, applied, pending }
+  return { committed, applied, pending, ahead: applied.slice(committed.length) }
 }
 
 /** An applied file is left alone: it ran as it did, and must not be changed any more. */
@@ -43,6 +49,16 @@ async function assertAsTheySeem(pending: readonly CommittedMigration[]): Promise
   })
   if (problems.length > 0) throw historyRefusedError(problems)
 }
+
+/** Says in how far the database is ahead: `ahead by 000003, 000004`; undefined if it is not. */
+export function describeAhead(ahead: readonly AppliedMigration[]): string | undefined {
+  if (ahead.length === 0) return undefined
+  const names = ahead.slice(0, MAX_NAMED).map(({ recordedAs }) => recordedAs.replace(/\.sql$/, ''))
+  const more = ahead.length - names.length
+  return `ahead by ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+}
+
+const MAX_NAMED = 5
 
 /** Reads the history, oldest first; empty for a database that has never been migrated. */
 export async function readAppliedMigrations(client: Queryable): Promise<AppliedMigration[]> {
@@ -62,15 +78,18 @@ export async function readAppliedMigrations(client: Queryable): Promise<AppliedM
 
 /**
  * Returns the committed files that are not in the history yet. Throws `history_refused` if a file
- * differs from its row, by number or by hash, or if the database is ahead of the files.
+ * differs from its row, by number or by hash, or if the database is ahead of the files and that is
+ * to be refused.
  */
 export function findPendingMigrations(
   committed: readonly CommittedMigration[],
   applied: readonly AppliedMigration[],
+  whenAhead: WhenAhead = 'refuse',
 ): CommittedMigration[] {
   const problems: HistoryProblem[] = []
   applied.forEach((row, index) => {
     const file = committed[index]
+    if (file === undefined && whenAhead === 'serve') return
     const problem = findDifference(file, row)
     if (problem) problems.push({ filename: file?.filename ?? row.recordedAs, problem })
   })
@@ -84,7 +103,10 @@ function findDifference(
 ): string | undefined {
   const recorded = `the database has ${row.recordedAs} with hash ${row.hash}`
   if (file === undefined) {
-    return `is missing: the database is ahead of the files; ${recorded}`
+    return (
+      `is missing: the database is ahead of the files; ${recorded}; deploy the ` +
+      'newer files, or set WHEN_AHEAD=serve to run on it'
+    )
   }
   if (file.recordedAs !== row.recordedAs) {
     return `was never applied: in its place ${recorded}, the file has ${file.hash}`

@@ -3,16 +3,14 @@ import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
-import { openClient } from '../postgres/client.ts'
 import {
   describeError,
-  isConnectionLost,
+  isBlocked,
   isInsufficientPrivilege,
   isOutOfResources,
 } from '../postgres/errors.ts'
 import { outOfResourcesError } from '../postgres/out-of-resources.ts'
-import { retryConnecting } from '../postgres/retry.ts'
-import { liftTimeLimits } from '../postgres/session-settings.ts'
+import { createBlockedWait, describeBlockers, watchBlockers } from './blockers.ts'
 import type { CommittedMigration } from './files/migration.ts'
 import {
   type AppliedMigration,
@@ -20,12 +18,15 @@ import {
   readAppliedMigrations,
   readMigrationStatus,
 } from './history.ts'
+import { openLockSession, type ReachOptions } from './lock-session.ts'
+import { createRecovery, isDatabaseLost } from './lost.ts'
 import {
   chooseOptionalSchema,
   type OptionalSchema,
   type OptionalSchemaChoice,
 } from './optional-schema.ts'
-import { withMigrationLock } from './service-lock.ts'
+import { type HeldLock, withMigrationLock } from './service-lock.ts'
+import { assertFinished } from './unfinished-guard.ts'
 
 /** What provisioning is doing now, in the words of `/readyz`. */
 export interface ProvisionProgress {
@@ -39,9 +40,12 @@ export interface ProvisionOptions {
     | 'migrationsDir'
     | 'databaseWaitMs'
     | 'migrationLockMs'
+    | 'lockTimeoutMs'
+    | 'lockRetryMs'
     | 'nodeVariables'
     | 'placeholderVariables'
     | 'secrets'
+    | 'whenAhead'
   >
   readonly database: Pick<Database, 'url' | 'name' | 'pool'>
   readonly optionalSchema: OptionalSchema
@@ -50,9 +54,14 @@ export interface ProvisionOptions {
   readonly signal: AbortSignal
   readonly onProgress: (progress: ProvisionProgress) => void
   readonly hooks?: ProvisionHooks
+  /** False: a lost database is an error at once. Default: true. */
+  readonly reconnects?: boolean
 }
 
-/** Each hook runs on the session that holds the migration lock. */
+/**
+ * Each hook runs on the session that holds the migration lock. If the database is lost, or a lock times
+ * out, they run again on the next session.
+ */
 export interface ProvisionHooks {
   /** Runs before the history is read. */
   afterLocking?(client: Client): Promise<void>
@@ -68,87 +77,125 @@ export interface ProvisionResult {
   /** Those that this call applied. */
   readonly appliedNow: readonly CommittedMigration[]
   readonly optionalSchema: OptionalSchemaChoice
+  /** Applied migrations that our files lack: a newer version has migrated this database. */
+  readonly ahead: readonly AppliedMigration[]
 }
 
-/** Brings the database to the last committed migration: lock, compare, apply what is pending. */
+/**
+ * Brings the database to the last committed migration: lock, compare, apply what is pending. Where the
+ * database is lost on the way, all of it is done again on a new session, from what the history says then.
+ */
 export async function provision(options: ProvisionOptions): Promise<ProvisionResult> {
-  const { config, log, signal, onProgress, hooks } = options
+  const run = createRun(options)
+  while (true) {
+    try {
+      return await run.attempt()
+    } catch (error) {
+      options.signal.throwIfAborted()
+      await run.recover(error)
+    }
+  }
+}
+
+/** One call of `provision`, however many attempts it takes. */
+function createRun(options: ProvisionOptions) {
+  const { config, database, log, signal, onProgress, hooks } = options
+  const reach: ReachOptions = {
+    ...options,
+    onWait: (detail) => onProgress({ reason: 'waiting_for_database', detail }),
+  }
+  const recovery = createRecovery({ ...reach, canReconnect: options.reconnects ?? true })
+  const blocked = createBlockedWait({ timeoutMs: config.migrationLockMs, signal })
   const onWaiting = (detail: string) => {
     onProgress({ reason: 'waiting_for_lock', detail })
     log.info({ detail }, 'waiting for the migration lock')
   }
-  const lockOptions = { timeoutMs: config.migrationLockMs, signal, onWaiting }
-  let client: Client | undefined
-  try {
-    const session = await openLockSession(options)
-    client = session
-    return await withMigrationLock(session, lockOptions, async (lock) => {
-      await lock.waitForTool()
-      await hooks?.afterLocking?.(session)
-      const status = await readMigrationStatus(session, config.migrationsDir)
-      let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
-      await hooks?.beforeMigrating?.(session, status)
-      if (status.pending.length > 0) {
-        // Imported only here, because a start with nothing pending has to be fast.
-        const { applyPending } = await import('./apply.ts')
-        await applyPending({
-          ...options,
-          client: session,
-          lock,
-          status,
-          placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
-          onProgress: (detail) => onProgress({ reason: 'migrating', detail }),
-        })
-      }
-      const applied = await readAppliedMigrations(session)
-      if (status.pending.length > 0) {
-        // A schema that was adopted is there whatever the setting says.
-        const { committed } = status
-        optionalSchema = await chooseOptionalSchema(
-          session,
-          { committed, applied },
-          options.optionalSchema,
-        )
-      }
-      const result = { applied, appliedNow: status.pending, optionalSchema }
-      await hooks?.afterMigrating?.(session, result)
-      return result
-    })
-  } catch (error) {
-    throw lockSessionError(error)
-  } finally {
-    await client?.end().catch(() => {})
-  }
-}
+  /** Everything that was pending when the history was first read. */
+  let firstPending: readonly CommittedMigration[] | undefined
+  let isApplying = false
 
-/** Opens the session that holds the lock; hooks may keep it busy for as long as they need. */
-async function openLockSession({
-  config,
-  database,
-  log,
-  signal,
-  onProgress,
-}: ProvisionOptions): Promise<Client> {
-  const open = async () => {
-    const client = await openClient(database.url, 'lock')
-    try {
-      await liftTimeLimits(client)
-      return client
-    } catch (error) {
-      await client.end().catch(() => {})
-      throw error
+  async function provisionOn(session: Client, lock: HeldLock): Promise<ProvisionResult> {
+    await lock.waitForTool()
+    await hooks?.afterLocking?.(session)
+    const status = await readMigrationStatus(session, config.migrationsDir, config.whenAhead)
+    recovery.noteApplied(status.applied.length)
+    firstPending ??= status.pending
+    if (!status.pending.some(({ noTransaction }) => noTransaction)) await assertFinished(session)
+    let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
+    await hooks?.beforeMigrating?.(session, status)
+    if (status.pending.length > 0) {
+      // Imported only here, because a start with nothing pending has to be fast.
+      const { applyPending } = await import('./apply.ts')
+      isApplying = true
+      await applyPending({
+        ...options,
+        client: session,
+        lock,
+        status,
+        placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
+        onProgress: (detail) => onProgress({ reason: 'migrating', detail }),
+      }).finally(() => {
+        isApplying = false
+      })
     }
+    const applied = await readAppliedMigrations(session)
+    if (status.pending.length > 0) {
+      // A schema that was adopted is there whatever the setting says.
+      const { committed } = status
+      optionalSchema = await chooseOptionalSchema(
+        session,
+        { committed, applied },
+        options.optionalSchema,
+      )
+    }
+    const result = { applied, appliedNow: firstPending, optionalSchema, ahead: status.ahead }
+    await hooks?.afterMigrating?.(session, result)
+    return result
   }
-  const onWaiting = (reason: string) =>
-    onProgress({
-      reason: 'waiting_for_database',
-      detail: `waiting for a connection to the database: ${reason}`,
-    })
-  return retryConnecting(open, { waitMs: config.databaseWaitMs, log, signal, onWaiting })
+
+  return {
+    attempt: () =>
+      withMigrationLock(
+        {
+          connect: () => openLockSession(reach),
+          timeoutMs: config.migrationLockMs,
+          signal,
+          onWaiting,
+        },
+        async (session, lock) => {
+          const { rows } = await session.query<{ pid: number }>(
+            'select pg_catalog.pg_backend_pid() as pid',
+          )
+          const stop = watchBlockers({
+            client: database.pool,
+            waiting: { pid: rows[0]?.pid ?? 0 },
+            // The tool needs the connection more.
+            isActive: () => !isApplying,
+            onChange(blockers) {
+              blocked.note(blockers)
+              if (blockers.length > 0) {
+                onWaiting(`waiting for another lock: blocked by ${describeBlockers(blockers)}`)
+              }
+            },
+          })
+          try {
+            return await provisionOn(session, lock)
+          } finally {
+            stop()
+          }
+        },
+      ),
+    /** Waits until another attempt makes sense; throws if none does. */
+    async recover(error: unknown): Promise<void> {
+      if (isBlocked(error)) await blocked.pause(error)
+      else if (isDatabaseLost(error)) await recovery.reconnect(error)
+      else throw provisionError(error)
+    },
+  }
 }
 
 /** Returns a foreseen error if the lock session lacked a privilege or failed; else the error itself. */
-function lockSessionError(error: unknown): unknown {
+function provisionError(error: unknown): unknown {
   if (error instanceof ServiceError) return error
   const reason = describeError(error)
   if (isInsufficientPrivilege(error)) {
@@ -157,11 +204,6 @@ function lockSessionError(error: unknown): unknown {
       `${reason}; grant the missing privilege to the user of DATABASE_URL`,
       { cause: error },
     )
-  }
-  if (isConnectionLost(error)) {
-    return new ServiceError('database_lost', `lost the database while provisioning: ${reason}`, {
-      cause: error,
-    })
   }
   if (isOutOfResources(error)) return outOfResourcesError(error, 'while provisioning')
   return error

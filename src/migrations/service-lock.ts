@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ClientBase } from 'pg'
+import type { Client } from 'pg'
 import { ServiceError } from '../errors/service-error.ts'
+import type { Queryable } from '../postgres/client.ts'
 
 /** A PostgreSQL advisory lock. */
 interface Lock {
@@ -27,13 +28,18 @@ const TOOL_LOCK: Lock = {
   describeTimeout: (seconds) => `graphile-migrate's own lock was not released within ${seconds} s`,
 }
 
-/** Short beside a migration, long beside the query; random, so that many instances spread out. */
-const RETRY_MS = { min: 50, max: 150 }
+/**
+ * Short beside a migration, long beside the query; random, so that many instances spread out. The longer
+ * a wait has been, the longer its pauses are.
+ */
+const RETRY_MS = { min: 50, max: 150, longest: 750, growth: 1.3 }
 
 const REPORT_EVERY_MS = 1000
 
 /** How to wait for the lock. */
 export interface LockOptions {
+  /** Opens a session for an attempt. A session that does not get the lock is closed at once. */
+  readonly connect: () => Promise<Client>
   /** For both locks together; 0 tries once. */
   readonly timeoutMs: number
   /** Ends the wait; the promise rejects with the signal's reason. */
@@ -42,45 +48,68 @@ export interface LockOptions {
   readonly onWaiting: (detail: string) => void
 }
 
-/** The migration lock, while this session holds it. */
+/** The migration lock, while its session holds it. */
 export interface HeldLock {
   /** Waits, within the same timeout, until no other session holds graphile-migrate's own lock. */
   waitForTool(): Promise<void>
 }
 
 /**
- * Runs `work` while this session holds the migration lock. The lock is polled: a blocking statement
- * would hold a snapshot, and a `create index concurrently` of the session that holds the lock would
- * wait for that snapshot.
+ * Runs `work` with a session that holds the migration lock. The lock is polled, and no connection is
+ * held between two attempts: any number of instances can wait in a database that has few connections
+ * left. A blocking statement would also hold a snapshot, and a `create index concurrently` of the
+ * session that holds the lock would wait for that snapshot.
  */
 export async function withMigrationLock<T>(
-  client: ClientBase,
   options: LockOptions,
-  work: (lock: HeldLock) => Promise<T>,
+  work: (client: Client, lock: HeldLock) => Promise<T>,
 ): Promise<T> {
   const deadline = performance.now() + options.timeoutMs
-  await poll(client, SERVICE_LOCK, () => tryAcquire(client, SERVICE_LOCK), deadline, options)
+  const client = await poll(SERVICE_LOCK, deadline, options, () => tryWithSession(options.connect))
+  const waitForTool = () =>
+    poll(TOOL_LOCK, deadline, options, async () => {
+      // Only observed: acquiring it, even for a moment, would make a tool elsewhere fail.
+      const holder = await findHolder(client, TOOL_LOCK)
+      return holder === undefined ? { acquired: undefined } : { holder }
+    })
   try {
-    // Only observed: acquiring it, even for a moment, would make a tool elsewhere fail.
-    const isFree = async () => (await findHolder(client, TOOL_LOCK)) === undefined
-    return await work({ waitForTool: () => poll(client, TOOL_LOCK, isFree, deadline, options) })
+    return await work(client, { waitForTool })
   } finally {
     // A lost connection has released its locks.
     await release(client, SERVICE_LOCK).catch(() => {})
+    await client.end().catch(() => {})
   }
 }
 
-async function poll(
-  client: ClientBase,
+/** Opens a session, which is closed again unless it gets the lock. */
+async function tryWithSession(connect: LockOptions['connect']): Promise<Attempt<Client>> {
+  const client = await connect()
+  let isAcquired = false
+  try {
+    isAcquired = await tryAcquire(client, SERVICE_LOCK)
+    if (isAcquired) return { acquired: client }
+    return { holder: (await findHolder(client, SERVICE_LOCK)) ?? 'released a moment ago' }
+  } finally {
+    if (!isAcquired) await client.end().catch(() => {})
+  }
+}
+
+type Attempt<T> = { readonly acquired: T } | { readonly holder: string }
+
+async function poll<T>(
   lock: Lock,
-  attempt: () => Promise<boolean>,
   deadline: number,
   { signal, timeoutMs, onWaiting }: LockOptions,
-): Promise<void> {
+  attempt: () => Promise<Attempt<T>>,
+): Promise<T> {
   let nextReportAt = 0
-  while (!(await attempt())) {
+  let { max } = RETRY_MS
+  while (true) {
+    const result = await attempt()
+    if ('acquired' in result) return result.acquired
+    signal.throwIfAborted()
+    const { holder } = result
     const now = performance.now()
-    const holder = (await findHolder(client, lock)) ?? 'released a moment ago'
     if (now >= deadline) {
       throw new ServiceError(
         'migration_lock_timeout',
@@ -91,13 +120,14 @@ async function poll(
       onWaiting(`waiting for ${lock.name}: ${holder}`)
       nextReportAt = now + REPORT_EVERY_MS
     }
-    const pauseMs = RETRY_MS.min + Math.random() * (RETRY_MS.max - RETRY_MS.min)
+    const pauseMs = RETRY_MS.min + Math.random() * (max - RETRY_MS.min)
+    max = Math.min(RETRY_MS.longest, max * RETRY_MS.growth)
     await sleep(Math.min(pauseMs, deadline - now), undefined, { signal }).catch(() => {})
     signal.throwIfAborted()
   }
 }
 
-async function tryAcquire(client: ClientBase, { key }: Lock): Promise<boolean> {
+async function tryAcquire(client: Queryable, { key }: Lock): Promise<boolean> {
   const { rows } = await client.query<{ acquired: boolean }>(
     'select pg_catalog.pg_try_advisory_lock($1) as acquired',
     [key],
@@ -105,12 +135,12 @@ async function tryAcquire(client: ClientBase, { key }: Lock): Promise<boolean> {
   return rows[0]?.acquired === true
 }
 
-async function release(client: ClientBase, { key }: Lock): Promise<void> {
+async function release(client: Queryable, { key }: Lock): Promise<void> {
   await client.query('select pg_catalog.pg_advisory_unlock($1)', [key])
 }
 
 /** Describes the session that holds the lock in this database; undefined if none does. */
-async function findHolder(client: ClientBase, { key }: Lock): Promise<string | undefined> {
+async function findHolder(client: Queryable, { key }: Lock): Promise<string | undefined> {
   const { rows } = await client.query<{ pid: number; application: string; since: Date | null }>(
     `select l.pid, coalesce(nullif(a.application_name, ''), '(unnamed)') as application,
             a.backend_start as since

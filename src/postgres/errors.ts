@@ -65,6 +65,21 @@ export function isConnectionLost(error: unknown): boolean {
   return DRIVER_CONNECTION_ERRORS.some((beginning) => messageOf(error).startsWith(beginning))
 }
 
+/** A time limit of the session itself ended it: the database is there. */
+export function isTimeLimit(error: unknown): boolean {
+  const sqlstate = sqlstateOf(error)
+  return (
+    sqlstate === SQLSTATE.idleInTransactionSessionTimeout ||
+    sqlstate === SQLSTATE.transactionTimeout ||
+    sqlstate === SQLSTATE.idleSessionTimeout
+  )
+}
+
+/** The session was ended by an administrator, or because the server shuts down. */
+export function isAdminShutdown(error: unknown): boolean {
+  return sqlstateOf(error) === SQLSTATE.adminShutdown
+}
+
 /** The server accepts no connection at the moment: it has too many, is starting or is stopping. */
 export function isConnectionRefusedForNow(error: unknown): boolean {
   const sqlstate = sqlstateOf(error)

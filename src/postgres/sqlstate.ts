@@ -23,7 +23,9 @@ export const SQLSTATE = {
   lockNotAvailable: '55P03',
   unsafeNewEnumValueUsage: '55P04',
   queryCanceled: '57014',
+  adminShutdown: '57P01',
   cannotConnectNow: '57P03',
+  idleSessionTimeout: '57P05',
 } as const
 
 /** The reset function's own SQLSTATEs: why it gave up. Nothing is changed then. */

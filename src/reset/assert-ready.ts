@@ -3,6 +3,15 @@ import type { Readiness } from '../readiness.ts'
 
 export type ResetMode = 'data' | 'rebuild'
 
+/** Throws if the database has migrations that our files lack: a reset could not restore what they made. */
+export function assertNotAhead(ahead: string | undefined): void {
+  if (ahead === undefined) return
+  throw new ServiceError(
+    'ahead',
+    `the database is ${ahead}, so resets are off; deploy the version that has these migrations`,
+  )
+}
+
 /** Throws unless the service is ready, except that a rebuild is also accepted after a failed migration. */
 export function assertReadyForReset(
   readiness: Pick<Readiness, 'currentForReset'>,

@@ -42,7 +42,9 @@ export function openReset(options: OpenResetOptions): OpenedReset {
     log,
     migrate: async (hooks, onProgress) => {
       const optionalSchema = await recallOptionalSchema(options)
-      return provision({ config, database, optionalSchema, log, signal, onProgress, hooks })
+      const provisionOptions = { config, database, optionalSchema, log, signal, onProgress, hooks }
+      // A reset answers soon: the next rebuild repairs what a lost database leaves.
+      return provision({ ...provisionOptions, reconnects: false })
     },
     trial: {
       async prepare(client) {

@@ -1,6 +1,7 @@
 import { type Test, test } from 'tap'
 import { readCommittedMigrations } from '../../src/migrations/files/committed.ts'
 import {
+  describeAhead,
   findPendingMigrations,
   readAppliedMigrations,
   readMigrationStatus,
@@ -43,11 +44,36 @@ test('a database that is ahead of the files is rejected', async (t) => {
           filename: '000003.sql',
           problem:
             'is missing: the database is ahead of the files; ' +
-            `the database has 000003.sql with hash ${applied[2]?.hash}`,
+            `the database has 000003.sql with hash ${applied[2]?.hash}; deploy the newer files, ` +
+            'or set WHEN_AHEAD=serve to run on it',
         },
       ],
     },
   })
+})
+
+test('a database that is ahead is served on request, if it has every one of our files', async (t) => {
+  const { files, applied } = createHistory(t, BODIES)
+  const other = createHistory(t, ['select 1;', ...BODIES.slice(1)])
+
+  t.strictSame(findPendingMigrations(files.slice(0, 2), applied, 'serve'), [])
+  t.strictSame(findPendingMigrations(files, applied.slice(0, 1), 'serve'), files.slice(1))
+  t.throws(() => findPendingMigrations(other.files.slice(0, 2), applied, 'serve'), {
+    code: 'history_refused',
+    message: /000001-step-1.sql differs/,
+  })
+})
+
+test('the migrations that the files lack are named', async (t) => {
+  const { applied } = createHistory(
+    t,
+    Array.from({ length: 7 }, (_, index) => `select ${index};`),
+  )
+
+  t.equal(describeAhead([]), undefined)
+  t.equal(describeAhead(applied.slice(2, 3)), 'ahead by 000003')
+  t.equal(describeAhead(applied.slice(2, 4)), 'ahead by 000003, 000004')
+  t.equal(describeAhead(applied), 'ahead by 000001, 000002, 000003, 000004, 000005 and 2 more')
 })
 
 test('every migration of another history is reported, with both hashes', async (t) => {

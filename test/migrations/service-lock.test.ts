@@ -15,8 +15,14 @@ async function connect(t: Test, { url }: TestDatabase, applicationName: string):
   return client
 }
 
-function describeLock(options: Partial<LockOptions> = {}): LockOptions {
+function describeLock(
+  t: Test,
+  database: TestDatabase,
+  name: string,
+  options: Partial<LockOptions> = {},
+): LockOptions {
   return {
+    connect: () => connect(t, database, name),
     timeoutMs: 60_000,
     signal: new AbortController().signal,
     onWaiting: () => {},
@@ -26,14 +32,12 @@ function describeLock(options: Partial<LockOptions> = {}): LockOptions {
 
 test('a second session acquires the lock once the first has released it', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  const first = await connect(t, database, 'first')
-  const second = await connect(t, database, 'second')
   const events: string[] = []
 
-  await withMigrationLock(first, describeLock(), async () => {
+  await withMigrationLock(describeLock(t, database, 'first'), async () => {
     const waiting = new Promise<string>((resolve) => {
-      const lock = describeLock({ onWaiting: resolve })
-      void withMigrationLock(second, lock, async () => events.push('second'))
+      const lock = describeLock(t, database, 'second', { onWaiting: resolve })
+      void withMigrationLock(lock, async () => events.push('second'))
     })
     t.match(
       await waiting,
@@ -45,29 +49,56 @@ test('a second session acquires the lock once the first has released it', async 
   await becomes(t, async () => events, ['first', 'second'])
 })
 
+test('a session that waits for the lock holds no connection', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const countWaiting = async () => {
+    const { rowCount } = await database.pool.query(
+      `select from pg_stat_activity
+        where datname = current_database() and application_name = 'second'`,
+    )
+    return rowCount
+  }
+  let attempts = 0
+
+  await withMigrationLock(describeLock(t, database, 'first'), async () => {
+    const stopping = new AbortController()
+    const connectSecond = () => {
+      attempts += 1
+      return connect(t, database, 'second')
+    }
+    const lock = describeLock(t, database, 'second', {
+      connect: connectSecond,
+      signal: stopping.signal,
+    })
+    const waiting = withMigrationLock(lock, async () => {}).catch((error) => error)
+    await becomes(t, async () => attempts > 2, true)
+    await becomes(t, countWaiting, 0)
+    stopping.abort()
+    await waiting
+  })
+})
+
 test('the lock is released when the work fails', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  const first = await connect(t, database, 'first')
-  const second = await connect(t, database, 'second')
   const failure = new Error('the work failed')
 
   await t.rejects(
-    withMigrationLock(first, describeLock(), () => Promise.reject(failure)),
+    withMigrationLock(describeLock(t, database, 'first'), () => Promise.reject(failure)),
     failure,
   )
 
-  await t.resolves(withMigrationLock(second, describeLock({ timeoutMs: 0 }), async () => {}))
+  const once = describeLock(t, database, 'second', { timeoutMs: 0 })
+  await t.resolves(withMigrationLock(once, async () => {}))
 })
 
 test('a wait that times out names the session that holds the lock', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  const first = await connect(t, database, 'first')
-  const second = await connect(t, database, 'second')
-  const { rows } = await first.query<{ pid: number }>('select pg_backend_pid() as pid')
 
-  await withMigrationLock(first, describeLock(), async () => {
+  await withMigrationLock(describeLock(t, database, 'first'), async (first) => {
+    const { rows } = await first.query<{ pid: number }>('select pg_backend_pid() as pid')
+    const once = describeLock(t, database, 'second', { timeoutMs: 0 })
     await t.rejects(
-      withMigrationLock(second, describeLock({ timeoutMs: 0 }), async () => {}),
+      withMigrationLock(once, async () => {}),
       {
         code: 'migration_lock_timeout',
         exitCode: 6,
@@ -81,18 +112,16 @@ test('a wait that times out names the session that holds the lock', async (t) =>
 
 test('a stop ends the wait for the lock', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  const first = await connect(t, database, 'first')
-  const second = await connect(t, database, 'second')
   const stopping = new AbortController()
   const reason = new Error('stopping')
 
-  await withMigrationLock(first, describeLock(), async () => {
-    const lock = describeLock({
+  await withMigrationLock(describeLock(t, database, 'first'), async () => {
+    const lock = describeLock(t, database, 'second', {
       signal: stopping.signal,
       onWaiting: () => stopping.abort(reason),
     })
     await t.rejects(
-      withMigrationLock(second, lock, async () => {}),
+      withMigrationLock(lock, async () => {}),
       reason,
     )
   })
@@ -101,11 +130,11 @@ test('a stop ends the wait for the lock', async (t) => {
 test("graphile-migrate's own lock is waited for in this database", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const tool = await connect(t, database, 'elsewhere')
-  const client = await connect(t, database, 'service')
   await tool.query(TOOL_LOCK)
 
+  const once = describeLock(t, database, 'service', { timeoutMs: 0 })
   await t.rejects(
-    withMigrationLock(client, describeLock({ timeoutMs: 0 }), (lock) => lock.waitForTool()),
+    withMigrationLock(once, (_, lock) => lock.waitForTool()),
     {
       code: 'migration_lock_timeout',
       message: /^graphile-migrate's own lock was not released within 0 s .*application elsewhere/,
@@ -116,10 +145,8 @@ test("graphile-migrate's own lock is waited for in this database", async (t) => 
 test("graphile-migrate's own lock in another database is ignored", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const tool = await connect(t, await createTestDatabase(t, { from: 'empty' }), 'elsewhere')
-  const client = await connect(t, database, 'service')
   await tool.query(TOOL_LOCK)
 
-  await t.resolves(
-    withMigrationLock(client, describeLock({ timeoutMs: 0 }), (lock) => lock.waitForTool()),
-  )
+  const once = describeLock(t, database, 'service', { timeoutMs: 0 })
+  await t.resolves(withMigrationLock(once, (_, lock) => lock.waitForTool()))
 })

@@ -77,17 +77,3 @@ test('the service reopens a session that was terminated', async (t) => {
   t.match((await service.get('/status')).body, { migrations: { applied: [{}, {}] } })
   t.match(await service.stop(), { code: 0 })
 })
-
-test('losing the database while migrating ends the service with exit code 4', async (t) => {
-  const { url } = await createTestDatabase(t, { from: 'empty' })
-  const proxy = await openProxy(t, url)
-  const service = startService(t, {
-    DATABASE_URL: proxy.url,
-    MIGRATIONS_DIR: createMigrationsFolder(t, [...BODIES, 'select pg_sleep(60);']),
-  })
-  await service.waitForReason('migrating')
-
-  proxy.cut()
-
-  t.match(await service.ended, { code: 4 })
-})

@@ -76,6 +76,7 @@ export const resetSchema = {
       'token_wrong',
       'database_not_disposable',
       'no_baseline',
+      'ahead',
       'schema_changed',
       'not_owner',
       'privilege_missing',

@@ -1,8 +1,19 @@
+import type { ErrorCode } from '../../errors/codes.ts'
 import { ServiceError } from '../../errors/service-error.ts'
 import { isInsufficientPrivilege } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
 import type { ToolError } from './messages.ts'
 import { describeRefusal } from './refusal.ts'
+
+/** What a look at the database found after a run that did not complete. */
+export interface Aftermath {
+  /** Whether the history has the migration; undefined if the database could not be asked. */
+  readonly isApplied: boolean | undefined
+  /** What its concurrent statements left unfinished, each as a sentence. */
+  readonly unfinished: readonly string[]
+}
+
+export const ROLLED_BACK: Aftermath = { isApplied: false, unfinished: [] }
 
 /**
  * The error for a migration that failed: its file, the line, and everything that PostgreSQL reported.
@@ -11,8 +22,9 @@ import { describeRefusal } from './refusal.ts'
 export function migrationFailedError(
   migration: CommittedMigration | undefined,
   error: ToolError,
+  { aftermath = ROLLED_BACK, code }: { aftermath?: Aftermath; code?: ErrorCode } = {},
 ): ServiceError {
-  if (migration && error.refusal) return refusedError(migration, error, error.refusal)
+  if (migration && error.refusal) return refusedError(migration, error, error.refusal, aftermath)
   const { line, text } = error
   const report = [
     error.code ? `${error.message} (${error.code})` : error.message,
@@ -24,8 +36,8 @@ export function migrationFailedError(
     .filter((part) => part !== undefined && part !== false && part !== '')
     .map((part) => String(part).replace(/[\s.;]+$/, ''))
   return new ServiceError(
-    isInsufficientPrivilege(error) ? 'privilege_missing' : 'migration_failed',
-    `${describeSubject(migration, error)}: ${report.join('; ')}; ${describeOutcome(migration, error)}`,
+    code ?? (isInsufficientPrivilege(error) ? 'privilege_missing' : 'migration_failed'),
+    `${describeSubject(migration, error)}: ${report.join('; ')}; ${describeOutcome(migration, error, aftermath)}`,
     {
       extensions: {
         migration: migration?.filename,
@@ -46,12 +58,13 @@ function refusedError(
   migration: CommittedMigration,
   error: ToolError,
   refusal: NonNullable<ToolError['refusal']>,
+  aftermath: Aftermath,
 ): ServiceError {
   const { line, text } = error
   const { reason, statement, remedy } = refusal
   // A statement that was missed is known by its effect only.
   const outcome =
-    statement === '' ? describeOutcome(migration, error) : 'nothing of the file was run'
+    statement === '' ? describeOutcome(migration, error, aftermath) : 'nothing of the file was run'
   return new ServiceError(
     reason === 'transaction_control' ? 'transaction_control' : 'migration_failed',
     `migration ${migration.filename} was refused: ${describeRefusal(refusal, line)}; ${outcome}`,
@@ -66,21 +79,38 @@ function describeSubject(migration: CommittedMigration | undefined, { phase }: T
 }
 
 /** What the failure left in the database. */
-function describeOutcome(migration: CommittedMigration | undefined, error: ToolError): string {
+function describeOutcome(
+  migration: CommittedMigration | undefined,
+  error: ToolError,
+  aftermath: Aftermath,
+): string {
   if (error.isTrial) {
     return (
       'the rebuild tried it before dropping anything, so the database is as it was; roles and extensions ' +
       'stay when everything is dropped, so a migration must not assume that they are missing'
     )
   }
-  if (migration?.noTransaction) {
-    return 'it runs outside a transaction (--! no-transaction): check what it left behind'
-  }
-  if (migration && error.hasCommitted) {
-    return 'it contains a commit of its own: check what it left behind'
-  }
-  if (migration) return 'it was rolled back completely, earlier migrations stay applied'
+  if (migration !== undefined) return describeAftermath(migration, error, aftermath)
   return isInsufficientPrivilege(error)
     ? 'nothing was changed; grant the user what it needs, such as CREATE on the database'
     : 'nothing was changed'
+}
+
+/** Says what became of a migration that did not complete. */
+export function describeAftermath(
+  migration: CommittedMigration,
+  { hasCommitted }: Pick<ToolError, 'hasCommitted'>,
+  { isApplied, unfinished }: Aftermath,
+): string {
+  if (isApplied) return 'it was applied all the same: the history has it'
+  if (migration.noTransaction) {
+    const left =
+      unfinished.length > 0 ? `: ${unfinished.join('; ')}` : ': check what it left behind'
+    return `it runs outside a transaction (--! no-transaction)${left}`
+  }
+  if (hasCommitted) return 'it contains a commit of its own: check what it left behind'
+  if (isApplied === undefined) {
+    return 'the database could not be asked whether it was rolled back; the next start finds out'
+  }
+  return 'it was rolled back completely, earlier migrations stay applied'
 }

@@ -10,8 +10,8 @@ export interface ToolJob extends ToolSettings {
   /** What pg_stat_activity shows for each session of this run. */
   readonly applicationName: string
   readonly migrationsFolder: string
-  /** PostgreSQL's `lock_timeout` for files that run in a transaction; 0 or undefined: none. */
-  readonly lockTimeoutMs?: number
+  /** PostgreSQL's `lock_timeout` for files that run in a transaction; undefined leaves the session's. */
+  readonly lockTimeoutMs?: number | undefined
 }
 
 /**

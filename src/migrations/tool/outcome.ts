@@ -2,14 +2,49 @@ import type { ChildProcess } from 'node:child_process'
 import { ServiceError } from '../../errors/service-error.ts'
 import { wrongSettingsError } from '../../errors/wrong-settings.ts'
 import type { Log } from '../../logger.ts'
-import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
+import {
+  isAdminShutdown,
+  isBlocked,
+  isConnectionLost,
+  isConnectionRefusedForNow,
+  isTimeLimit,
+} from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
-import { migrationFailedError } from './failure.ts'
+import { type Aftermath, describeAftermath, migrationFailedError } from './failure.ts'
 import type { ToolError, ToolMessage } from './messages.ts'
 import type { Progress } from './progress.ts'
 
 /** Another session holds graphile-migrate's own lock: it has started to migrate. */
 export class ToolLockBusyError extends Error {}
+
+/** A migration did not get its locks, or was a deadlock's victim, and was rolled back. */
+export class MigrationBlockedError extends Error {
+  readonly migration: CommittedMigration
+  /** To be reported if the migration is not tried again. */
+  readonly failure: ServiceError
+
+  constructor(migration: CommittedMigration, failure: ServiceError) {
+    super(failure.message)
+    this.migration = migration
+    this.failure = failure
+  }
+}
+
+/** The tool lost its session, so the history has to say what was applied. */
+export class ToolSessionLostError extends Error {
+  /** To be reported if only that session was ended, and the migration was rolled back. */
+  readonly failure: ServiceError
+  /** An administrator ended the session, or the server is going down. */
+  readonly wasEnded: boolean
+  readonly isApplied: boolean
+
+  constructor(message: string, options: Omit<ToolSessionLostError, keyof Error>) {
+    super(message)
+    this.failure = options.failure
+    this.wasEnded = options.wasEnded
+    this.isApplied = options.isApplied
+  }
+}
 
 /** How a run of the tool ended. */
 export type Outcome =
@@ -71,10 +106,11 @@ function logMessage(
 export function outcomeError(
   outcome: Exclude<Outcome, { type: 'done' }>,
   migration: CommittedMigration | undefined,
+  aftermath: Aftermath,
 ): unknown {
   if (outcome.type === 'aborted') return outcome.reason
-  if (outcome.type === 'died') return interruptedError(outcome.how, migration)
-  const { message, code, phase, setting } = outcome.error
+  if (outcome.type === 'died') return interruptedError(outcome.how, migration, aftermath)
+  const { message, code, phase, setting, hasCommitted } = outcome.error
   if (setting !== undefined) {
     return wrongSettingsError([
       {
@@ -84,20 +120,41 @@ export function outcomeError(
       },
     ])
   }
+  const error = Object.assign(new Error(message), { code })
   // The file's session could not be prepared: nothing of the file was run.
   if (migration === undefined || phase === 'session') {
     // The tool reports this without a code.
     if (/exclusive lock/.test(message)) return new ToolLockBusyError(message)
-    if (isConnectionRefusedForNow(outcome.error)) return Object.assign(new Error(message), { code })
+    if (isConnectionRefusedForNow(error) || isConnectionLost(error) || isBlocked(error)) {
+      return error
+    }
   }
-  return migrationFailedError(migration, outcome.error)
+  const fail = (errorCode?: 'lock_timeout') =>
+    migrationFailedError(migration, outcome.error, {
+      aftermath,
+      ...(errorCode && { code: errorCode }),
+    })
+  if (migration === undefined || isTimeLimit(error)) return fail()
+  if (isConnectionLost(error)) {
+    return new ToolSessionLostError(message, {
+      failure: fail(),
+      wasEnded: isAdminShutdown(error),
+      isApplied: aftermath.isApplied === true,
+    })
+  }
+  const isRetried = isBlocked(error) && !migration.noTransaction && !hasCommitted
+  return isRetried ? new MigrationBlockedError(migration, fail('lock_timeout')) : fail()
 }
 
-function interruptedError(how: string, migration: CommittedMigration | undefined): ServiceError {
+function interruptedError(
+  how: string,
+  migration: CommittedMigration | undefined,
+  aftermath: Aftermath,
+): ServiceError {
   const running = migration ? ` while it was running ${migration.filename}` : ''
-  const remedy = migration?.noTransaction
-    ? 'that migration runs outside a transaction: check what it left behind'
-    : 'what it had started was rolled back; start the service again'
+  const remedy = migration
+    ? describeAftermath(migration, {}, aftermath)
+    : 'nothing had been started; start the service again'
   return new ServiceError(
     'migration_interrupted',
     `the migration tool ended unexpectedly (${how})${running}; ${remedy}`,

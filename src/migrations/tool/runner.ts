@@ -7,6 +7,7 @@ import type { Queryable } from '../../postgres/client.ts'
 import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
 import { cancelSessions } from './cancel.ts'
+import { type Aftermath, describeAftermath, ROLLED_BACK } from './failure.ts'
 import type { ToolJob } from './messages.ts'
 import { outcomeError, waitForOutcome } from './outcome.ts'
 import { createProgress } from './progress.ts'
@@ -19,6 +20,8 @@ export interface RunnerOptions {
   readonly migrationsDir: string
   /** With every placeholder that the migrations may use. */
   readonly settings: ToolSettings
+  /** Undefined leaves the session's: `.gmrc` has one. */
+  readonly lockTimeoutMs?: number | undefined
   readonly pending: readonly CommittedMigration[]
   /** Cancels the tool's session over a connection of its own. */
   readonly pool: Queryable
@@ -26,9 +29,13 @@ export interface RunnerOptions {
   readonly signal: AbortSignal
   readonly nodeVariables: Readonly<Record<string, string>>
   readonly onMigration: (detail: string) => void
+  /** Called with the application name of the tool's sessions, before it connects. */
+  readonly onStarted?: (application: string) => void
+  /** Looks in the database for what became of a migration that did not complete. */
+  readonly inspect?: (migration: CommittedMigration) => Promise<Aftermath>
 }
 
-export { ToolLockBusyError } from './outcome.ts'
+export { MigrationBlockedError, ToolLockBusyError, ToolSessionLostError } from './outcome.ts'
 
 /**
  * Runs the migration tool in a process of its own, so that nothing it does can end the service. If
@@ -46,6 +53,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   log.debug({ pid: child.pid }, 'migration tool started')
+  options.onStarted?.(application)
   try {
     child.send({
       ...settings,
@@ -53,24 +61,38 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       databaseName: options.databaseName,
       applicationName: application,
       migrationsFolder: options.migrationsDir,
+      lockTimeoutMs: options.lockTimeoutMs,
     } satisfies ToolJob)
     const outcome = await waitForOutcome(child, { log, signal, progress })
     if (outcome.type === 'done') return progress.finish()
     child.kill('SIGKILL')
     const migration = progress.current()
-    const error = outcomeError(outcome, migration)
     // A tool that was refused a connection has no session.
-    if (!isConnectionRefusedForNow(error)) await cancelSessions(pool, application, log)
+    const hasSession = outcome.type !== 'failed' || !isConnectionRefusedForNow(outcome.error)
+    if (hasSession) await cancelSessions(pool, application, log)
+    const aftermath = (migration && (await options.inspect?.(migration))) ?? ROLLED_BACK
     if (outcome.type === 'aborted' && migration !== undefined) {
-      log.info(
-        { migration: migration.filename },
-        'migration canceled, because the service is stopping',
-      )
+      const { level, message } = describeStop(migration, aftermath)
+      log[level]({ migration: migration.filename }, message)
     }
-    throw error
+    throw outcomeError(outcome, migration, aftermath)
   } finally {
     child.kill('SIGKILL')
   }
+}
+
+/** What a stop did to the migration that was running, for the log. */
+function describeStop(
+  migration: CommittedMigration,
+  aftermath: Aftermath,
+): { level: 'info' | 'warn'; message: string } {
+  if (aftermath.isApplied) return { level: 'info', message: 'migration applied before the stop' }
+  const canceled = 'migration canceled, because the service is stopping'
+  if (!migration.noTransaction && aftermath.isApplied === false) {
+    return { level: 'info', message: canceled }
+  }
+  const message = `${canceled}; ${describeAftermath(migration, {}, aftermath)}`
+  return { level: 'warn', message }
 }
 
 /** It is beside this file in the build and in a bundle; tests of the source use the build's. */

@@ -189,9 +189,15 @@ test("a session that PostgreSQL ends is reported with PostgreSQL's error", async
   const database = await createTestDatabase(t, { from: 'empty' })
   const body = 'select pg_terminate_backend(pg_backend_pid());'
 
-  await t.rejects(runTool(describeRun(t, database, [body])), {
-    code: 'migration_failed',
-    extensions: { migration: '000001-step-1.sql', sqlstate: '57P01', postgresMessage: String },
+  const error = await runTool(describeRun(t, database, [body])).catch((cause) => cause)
+
+  t.match(error, {
+    wasEnded: true,
+    isApplied: false,
+    failure: {
+      code: 'migration_failed',
+      extensions: { migration: '000001-step-1.sql', sqlstate: '57P01', postgresMessage: String },
+    },
   })
 })
 
