@@ -81,24 +81,24 @@ test('the service is not ready over an index that a recorded file left invalid, 
   const { pool, start } = await setUp(t, [
     // As what fails in a session of its own, through dblink, would leave it.
     `--! no-transaction
-     update pg_index set indisvalid = false where indexrelid = 'public.left'::regclass;`,
+     update pg_index set indisvalid = false where indexrelid = 'public.t_left'::regclass;`,
     'select 2;',
   ])
-  await pool.query('create index "left" on public.t (x)')
+  await pool.query('create index t_left on public.t (x)')
   const service = start()
 
   const expected = {
     code: 4,
     err: {
       code: 'migration_unfinished',
-      unfinished: ['public.left'],
-      repair: ['reindex index concurrently public.left;'],
+      unfinished: ['public.t_left'],
+      repair: ['reindex index concurrently public.t_left;'],
     },
   }
   t.match(await failed(service), expected)
   t.match(await failed(start()), expected)
   await pool.query('delete from public.t')
-  await pool.query('reindex index concurrently public.left')
+  await pool.query('reindex index concurrently public.t_left')
   await start().waitForReady()
 })
 
