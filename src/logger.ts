@@ -1,7 +1,10 @@
-import pino, { type BaseLogger, type Logger } from 'pino'
+import { constants, fstatSync } from 'node:fs'
+import pino, { type BaseLogger, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config/config.ts'
 import { maskLine } from './config/redact.ts'
 import { ServiceError } from './errors/service-error.ts'
+
+const { S_IFMT, S_IFIFO, S_IFSOCK } = constants
 
 /** The part of pino that the service uses. */
 export type Log = Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'>
@@ -20,9 +23,50 @@ export function createLogger(level: Config['logLevel'], mask: (text: string) => 
       serializers: { err: describeError },
       hooks: { streamWrite: (line) => maskLine(line, mask) },
     },
-    // Synchronous, because the last line before the process ends must not be lost.
-    pino.destination({ fd: 1, sync: true }),
+    createDestination(),
   )
+}
+
+/** What is kept of a log that nobody reads; more lines are dropped, and counted. */
+const MAX_UNREAD_BYTES = 1024 * 1024
+
+/** Waits until the reader of the log has taken every line, but not for one that does not read. */
+export async function flushLog(limitMs = 500): Promise<void> {
+  if (!isPipe() || process.stdout.writableLength === 0) return
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, limitMs)
+    process.stdout.write('', () => resolve())
+  })
+}
+
+function createDestination(): DestinationStream {
+  // Synchronous, because the last line before the process ends must not be lost.
+  if (!isPipe()) return pino.destination({ fd: 1, sync: true })
+  // A pipe that is not read would stop the process. Node.js writes at once what fits into it.
+  const { stdout } = process
+  let dropped = 0
+  // A reader that has gone does not end the service.
+  if (stdout.listenerCount('error') === 0) stdout.on('error', () => {})
+  return {
+    write(line) {
+      if (stdout.writableLength > MAX_UNREAD_BYTES) {
+        dropped++
+        return
+      }
+      if (dropped > 0) {
+        const time = new Date().toISOString()
+        const msg = 'lines of the log were dropped, because it was not read'
+        stdout.write(`${JSON.stringify({ level: 'warn', time, dropped, msg })}\n`)
+        dropped = 0
+      }
+      stdout.write(line)
+    },
+  }
+}
+
+function isPipe(): boolean {
+  const { mode } = fstatSync(1)
+  return (mode & S_IFMT) === S_IFIFO || (mode & S_IFMT) === S_IFSOCK
 }
 
 /** The message of a foreseen error says everything; any other error is logged with its stack. */

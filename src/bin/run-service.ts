@@ -3,7 +3,7 @@ import { type Config, createEnvironmentMask, loadConfig } from '../config/config
 import { createMask } from '../config/redact.ts'
 import { EXIT } from '../errors/codes.ts'
 import { ServiceError } from '../errors/service-error.ts'
-import { createLogger } from '../logger.ts'
+import { createLogger, flushLog } from '../logger.ts'
 import { createService, type ServiceOptions } from '../service.ts'
 import { onStopSignal } from '../signals.ts'
 
@@ -23,7 +23,9 @@ export async function runService(options: ServiceOptions = {}): Promise<never> {
     log.info({ signal }, 'stopping')
     service.stop()
   })
-  process.exit(await service.run())
+  const exitCode = await service.run()
+  await flushLog()
+  process.exit(exitCode)
 }
 
 function loadConfigOrExit(): Config {
