@@ -57,13 +57,17 @@ export function parseMigration(
   const { values, lineCount, repeated } = readHeaders(text)
   if (repeated !== undefined) return { problem: `has the header ${repeated} twice` }
 
-  const lines = text.split('\n')
+  // Found by offsets: a file may have 100 MB, and an array of its lines twice that.
+  const start = offsetOfLine(text, lineCount)
+  const newline = text.indexOf('\n', start)
+  const nextLine = newline === -1 ? text.slice(start) : text.slice(start, newline)
   if (/^[^\n]*\r(?!\n)/.test(text)) return { problem: CR }
   // The hash is taken over the trimmed text, so it does not cover the end of the last line.
-  if (lines[lineCount]?.endsWith('\r') || /\r\s*$/.test(text)) return { problem: CRLF }
+  if (nextLine.endsWith('\r') || /\r\s*$/.test(text)) return { problem: CRLF }
   const ignoredHeader = findIgnoredHeader(text)
-  if (lines[lineCount] !== '') {
-    const next = JSON.stringify(lines[lineCount]?.slice(0, 100) ?? '')
+  const isCut = start > 0 && text[start - 1] !== '\n'
+  if (nextLine !== '' || isCut) {
+    const next = JSON.stringify(nextLine.slice(0, 100))
     const missing = `has no empty line after its headers, before line ${lineCount + 1}: ${next}`
     return { problem: ignoredHeader ?? missing }
   }
@@ -74,7 +78,7 @@ export function parseMigration(
     return { problem: ignoredHeader ?? missing }
   }
 
-  const rest = lines.slice(lineCount).join('\n')
+  const rest = text.slice(start)
   const body = `${rest.trim()}\n`
   const previousHash = previous === '-' ? null : previous
   const actualHash = calculateHash(body, previousHash)
@@ -100,6 +104,16 @@ export function parseMigration(
     noTransaction: isOutsideTransaction(body),
     ignoredHeader,
   }
+}
+
+function offsetOfLine(text: string, line: number): number {
+  let offset = 0
+  for (let left = line; left > 0; left--) {
+    const newline = text.indexOf('\n', offset)
+    if (newline === -1) return text.length
+    offset = newline + 1
+  }
+  return offset
 }
 
 function countNewlines(text: string): number {

@@ -24,6 +24,9 @@ export interface ToolRun {
 /** What the driver returns for a statement without rows. */
 const NO_ROWS = { rows: [], rowCount: 0 }
 
+/** Of a text, in characters: collecting garbage takes 10 ms. */
+const LARGE = 1_000_000
+
 /** The part of a query that the tool passes. */
 type ToolQuery = string | { text: string; name?: string; values?: string[] }
 
@@ -115,6 +118,8 @@ class ToolConnection {
       this.#isUsed = true
       this.#hasUnseenCode = undefined
     }
+    // The tool has read, split and hashed the file: several times its size in strings that are gone.
+    if (text.length > LARGE) globalThis.gc?.()
     const work = () => this.#session.run(text, { isInTransaction: this.#isInTransaction })
     await this.#watch('file', work, (error) => this.#findFailure(text, error)).finally(
       this.#run.onFileEnd,
