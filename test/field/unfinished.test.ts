@@ -1,6 +1,7 @@
 // What concurrent statements leave when they do not complete: rows A2 and F10.
 import pg from 'pg'
 import { type Test, test } from 'tap'
+import { becomes } from '../support/becomes.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { type LogLine, type Service, startService } from '../support/service.ts'
@@ -139,10 +140,20 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
         { migration: '000002-step-2.sql', msg: /invalid index public.t_x/ },
       )
     }
+    // The server notices by itself that the tool is gone; until then it would go on building.
+    const countTools = async () => {
+      const { rowCount } = await pool.query(
+        `select from pg_stat_activity
+          where datname = current_database() and application_name like 'commandbus-db migration%'`,
+      )
+      return rowCount
+    }
+    await becomes(t, countTools, 0)
     await holder.query('commit')
     holder.release()
 
-    await start().waitForReady()
+    const next = start()
+    await next.waitForReady().catch((error) => t.fail(next.output(), { error: String(error) }))
     t.strictSame(await readIndexes(pool), [{ name: 't_x', valid: true }])
   })
 }
