@@ -3,9 +3,6 @@ import { sql } from '../postgres/sql-text.ts'
 /** The service's own schema: the baseline, and the row that marks a database disposable. */
 export const STORE_SCHEMA = 'provisioning'
 
-/** The comment on it: a schema of that name without the comment is another program's. */
-const STORE_COMMENT = 'The store of commandbus-db for POST /reset.'
-
 /** The migration tool's schema: its record is history, not data. */
 export const TOOL_SCHEMA = 'graphile_migrate'
 
@@ -25,13 +22,6 @@ export function isUserSchema(name: string): string {
   return sql`
     (not ${isSystemSchema(name)}
      and ${name} not in ('${STORE_SCHEMA}', '${TOOL_SCHEMA}'))`
-}
-
-/** True for a schema that has the name of the service's, and that the service did not make. */
-export function isForeignStore(name: string, oid: string): string {
-  return sql`
-    (${name} = '${STORE_SCHEMA}'
-     and pg_catalog.obj_description(${oid}, 'pg_namespace') is distinct from '${STORE_COMMENT}')`
 }
 
 /** True for an object that an extension owns; `oid` is an expression. */

@@ -1,5 +1,5 @@
 import type { Queryable } from '../postgres/client.ts'
-import { isExtensionMember, isForeignStore, isUserSchema } from './scope.ts'
+import { isExtensionMember, isUserSchema } from './scope.ts'
 
 /** How PGMQ was installed; its version is known only where it is an extension. */
 export interface PgmqFacts {
@@ -64,7 +64,7 @@ with user_schema as (
                   and not ${isExtensionMember('pg_proc', 'pg_proc.oid')}
                 order by 1) as functions
     from pg_catalog.pg_namespace
-   where (${isUserSchema('nspname')} or ${isForeignStore('nspname', 'pg_namespace.oid')})
+   where ${isUserSchema('nspname')}
      and nspname <> 'pgmq'
      and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}
 )
