@@ -1,23 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Client } from 'pg'
 import type { Logger } from 'pino'
 import { unmarkDisposable } from './baseline/disposable.ts'
 import type { Config } from './config/config.ts'
 import { createMask } from './config/redact.ts'
 import { type Database, openDatabase } from './database/database.ts'
-import { monitorDatabase } from './database/monitor.ts'
 import { EXIT, type ExitCode } from './errors/codes.ts'
 import { ServiceError } from './errors/service-error.ts'
 import { createApp } from './http/app.ts'
 import { listen } from './http/listen.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
-import { describeAhead, readAppliedMigrations } from './migrations/history.ts'
+import { describeAhead } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { waitForDatabase } from './postgres/wait.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
 import { assertNotAhead, assertReadyForReset } from './reset/assert-ready.ts'
 import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
+import { startWatch, type Watch } from './service/watch.ts'
 import { createStatusReader } from './status.ts'
 
 /** The whole service, as the process sees it. */
@@ -34,8 +33,7 @@ interface State {
   database?: Database
   serverVersion?: string
   resetter?: Resetter
-  /** How many migrations the database had when it became ready. */
-  migrationCount: number
+  watch?: Watch
   /** `ahead by …` on a database that a newer version has migrated. */
   ahead?: string | undefined
 }
@@ -63,7 +61,7 @@ export function createService(
   { once = false }: ServiceOptions = {},
 ): Service {
   const startedAt = new Date()
-  const state: State = { migrationCount: 0 }
+  const state: State = {}
   const readiness = createReadiness()
   const readStatus = createStatusReader({
     startedAt,
@@ -91,6 +89,7 @@ export function createService(
     close: async () => {
       await Promise.all([app.close(), running])
       await state.resetter?.close()
+      await state.watch?.close()
       await state.database?.close()
     },
   })
@@ -116,6 +115,8 @@ export function createService(
     const database = await openDatabase(config, { log, signal })
     state.database = database
     await reach(database)
+    // From here on a session that goes silent, also while migrating, is found and ended.
+    state.watch = startWatch({ database, readiness, log, stopping: signal })
     const hooks = await prepareReset(database)
     try {
       await migrateUntilReached(database, hooks)
@@ -129,17 +130,10 @@ export function createService(
     } catch (error) {
       stayOrThrow(error)
     }
-    await monitorDatabase({
-      url: database.url,
-      onChange: (problem) => readiness.setDatabaseProblem(problem),
-      verify: (client) => findMissingMigrations(client, state.migrationCount),
-      log,
-      signal,
-    })
   }
 
-  async function reach({ url }: Database): Promise<void> {
-    const { serverVersion } = await waitForDatabase(url, {
+  async function reach(database: Database): Promise<void> {
+    const { serverVersion } = await waitForDatabase(() => database.url, {
       waitMs: config.databaseWaitMs,
       purpose: 'wait',
       log,
@@ -154,7 +148,10 @@ export function createService(
     if (!config.resetEnabled) return { beforeMigrating: (client) => unmarkDisposable(client, log) }
     // A third of the service's modules, which a start without reset does not load.
     const { openReset } = await import('./service/reset.ts')
-    const { resetter, hooks } = openReset({ config, database, readiness, log, signal })
+    const { resetter, hooks } = openReset({
+      ...{ config, database, readiness, log, signal },
+      onMigrated: async (applied) => state.watch?.expect(applied),
+    })
     state.resetter = resetter
     return hooks
   }
@@ -169,7 +166,8 @@ export function createService(
       onProgress: (progress) => readiness.set({ ready: false, ...progress }),
       hooks,
     })
-    state.migrationCount = applied.length
+    // Not awaited: the first check would only delay the start.
+    void state.watch?.expect(applied.slice(0, applied.length - ahead.length))
     const { ignored } = optionalSchema
     if (ignored !== undefined) log.warn(ignored)
     state.ahead = describeAhead(ahead)
@@ -215,12 +213,4 @@ export function createService(
     stop: () => ending.begin(EXIT.stopped),
     fail: ending.fail,
   }
-}
-
-/** A server that took the address of the lost one lacks its migrations. */
-async function findMissingMigrations(client: Client, count: number): Promise<string | undefined> {
-  if (count === 0) return undefined
-  const { length } = await readAppliedMigrations(client)
-  if (length >= count) return undefined
-  return `the database that answers has ${length} of ${count} migrations: restart the service`
 }

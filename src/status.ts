@@ -14,11 +14,13 @@ export interface StatusSources {
   readonly migrationsDir: string
   readonly readiness: Pick<Readiness, 'current'>
   /** Undefined until it is open. */
-  readonly database: () => Database | undefined
+  readonly database: () => DescribedDatabase | undefined
   /** Undefined until the database has answered. */
   readonly serverVersion: () => string | undefined
   readonly reset: () => Partial<ResetStats> & { readonly enabled: boolean }
 }
+
+type DescribedDatabase = Pick<Database, 'kind' | 'host' | 'port' | 'name' | 'pool'>
 
 /** How long a request waits for the database before it gets the last known facts. */
 const READ_TIMEOUT_MS = 2000
@@ -39,7 +41,7 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
   const readFolder = createFolderReader(migrationsDir)
 
   /** Concurrent requests share one read. */
-  const refresh = (database: Database) => {
+  const refresh = (database: DescribedDatabase) => {
     reading ??= readFacts(database)
       .then(
         (found) => {
@@ -94,7 +96,7 @@ function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
 }
 
 /** One query after the other, on one connection: many services may start on one database. */
-async function readFacts({ pool }: Database): Promise<Facts> {
+async function readFacts({ pool }: DescribedDatabase): Promise<Facts> {
   const found = await inspectDatabase(pool)
   const applied = await readAppliedMigrations(pool)
   return { ...found, applied, isDisposable: await isDisposable(pool) }
@@ -114,7 +116,7 @@ function describeReset(
 }
 
 function describeDatabase(
-  { kind, host, port, name }: Database,
+  { kind, host, port, name }: DescribedDatabase,
   serverVersion: string | undefined,
   { pgmq }: Facts,
 ): Status['database'] {

@@ -42,9 +42,16 @@ export interface Config {
   readonly nodeVariables: Readonly<Record<string, string>>
   /** The variables that `.gmrc` may ask for with `"!ENV"`, by name. */
   readonly placeholderVariables: Readonly<Record<string, string>>
+  /**
+   * The connection string as it is now: one that comes from a file is read again. Throws, naming the
+   * setting, while the file cannot be used.
+   */
+  readonly readUrl: (setting: UrlSetting) => string | undefined
   /** Add a secret that is learned after the settings were read: it is masked from then on. */
   readonly secrets: LearnedSecrets
 }
+
+export type UrlSetting = 'DATABASE_URL' | 'SHADOW_DATABASE_URL' | 'ROOT_DATABASE_URL'
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -87,6 +94,7 @@ export function loadConfig(
     1000 * read.integer(name, fallback, { min, max: ONE_DAY_SECONDS })
 
   const migrationsDir = resolve(read.plainText('MIGRATIONS_DIR', MIGRATIONS_FOLDER) ?? 'migrations')
+  const secrets = new LearnedSecrets()
   const config: Config = Object.freeze({
     databaseUrl: read.databaseUrl('DATABASE_URL'),
     shadowDatabaseUrl: read.databaseUrl('SHADOW_DATABASE_URL'),
@@ -113,7 +121,8 @@ export function loadConfig(
     shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
     nodeVariables: Object.freeze(pickNodeVariables(env)),
     placeholderVariables: Object.freeze(readPlaceholderVariables(env, migrationsDir)),
-    secrets: new LearnedSecrets(),
+    readUrl: (setting: UrlSetting) => readUrlAgain(env, setting, secrets),
+    secrets,
   })
   config.secrets.add(config.embeddedPassword ?? '')
   for (const [name, value] of Object.entries(config.placeholderVariables)) {
@@ -122,6 +131,7 @@ export function loadConfig(
 
   checkMigrationsDir(config, read)
   checkDatabaseUrl(config, read, hasEmbeddedServer)
+  checkPorts(config, read)
   checkToken(config, read)
   checkEmbeddedPassword(config, read)
   read.assertNoProblems()
@@ -171,6 +181,13 @@ function checkDatabaseUrl(
   read.reject('DATABASE_URL', given, expected)
 }
 
+/** The embedded server listens on the same machine. */
+function checkPorts({ databaseUrl, port, embeddedPort }: Config, read: SettingsReader): void {
+  const usesEmbedded = databaseUrl === undefined && !read.hasProblem('DATABASE_URL')
+  if (!usesEmbedded || port !== embeddedPort) return
+  read.reject('PORT', `${port}, which is also EMBEDDED_PORT`, 'another port than EMBEDDED_PORT')
+}
+
 function checkToken({ resetEnabled, resetToken }: Config, read: SettingsReader): void {
   // If RESET_ENABLED does not parse, a token that was given is checked all the same.
   const isNeeded = resetEnabled || (read.hasProblem('RESET_ENABLED') && resetToken !== undefined)
@@ -192,10 +209,39 @@ function checkEmbeddedPassword({ embeddedPassword }: Config, read: SettingsReade
   read.reject('EMBEDDED_PASSWORD', 'a value with control characters', 'a single line of text')
 }
 
-function pickNodeVariables(env: Environment): Record<string, string> {
+/** A new password is masked from its first use on. */
+function readUrlAgain(
+  env: Environment,
+  setting: UrlSetting,
+  secrets: LearnedSecrets,
+): string | undefined {
+  const read = new SettingsReader(env)
+  const url = read.databaseUrl(setting)
+  read.assertNoProblems()
+  if (url !== undefined && read.text(`${setting}_FILE`) !== undefined) secrets.add(url)
+  return url
+}
+
+/** Options of Node.js that decide which certificates it trusts. */
+const TRUST_OPTION = /^--(use-(openssl|bundled|system)-ca|(tls|openssl)-[a-z0-9.-]+(=.*)?)$/
+
+function pickNodeVariables(
+  env: Environment,
+  execArgv: readonly string[] = process.execArgv,
+): Record<string, string> {
   const picked: Record<string, string> = {}
+  const given = Object.entries(env).find(([name]) => name === 'NODE_OPTIONS')?.[1]
+  const options = [...(given?.split(/\s+/) ?? []), ...execArgv].filter((option) =>
+    TRUST_OPTION.test(option),
+  )
+  if (options.length > 0) picked.NODE_OPTIONS = [...new Set(options)].join(' ')
   for (const [name, value] of Object.entries(env)) {
-    if (value && /^(NODE_(EXTRA_CA_CERTS|COMPILE_CACHE)|SSL_CERT_(FILE|DIR))$/.test(name)) {
+    if (
+      value &&
+      /^(NODE_(EXTRA_CA_CERTS|USE_SYSTEM_CA|COMPILE_CACHE)|SSL_CERT_(FILE|DIR)|OPENSSL_CONF)$/.test(
+        name,
+      )
+    ) {
       picked[name] = value
     }
   }

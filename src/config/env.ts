@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { parse } from 'pg-connection-string'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { type SettingProblem, wrongSettingsError } from '../errors/wrong-settings.ts'
+import { ConnectionUrlError, parseConnectionUrl } from '../postgres/connection/url.ts'
 import { parseHostSetting } from './host-name.ts'
 import { LearnedSecrets } from './learned-secrets.ts'
 import { createMask } from './redact.ts'
@@ -157,18 +157,29 @@ function quote(value: string): string {
   return JSON.stringify(value.length > 300 ? `${value.slice(0, 300)}…` : value)
 }
 
-/** Describes what is wrong with a connection string without repeating any part of it. */
+/** Describes what is wrong with a connection string without repeating any secret part of it. */
 function findUrlProblem(url: string): string | undefined {
-  if (!/^postgres(ql)?:\/\//.test(url)) return 'a value that does not begin with postgres://'
-  // An `@` or `/` in a password: pg would take what follows for the host, and the log would show it.
-  if (/^[^/]+\/\/[^/?#]*\/[^?#]*[@/]/.test(url)) return 'a URL with @ or / in the database name'
   try {
-    const { user, database } = parse(url)
-    if (!user) return 'a URL that names no user'
-    if (!database) return 'a URL that names no database'
-    return undefined
+    const { rootCertificate, certificate, key, revocationList } = parseConnectionUrl(url).tls
+    const files = {
+      sslrootcert: rootCertificate === 'system' ? undefined : rootCertificate,
+      sslcert: certificate,
+      sslkey: key,
+      sslcrl: revocationList,
+    }
+    const unreadable = Object.entries(files).find(([, path]) => path && !isReadable(path))
+    return unreadable && `a URL whose ${unreadable[0]} names no file that can be read`
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    return code === 'ENOENT' ? 'a URL that names a file that does not exist' : 'not a valid URL'
+    if (error instanceof ConnectionUrlError) return error.message
+    throw error
+  }
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK)
+    return true
+  } catch {
+    return false
   }
 }

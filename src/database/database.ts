@@ -1,19 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Pool } from 'pg'
 import type { Config } from '../config/config.ts'
 import type { Log } from '../logger.ts'
-import { applicationName } from '../postgres/application-name.ts'
-import { createConnectionConfig, createPool } from '../postgres/pool.ts'
+import type { SessionClient } from '../postgres/connection/client.ts'
+import { parseConnectionUrl } from '../postgres/connection/url.ts'
+import type { Pool } from '../postgres/pool.ts'
+import { createSessions, type OpenOptions, type Sessions } from '../postgres/sessions.ts'
 
 /** The database of the service; its users need not know whether it is given or embedded. */
 export interface Database {
   readonly kind: 'given' | 'embedded'
-  /** Includes the password: never log it. */
+  /** Includes the password: never log it. From a file it is read again each time. */
   readonly url: string
+  /** Of the server in use; of the first one before any was reached. */
   readonly host: string
   readonly port: number
   readonly name: string
+  /** Opens a session; operators see `purpose` in pg_stat_activity. */
+  open(purpose: string, options?: OpenOptions): Promise<SessionClient>
+  /** For single statements. */
   readonly pool: Pool
+  /** All of them, to end them together. */
+  readonly sessions: Sessions
   /** For graphile-migrate's development commands; derived for an embedded database. */
   readonly shadowUrl: string | undefined
   readonly rootUrl: string | undefined
@@ -41,15 +48,27 @@ export async function openDatabase(config: Config, deps: OpenDatabaseDeps): Prom
 }
 
 function openGiven(url: string, config: Config, { log }: OpenDatabaseDeps): Database {
-  const pool = createPool(url, { applicationName: applicationName(), log })
+  const readUrl = () => config.readUrl('DATABASE_URL') ?? url
+  const sessions = createSessions({ readUrl, log })
+  const { hosts, database: name } = parseConnectionUrl(url)
   return {
     kind: 'given',
-    url,
-    ...locate(url),
-    pool,
+    get url() {
+      return readUrl()
+    },
+    get host() {
+      return (sessions.address ?? hosts[0]).host
+    },
+    get port() {
+      return (sessions.address ?? hosts[0]).port
+    },
+    name,
+    open: sessions.open,
+    pool: sessions.pool,
+    sessions,
     shadowUrl: config.shadowDatabaseUrl,
     rootUrl: config.rootDatabaseUrl,
-    close: () => pool.end(),
+    close: sessions.close,
   }
 }
 
@@ -68,13 +87,15 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
     signal,
   })
   const described = describeEmbedded(config, server.urlOf)
-  const pool = createPool(described.url, { applicationName: applicationName(), log })
+  const sessions = createSessions({ readUrl: () => described.url, log })
   return {
     ...described,
-    pool,
+    open: sessions.open,
+    pool: sessions.pool,
+    sessions,
     async close() {
       // Stopping the server disconnects the clients that are still in use by then.
-      const ended = pool.end()
+      const ended = sessions.close()
       await Promise.race([ended, sleep(POOL_END_MS, undefined, { ref: false })])
       await server.close()
       await ended
@@ -86,7 +107,7 @@ async function openEmbedded(config: Config, { log, signal }: OpenDatabaseDeps): 
 export function describeEmbedded(
   config: Config,
   urlOf: (database: string) => string,
-): Omit<Database, 'pool' | 'close'> {
+): Omit<Database, 'open' | 'pool' | 'sessions' | 'close'> {
   const url = urlOf(EMBEDDED_DATABASE)
   return {
     kind: 'embedded',
@@ -98,6 +119,6 @@ export function describeEmbedded(
 }
 
 function locate(url: string): { host: string; port: number; name: string } {
-  const { host, port, database } = createConnectionConfig(url, { applicationName: '' })
-  return { host: String(host), port: Number(port), name: String(database) }
+  const { hosts, database: name } = parseConnectionUrl(url)
+  return { ...hosts[0], name }
 }

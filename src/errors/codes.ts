@@ -62,7 +62,9 @@ const database = {
   },
   database_login_refused: {
     exitCode: EXIT.database,
-    meaning: 'The server rejects the user: it does not exist, or `pg_hba.conf` does not admit it.',
+    meaning:
+      'The server rejects the login: the user may not log in, or `pg_hba.conf` does not admit it from ' +
+      'here with this `sslmode`. (A user that does not exist is mostly reported as a wrong password.)',
   },
   database_missing: {
     exitCode: EXIT.database,
@@ -76,6 +78,22 @@ const database = {
     status: 503,
     exitCode: EXIT.database,
     meaning: 'The database is a standby, or `default_transaction_read_only` is on.',
+  },
+  database_tls_failed: {
+    exitCode: EXIT.database,
+    meaning:
+      "The server's certificate is not trusted or is for another host, or the server does not offer " +
+      'TLS: see `sslmode` and `sslrootcert` in `DATABASE_URL`.',
+  },
+  database_not_utf8: {
+    exitCode: EXIT.database,
+    meaning: "The database's encoding is not UTF-8.",
+  },
+  pooler_not_supported: {
+    exitCode: EXIT.database,
+    meaning:
+      '`DATABASE_URL` leads to a pooler in transaction or statement mode, which cannot hold the ' +
+      'migration lock. Nothing was locked or run.',
   },
   database_too_old: {
     exitCode: EXIT.database,

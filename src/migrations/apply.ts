@@ -1,9 +1,9 @@
 import type { Client } from 'pg'
-import { parse } from 'pg-connection-string'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
+import { parseConnectionUrl } from '../postgres/connection/url.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { findPendingMigrations, type MigrationStatus, readAppliedMigrations } from './history.ts'
 import { SessionLostError } from './lost.ts'
@@ -38,7 +38,7 @@ export interface ApplyOptions {
     | 'placeholderVariables'
     | 'secrets'
   >
-  readonly database: Pick<Database, 'url' | 'name' | 'pool'>
+  readonly database: Pick<Database, 'url' | 'name' | 'open' | 'pool'>
   /** The session that holds the migration lock. */
   readonly client: Client
   readonly lock: HeldLock
@@ -54,11 +54,11 @@ export interface ApplyOptions {
 export async function applyPending(options: ApplyOptions): Promise<void> {
   const { client, config, database, lock, status, log, signal, onProgress } = options
   const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
-  const { url, name: databaseName, pool } = database
+  const { name: databaseName, pool } = database
   const { settings, actions, hasLockTimeout } = await createToolSettings(options)
   const lockTimeoutMs = hasLockTimeout ? undefined : config.lockTimeoutMs
   if (lockTimeoutMs !== undefined) await warnOfDeadlockTimeout(client, lockTimeoutMs, log)
-  const run = { url, databaseName, pool, migrationsDir, settings, log, signal, nodeVariables }
+  const run = { databaseName, pool, migrationsDir, settings, log, signal, nodeVariables }
   const readPending = async () =>
     findPendingMigrations(status.committed, await readAppliedMigrations(client))
 
@@ -68,7 +68,14 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   let pending = status.pending
   let hasRun = false
   onProgress(`${pending.length} pending`)
-  const actionsRun = { url, pool, settings, waitMs, log, signal }
+  const actionsRun = {
+    open: (purpose: string) => database.open(purpose),
+    pool,
+    settings,
+    waitMs,
+    log,
+    signal,
+  }
   await runActions(actions.before, actionsRun)
   while (pending.length > 0) {
     await unfinished.prepare(pending)
@@ -77,6 +84,8 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
         () =>
           runTool({
             ...run,
+            // Read each time: its password may have changed since the last attempt.
+            url: database.url,
             pending,
             lockTimeoutMs,
             onMigration(detail) {
@@ -139,7 +148,7 @@ export async function createToolSettings({
   const { settings: gmrc, actions } = await loadGmrcSettings(config)
   for (const [name, value] of Object.entries(gmrc.placeholders))
     config.secrets.addNamed(name, value)
-  const databaseOwner = gmrc.databaseOwner ?? parse(database.url).user ?? database.name
+  const databaseOwner = gmrc.databaseOwner ?? parseConnectionUrl(database.url).user
   const settings = {
     ...gmrc,
     databaseOwner,

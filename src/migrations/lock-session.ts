@@ -4,14 +4,13 @@ import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
-import { openClient } from '../postgres/client.ts'
 import { describeError, isConnectionLost, isConnectionRefusedForNow } from '../postgres/errors.ts'
 import { liftTimeLimits } from '../postgres/session-settings.ts'
 import { waitForDatabase } from '../postgres/wait.ts'
 
 export interface ReachOptions {
   readonly config: Pick<Config, 'databaseWaitMs'>
-  readonly database: Pick<Database, 'url'>
+  readonly database: Pick<Database, 'url' | 'open'>
   readonly log: Log
   readonly signal: AbortSignal
   /** Receives what the wait is for. */
@@ -33,7 +32,7 @@ export async function openLockSession(options: ReachOptions): Promise<Client> {
   let isReported = false
   while (true) {
     try {
-      return await open(options.database.url)
+      return await open(options.database)
     } catch (error) {
       signal.throwIfAborted()
       const isRefused = isConnectionRefusedForNow(error)
@@ -63,7 +62,7 @@ export async function waitUntilReachable(
 ): Promise<void> {
   const waitMs = config.databaseWaitMs
   try {
-    await waitForDatabase(database.url, { waitMs, purpose: 'wait', log, signal, onWait })
+    await waitForDatabase(() => database.url, { waitMs, purpose: 'wait', log, signal, onWait })
   } catch (error) {
     if (!(error instanceof ServiceError) || error.code !== 'database_not_reached') throw error
     throw lostError(
@@ -79,8 +78,8 @@ export function lostError(reason: string, cause: unknown): ServiceError {
   })
 }
 
-async function open(url: string): Promise<Client> {
-  const client = await openClient(url, 'lock')
+async function open(database: ReachOptions['database']): Promise<Client> {
+  const client = await database.open('lock')
   try {
     await liftTimeLimits(client, { lockTimeout: LOCK_TIMEOUT })
     return client

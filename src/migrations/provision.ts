@@ -47,7 +47,7 @@ export interface ProvisionOptions {
     | 'secrets'
     | 'whenAhead'
   >
-  readonly database: Pick<Database, 'url' | 'name' | 'pool'>
+  readonly database: Pick<Database, 'url' | 'name' | 'open' | 'pool'>
   readonly optionalSchema: OptionalSchema
   readonly log: Log
   /** Ends every wait, and rolls back a migration that is running. */

@@ -23,21 +23,39 @@ const NETWORK_ERRORS: ReadonlySet<string> = new Set([
   'ENETDOWN',
   'ENETRESET',
   'ENETUNREACH',
+  'ENOANSWER',
+  'ENOHOST',
   'ENOTCONN',
+  'ENOTWRITABLE',
   'ENOTFOUND',
   'EPIPE',
   'ETIMEDOUT',
 ])
 
-/** How the driver's own errors about a lost or silent connection begin; they carry no code. */
-const DRIVER_CONNECTION_ERRORS: readonly string[] = [
-  'Connection terminated',
-  'Client has encountered a connection error',
-  'Client was closed',
-  'Query read timeout',
-  'timeout exceeded when trying to connect',
-  'timeout expired',
+/**
+ * How the driver's own errors about a lost or silent connection begin, which carry no code, and what
+ * they mean.
+ */
+const DRIVER_CONNECTION_ERRORS: readonly (readonly [beginning: string, meaning: string])[] = [
+  ['Connection terminated unexpectedly', 'the connection to the database was closed unexpectedly'],
+  ['Connection terminated due to connection timeout', 'the database did not answer in time'],
+  ['Connection terminated', 'the connection to the database was closed'],
+  ['Client has encountered a connection error', 'the connection to the database is lost'],
+  ['Client was closed', 'the connection to the database was closed'],
+  ['Query read timeout', 'the database did not answer in time'],
+  ['timeout exceeded when trying to connect', 'no connection to the database became free in time'],
+  ['timeout expired', 'the database did not answer in time'],
 ]
+
+/** The module's own reasons why there is no session. Their codes survive the way between processes. */
+export class ConnectionError extends Error {
+  readonly code: 'ENOHOST' | 'ENOTWRITABLE' | 'ENOANSWER'
+
+  constructor(code: ConnectionError['code'], message: string) {
+    super(message)
+    this.code = code
+  }
+}
 
 /** The SQLSTATE of an error from PostgreSQL; undefined for every other error. */
 export function sqlstateOf(error: unknown): string | undefined {
@@ -62,7 +80,7 @@ export function isConnectionLost(error: unknown): boolean {
   }
   const code = codeOf(error)
   if (code !== undefined) return NETWORK_ERRORS.has(code)
-  return DRIVER_CONNECTION_ERRORS.some((beginning) => messageOf(error).startsWith(beginning))
+  return DRIVER_CONNECTION_ERRORS.some(([beginning]) => messageOf(error).startsWith(beginning))
 }
 
 /** A time limit of the session itself ended it: the database is there. */
@@ -93,6 +111,16 @@ export function isConnectionRefusedForNow(error: unknown): boolean {
 /** The server, the database or the role has as many connections as it may have. */
 export function isTooManyConnections(error: unknown): boolean {
   return sqlstateOf(error) === SQLSTATE.tooManyConnections
+}
+
+/** The other end rejects what the protocol would allow, as a pooler does (08P01). */
+export function isProtocolViolation(error: unknown): boolean {
+  return sqlstateOf(error) === SQLSTATE.protocolViolation
+}
+
+/** A value cannot be used as what it is meant to be (class 22). */
+export function isWrongValue(error: unknown): boolean {
+  return isInClass(sqlstateOf(error), '22')
 }
 
 /** The driver gave up the password exchange; mostly because the URL has no password. */
@@ -156,8 +184,11 @@ export function isSyntaxOrAccessError(error: unknown): boolean {
 export function describeError(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(describeError).join(', ')
   if (!(error instanceof Error)) return String(error)
+  if (error instanceof ConnectionError) return error.message
   const code = codeOf(error)
   if (error.message === '') return code ?? error.name
+  const known = DRIVER_CONNECTION_ERRORS.find(([beginning]) => error.message.startsWith(beginning))
+  if (known !== undefined && code === undefined) return known[1]
   return code === undefined || error.message.includes(code)
     ? error.message
     : `${error.message} (${code})`

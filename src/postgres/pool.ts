@@ -1,68 +1,106 @@
-import { userInfo } from 'node:os'
-import pg from 'pg'
-import { parse } from 'pg-connection-string'
+import type pg from 'pg'
 import type { Log } from '../logger.ts'
+import type { Queryable } from './client.ts'
+import type { SessionClient } from './connection/client.ts'
+import { ConnectionError, isConnectionLost } from './errors.ts'
 
-export interface ConnectionOptions {
-  /** As pg_stat_activity shows it: see applicationName(). */
-  readonly applicationName: string
-  /** Default 5 s. */
-  readonly connectTimeoutMs?: number
-}
-
-export interface PoolOptions extends ConnectionOptions {
-  /** Default 5. */
-  readonly maxConnections?: number
+export interface PoolOptions {
+  readonly open: () => Promise<SessionClient>
   readonly log: Log
+  /** Default 5. */
+  readonly maxSessions?: number
 }
 
-/**
- * Everything that pg needs to connect to `url`. Nothing is left empty, because for empty values pg
- * reads PGUSER, PGPASSWORD, PGOPTIONS, PGSSLMODE, ~/.pgpass and the like.
- */
-export function createConnectionConfig(url: string, options: ConnectionOptions): pg.ClientConfig {
-  const { user: givenUser, password, database, host, port, ssl, ...rest } = parse(url)
-  const user = givenUser || findUserName()
-  return {
-    ...(rest as pg.ClientConfig),
-    ...{ sslnegotiation: rest.sslnegotiation || 'postgres' },
-    user,
-    password: async () => password ?? '',
-    database: database || user,
-    host: host || 'localhost',
-    port: Number(port || 5432),
-    ssl: (ssl as pg.ClientConfig['ssl']) ?? false,
-    // A blank sets no option and is not empty.
-    options: rest.options || ' ',
-    client_encoding: 'UTF8',
-    application_name: options.applicationName,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? 5000,
-    keepAlive: true,
+/** Sessions for single statements: opened when they are needed, and closed when nothing needs them. */
+export interface Pool extends Queryable {
+  end(): Promise<void>
+}
+
+/** So that many services on one database do not use up its connections while idle. */
+const IDLE_MS = 1000
+const WAIT_MS = 5000
+
+/** Creates a pool that survives losing its sessions: the next query opens a new one. */
+export function createPool({ open, log, maxSessions = 5 }: PoolOptions): Pool {
+  const idle = new Map<SessionClient, NodeJS.Timeout>()
+  const waiting: (() => void)[] = []
+  let inUse = 0
+  let isEnding = false
+
+  function takeIdle(): SessionClient | undefined {
+    const client = [...idle.keys()].at(-1)
+    if (client !== undefined) forget(client)
+    return client
   }
-}
 
-/** Creates a pool that survives losing its connections: the next query opens a new one. */
-export function createPool(url: string, options: PoolOptions): pg.Pool {
-  const pool = new pg.Pool({
-    ...createConnectionConfig(url, options),
-    max: options.maxConnections ?? 5,
-    // So that many services on one database do not use up its connections while idle.
-    idleTimeoutMillis: 1000,
-  })
-  pool.on('error', (error) => {
-    if (!pool.ending) options.log.warn({ err: error }, 'idle database connection lost')
-  })
-  // A connection that breaks while in use reports it twice: to the query, and as an event that would
-  // end the process if it had no listener.
-  pool.on('connect', (client) => client.on('error', () => {}))
-  return pool
-}
+  function forget(client: SessionClient): boolean {
+    clearTimeout(idle.get(client))
+    return idle.delete(client)
+  }
 
-function findUserName(): string {
-  try {
-    return userInfo().username
-  } catch {
-    // Containers often run as a numeric user without a name.
-    return 'postgres'
+  async function openNew(): Promise<SessionClient> {
+    const client = await open()
+    client.on('error', (error) => {
+      if (forget(client)) log.warn({ err: error }, 'idle database connection lost')
+    })
+    client.on('end', () => forget(client))
+    return client
+  }
+
+  function keepIdle(client: SessionClient): void {
+    const close = () => {
+      if (forget(client)) void client.end()
+    }
+    idle.set(client, setTimeout(close, IDLE_MS))
+  }
+
+  async function waitForTurn(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const turn = new Promise<boolean>((resolve) => {
+      const take = () => resolve(true)
+      waiting.push(take)
+      timer = setTimeout(() => {
+        waiting.splice(waiting.indexOf(take), 1)
+        resolve(false)
+      }, WAIT_MS)
+    })
+    const isFree = await turn
+    clearTimeout(timer)
+    if (!isFree) throw new ConnectionError('ENOANSWER', 'no database session became free in time')
+  }
+
+  async function run(...query: unknown[]): Promise<unknown> {
+    if (isEnding) throw new Error('the pool is closed')
+    // A query that waited takes the place of the one that ended.
+    if (inUse >= maxSessions) await waitForTurn()
+    else inUse++
+    let client: SessionClient | undefined
+    try {
+      client = takeIdle() ?? (await openNew())
+      const result = await client.query(...(query as [string]))
+      if (isEnding) void client.end()
+      else keepIdle(client)
+      return result
+    } catch (error) {
+      if (client !== undefined) {
+        if (isConnectionLost(error) || isEnding) client.destroy('the query failed')
+        else keepIdle(client)
+      }
+      throw error
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) inUse--
+      else next()
+    }
+  }
+
+  return {
+    query: run as unknown as pg.ClientBase['query'],
+    async end() {
+      isEnding = true
+      const clients = [...idle.keys()]
+      for (const client of clients) forget(client)
+      await Promise.all(clients.map((client) => client.end()))
+    },
   }
 }

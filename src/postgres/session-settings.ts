@@ -1,15 +1,7 @@
 import type { Queryable } from './client.ts'
+import { NO_TIME_LIMITS } from './connection/time-limits.ts'
 
 type Settings = Readonly<Record<string, string>>
-
-/** Time limits of a role or a database are meant for applications, not for migrations and resets. */
-export const NO_TIME_LIMITS: Settings = {
-  statement_timeout: '0',
-  lock_timeout: '0',
-  transaction_timeout: '0',
-  idle_session_timeout: '0',
-  idle_in_transaction_session_timeout: '0',
-}
 
 /**
  * A session in which the service's own statements mean what they say, whatever the role or the database

@@ -3,6 +3,7 @@
  * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
  */
 export const SQLSTATE = {
+  protocolViolation: '08P01',
   activeSqlTransaction: '25001',
   noActiveSqlTransaction: '25P01',
   idleInTransactionSessionTimeout: '25P03',

@@ -1,14 +1,14 @@
-import { Socket } from 'node:net'
-import { addAbortSignal } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
-import type { ErrorCode } from '../errors/codes.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import { applicationName } from './application-name.ts'
-import { describeError, isPasswordExchangeFailed, sqlstateOf } from './errors.ts'
-import { createConnectionConfig } from './pool.ts'
-import { SQLSTATE } from './sqlstate.ts'
+import {
+  type ConnectionTarget,
+  describeTarget,
+  openSession,
+  type SessionFacts,
+} from './connection/session.ts'
+import { describeError } from './errors.ts'
 
 export interface WaitOptions {
   /** How long to try before giving up. */
@@ -32,59 +32,40 @@ const RETRY_MS = 200
 const LOG_EVERY_MS = 1000
 /** Limits of one attempt, whether less or more time is left. */
 const SHORTEST_ATTEMPT_MS = 1000
-const LONGEST_ATTEMPT_MS = 5000
 const OLDEST_VERSION = 15
-
-/** Waiting does not help against these. Any other error may come from a server that is starting. */
-const LOGIN_ERRORS: Readonly<Record<string, { code: ErrorCode; remedy: string }>> = {
-  [SQLSTATE.invalidPassword]: {
-    code: 'database_password_wrong',
-    remedy: 'check user and password in DATABASE_URL',
-  },
-  [SQLSTATE.invalidAuthorization]: {
-    code: 'database_login_refused',
-    remedy: 'check the user in DATABASE_URL and pg_hba.conf',
-  },
-  [SQLSTATE.invalidCatalogName]: {
-    code: 'database_missing',
-    remedy: 'create it, or check the name in DATABASE_URL',
-  },
-  [SQLSTATE.insufficientPrivilege]: {
-    code: 'database_connect_denied',
-    remedy: 'grant connect on the database to the user',
-  },
-}
 
 /**
  * Waits until the database accepts connections and can be written to. Retries an unreachable server
  * until `waitMs` have passed; a server that rejects the login or cannot be used is an error at once.
  */
-export async function waitForDatabase(url: string, options: WaitOptions): Promise<ServerFacts> {
-  const config = createConnectionConfig(url, { applicationName: applicationName(options.purpose) })
-  const where = `${config.host}:${config.port}, database ${config.database}`
-  const deadline = Date.now() + options.waitMs
+export async function waitForDatabase(
+  target: ConnectionTarget,
+  options: WaitOptions,
+): Promise<ServerFacts> {
+  const { waitMs, log, signal, onWait } = options
+  const where = describeTarget(target)
+  const deadline = Date.now() + waitMs
   let nextLog = 0
   const report = (reason: string) => {
     if (Date.now() < nextLog) return
     nextLog = Date.now() + LOG_EVERY_MS
-    options.log.info({ reason }, `waiting for the database at ${where}`)
-    options.onWait?.(`waiting for the database at ${where}: ${reason}`)
+    log.info({ reason }, `waiting for the database at ${where}`)
+    onWait?.(`waiting for the database at ${where}: ${reason}`)
   }
-  options.onWait?.(`waiting for the database at ${where}`)
+  onWait?.(`waiting for the database at ${where}`)
   while (true) {
     const silence = setInterval(report, LOG_EVERY_MS, 'it has not answered yet')
     try {
-      const leftMs = deadline - Date.now()
-      const timeoutMs = Math.min(LONGEST_ATTEMPT_MS, Math.max(SHORTEST_ATTEMPT_MS, leftMs))
-      return await readServerFacts(config, where, { timeoutMs, signal: options.signal })
+      const timeoutMs = Math.max(SHORTEST_ATTEMPT_MS, deadline - Date.now())
+      return await readServerFacts(target, where, { ...options, timeoutMs })
     } catch (error) {
-      options.signal.throwIfAborted()
+      signal.throwIfAborted()
       if (error instanceof ServiceError) throw error
       const reason = describeError(error)
       if (Date.now() >= deadline) {
         throw new ServiceError(
           'database_not_reached',
-          `no usable PostgreSQL at ${where} within ${options.waitMs / 1000} s: ${reason}; ` +
+          `could not reach PostgreSQL at ${where}, within ${waitMs / 1000} s: ${reason}; ` +
             'start it, or correct DATABASE_URL, or raise DATABASE_WAIT_SECONDS',
           { cause: error },
         )
@@ -93,69 +74,49 @@ export async function waitForDatabase(url: string, options: WaitOptions): Promis
     } finally {
       clearInterval(silence)
     }
-    await sleep(RETRY_MS, undefined, { signal: options.signal }).catch(() => {})
-    options.signal.throwIfAborted()
+    await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
+    signal.throwIfAborted()
   }
 }
 
 async function readServerFacts(
-  config: pg.ClientConfig,
+  target: ConnectionTarget,
   where: string,
-  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  { purpose, timeoutMs, signal }: WaitOptions & { readonly timeoutMs: number },
 ): Promise<ServerFacts> {
-  const client = new pg.Client({
-    ...config,
-    connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
-    stream: () => addAbortSignal(signal, new Socket()),
+  const { client, facts } = await openSession(target, {
+    applicationName: applicationName(purpose),
+    timeoutMs,
+    signal,
+    assertsSessionPooling: true,
   })
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    const { rows } = await client.query<{ version: string; major: number; readOnly: boolean }>(
-      `select current_setting('server_version') as version,
-              current_setting('server_version_num')::integer / 10000 as major,
-              current_setting('transaction_read_only')::boolean as "readOnly"`,
-    )
-    const [server] = rows
-    if (server === undefined) throw new Error('the server returned no row')
-    assertUsable(server, where)
-    return { serverVersion: server.version }
-  } catch (error) {
-    throw loginError(error, where) ?? error
-  } finally {
-    // Not awaited: a server that hangs would delay the result.
-    void client.end().catch(() => {})
-  }
+  // Not awaited: a server that hangs would delay the result.
+  void client.end()
+  assertUsable(facts, where)
+  return { serverVersion: facts.version }
 }
 
-function assertUsable(
-  server: { version: string; major: number; readOnly: boolean },
-  where: string,
-): void {
-  if (server.major < OLDEST_VERSION) {
+function assertUsable({ version, major, encoding, ...facts }: SessionFacts, where: string): void {
+  if (major < OLDEST_VERSION) {
     throw new ServiceError(
       'database_too_old',
-      `PostgreSQL ${OLDEST_VERSION} or later is required; ${where} runs ${server.version}`,
+      `PostgreSQL ${OLDEST_VERSION} or later is required; ${where} runs ${version}`,
     )
   }
-  if (server.readOnly) {
+  if (encoding !== 'UTF8') {
+    throw new ServiceError(
+      'database_not_utf8',
+      `the encoding of the database must be UTF8; that of ${where} is ${encoding}: create a database ` +
+        "with ENCODING 'UTF8' (TEMPLATE template0), move the data there, and name it in DATABASE_URL",
+    )
+  }
+  if (facts.isReadOnly) {
+    const reason = facts.isStandby
+      ? 'it is a standby: name the primary in DATABASE_URL, or all servers with target_session_attrs=read-write'
+      : 'default_transaction_read_only is on for it or its user: turn that off'
     throw new ServiceError(
       'database_read_only',
-      `the database must be writable; ${where} is read-only: it is a standby, or ` +
-        'default_transaction_read_only is on; name the primary in DATABASE_URL',
+      `the database must be writable; ${where} is read-only: ${reason}`,
     )
   }
-}
-
-/** The error to report for a rejected login; undefined for every other error. */
-function loginError(error: unknown, where: string): ServiceError | undefined {
-  const sqlstate = isPasswordExchangeFailed(error) ? SQLSTATE.invalidPassword : sqlstateOf(error)
-  const known = LOGIN_ERRORS[sqlstate ?? '']
-  if (known === undefined) return undefined
-  return new ServiceError(
-    known.code,
-    `${where} rejects the login: ${describeError(error)}; ${known.remedy}`,
-    { cause: error },
-  )
 }

@@ -2,11 +2,11 @@ import { baselineHasSchema } from '../baseline/store.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../logger.ts'
+import type { AppliedMigration } from '../migrations/history.ts'
 import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-schema.ts'
 import { type ProvisionHooks, provision } from '../migrations/provision.ts'
 import { cancelSessions } from '../migrations/tool/cancel.ts'
 import { applicationName } from '../postgres/application-name.ts'
-import { openClient } from '../postgres/client.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import type { Readiness } from '../readiness.ts'
 import { assertReadyForReset } from '../reset/assert-ready.ts'
@@ -20,6 +20,8 @@ export interface OpenResetOptions {
   readonly readiness: Readiness
   readonly log: Log
   readonly signal: AbortSignal
+  /** Receives the history after a rebuild. */
+  readonly onMigrated: (applied: readonly AppliedMigration[]) => Promise<void>
 }
 
 export interface OpenedReset {
@@ -32,7 +34,7 @@ export interface OpenedReset {
 export function openReset(options: OpenResetOptions): OpenedReset {
   const { config, database, readiness, log, signal } = options
   const sessions = createResetSessions({
-    connect: () => openClient(database.url, 'reset'),
+    connect: () => database.open('reset'),
     database,
   })
   const resetter = createResetter({
@@ -44,7 +46,8 @@ export function openReset(options: OpenResetOptions): OpenedReset {
       const optionalSchema = await recallOptionalSchema(options)
       const provisionOptions = { config, database, optionalSchema, log, signal, onProgress, hooks }
       // A reset answers soon: the next rebuild repairs what a lost database leaves.
-      return provision({ ...provisionOptions, reconnects: false })
+      const result = await provision({ ...provisionOptions, reconnects: false })
+      await options.onMigrated(result.applied)
     },
     trial: {
       async prepare(client) {
@@ -81,7 +84,7 @@ const TRIAL_CONNECTION_MS = 2000
 /** Opens a session whose statement ends when the service stops. */
 async function openTrialSession({ config, database, log, signal }: OpenResetOptions) {
   const waitMs = Math.min(config.databaseWaitMs, TRIAL_CONNECTION_MS)
-  const session = await retryConnecting(() => openClient(database.url, TRIAL), {
+  const session = await retryConnecting(() => database.open(TRIAL), {
     ...{ waitMs, log, signal },
   })
   const cancel = () => void cancelSessions(database.pool, applicationName(TRIAL), log)

@@ -109,9 +109,8 @@ test('every setting is read', async (t) => {
 })
 
 test('the highest port is accepted', async (t) => {
-  const config = loadConfig({ PORT: '65535', EMBEDDED_PORT: '65535' })
-
-  t.match(config, { port: 65_535, embeddedPort: 65_535 })
+  t.match(loadConfig({ PORT: '65535' }), { port: 65_535 })
+  t.match(loadConfig({ EMBEDDED_PORT: '65535' }), { embeddedPort: 65_535 })
 })
 
 test('an empty value counts as not set', async (t) => {
@@ -261,6 +260,43 @@ test('a secret that is given twice, or in an unreadable file, is an error', asyn
   t.match(directory.get('RESET_TOKEN_FILE')?.given, /directory.*EISDIR/)
 })
 
+test('the service and its embedded server cannot have the same port', async (t) => {
+  t.strictSame([...findProblems(t, { PORT: '5555', EMBEDDED_PORT: '5555' }).keys()], ['PORT'])
+  t.strictSame([...findProblems(t, { EMBEDDED_PORT: '8080' }).keys()], ['PORT'])
+  t.doesNotThrow(() => loadConfig({ DATABASE_URL: URL, EMBEDDED_PORT: '8080' }), 'not started')
+})
+
+test('a URL from a file is read again, and its new password is masked', async (t) => {
+  const folder = t.testdir({ url: 'postgres://bus:old-password@db/bus' })
+  const file = join(folder, 'url')
+  const config = loadConfig({ DATABASE_URL_FILE: file })
+  t.equal(config.readUrl('DATABASE_URL'), config.databaseUrl)
+
+  writeFileSync(file, 'postgres://bus:new-password@db/bus\n')
+  t.equal(config.readUrl('DATABASE_URL'), 'postgres://bus:new-password@db/bus')
+  t.equal(createMask(config)('the new-password and the old-password').includes('password'), false)
+
+  writeFileSync(file, `postgres://bus:${SECRET}@db`)
+  t.throws(() => config.readUrl('DATABASE_URL'), { code: 'wrong_settings' })
+  t.equal(loadConfig({ DATABASE_URL: URL }).readUrl('DATABASE_URL'), URL)
+  t.equal(loadConfig({}).readUrl('DATABASE_URL'), undefined)
+})
+
+test('what decides which certificates Node.js trusts is passed on, and nothing else of its options', async (t) => {
+  const { nodeVariables } = loadConfig({
+    NODE_OPTIONS: '--inspect --use-openssl-ca  --tls-min-v1.3 --require ./x.js',
+    SSL_CERT_FILE: '/ca.pem',
+    NODE_EXTRA_CA_CERTS: '/more.pem',
+    NODE_PATH: '/elsewhere',
+  })
+
+  t.strictSame(nodeVariables, {
+    NODE_OPTIONS: '--use-openssl-ca --tls-min-v1.3',
+    SSL_CERT_FILE: '/ca.pem',
+    NODE_EXTRA_CA_CERTS: '/more.pem',
+  })
+})
+
 test('without an embedded server, DATABASE_URL is required', async (t) => {
   const withoutServer = { hasEmbeddedServer: () => false }
 
@@ -271,7 +307,7 @@ test('without an embedded server, DATABASE_URL is required', async (t) => {
 test("PostgreSQL's own variables and unknown ones change nothing", async (t) => {
   const config = loadConfig({ PGHOST: 'elsewhere', PGPASSWORD: SECRET, HOSTNAME: 'x' })
 
-  t.strictSame(config, loadConfig({}))
+  t.strictSame({ ...config, readUrl: null }, { ...loadConfig({}), readUrl: null })
 })
 
 test('of other variables, those are read that a .gmrc may ask for, and its secrets masked', async (t) => {

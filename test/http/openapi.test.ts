@@ -76,18 +76,13 @@ test('the responses of probes are as described', async (t) => {
 })
 
 test('the status of a database with migrations is as described', async (t) => {
-  const { url, name, pool } = await createTestDatabase(t, { from: 'migrated' })
-  const database = { kind: 'given', host: 'db', port: 5432, url, name, pool } as const
+  const { name, pool } = await createTestDatabase(t, { from: 'migrated' })
+  const database = { kind: 'given', host: 'db', port: 5432, name, pool } as const
   const readStatus = createStatusReader({
     startedAt: new Date(),
     migrationsDir: createMigrationsFolder(t, ['select 1;', 'select 2;', 'select 3;']),
     readiness: { current: { ready: true } },
-    database: () => ({
-      ...database,
-      shadowUrl: undefined,
-      rootUrl: undefined,
-      close: async () => {},
-    }),
+    database: () => database,
     serverVersion: () => '18.4',
     reset: () => ({ enabled: true, count: 1, lastAt: new Date(), lastDurationMs: 2.5 }),
   })

@@ -11,6 +11,7 @@ import {
   type ProvisionProgress,
   provision,
 } from '../../src/migrations/provision.ts'
+import { openClient } from '../../src/postgres/client.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
@@ -46,7 +47,7 @@ function run(
       placeholderVariables: {},
       secrets: new LearnedSecrets(),
     },
-    database: { url, name, pool },
+    database: { url, name, pool, open: (purpose) => openClient(url, purpose) },
     optionalSchema: { ...OPTIONAL_SCHEMA, wanted: undefined },
     log: pino({ level: 'silent' }),
     signal: new AbortController().signal,

@@ -1,10 +1,6 @@
 import pg from 'pg'
 import { type Test, test } from 'tap'
-import {
-  applyResetSettings,
-  liftTimeLimits,
-  withCanonicalSettings,
-} from '../../src/postgres/session-settings.ts'
+import { applyResetSettings, withCanonicalSettings } from '../../src/postgres/session-settings.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
 /** Before PostgreSQL 17 there is no transaction_timeout. */
@@ -17,15 +13,6 @@ const TIME_LIMITS = [
 ]
 
 const INHERITED = { DateStyle: 'German, DMY', TimeZone: 'Asia/Kathmandu', search_path: 'app' }
-
-test('liftTimeLimits lifts every limit that the database imposes, and nothing else', async (t) => {
-  const client = await openLimited(t)
-
-  await liftTimeLimits(client)
-
-  t.strictSame(await showLimits(client), ['0'])
-  t.strictSame(await show(client, Object.keys(INHERITED)), INHERITED)
-})
 
 test('applyResetSettings makes a session independent of what the database sets', async (t) => {
   const client = await openLimited(t, {

@@ -6,7 +6,7 @@ import { createTestRole } from '../support/roles.ts'
 import { until } from '../support/until.ts'
 import { acceptWithFacts, fatalError, startFakeServer } from './fixtures/fake-server.ts'
 
-const POSTGRES_18 = { version: '18.4', major: '18', readOnly: 'f' } as const
+const POSTGRES_18 = { version: '18.4', major: '18' }
 
 test('a usable database is described', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -52,15 +52,25 @@ test('a read-only database is an error at once', async (t) => {
 
 test('a PostgreSQL older than 15 is an error at once', async (t) => {
   const url = await startFakeServer(t, (socket) =>
-    acceptWithFacts(socket, { version: '14.9', major: '14', readOnly: 'f' }),
+    acceptWithFacts(socket, { version: '14.9', major: '14' }),
   )
 
   await t.rejects(wait(url), { code: 'database_too_old', exitCode: 3 })
 })
 
+test('a database that is not in UTF-8 is an error at once', async (t) => {
+  const url = await startFakeServer(t, (socket) =>
+    acceptWithFacts(socket, { ...POSTGRES_18, encoding: 'LATIN1' }),
+  )
+
+  const error = await wait(url).catch((error) => error)
+
+  t.match(error, { code: 'database_not_utf8', exitCode: 3, message: /UTF8.*LATIN1/ })
+})
+
 test('PostgreSQL 15, the oldest supported version, is accepted', async (t) => {
   const url = await startFakeServer(t, (socket) =>
-    acceptWithFacts(socket, { version: '15.0', major: '15', readOnly: 'f' }),
+    acceptWithFacts(socket, { version: '15.0', major: '15' }),
   )
 
   t.strictSame(await wait(url), { serverVersion: '15.0' })

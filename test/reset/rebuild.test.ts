@@ -4,6 +4,7 @@ import { test } from 'tap'
 import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
 import { LearnedSecrets } from '../../src/config/learned-secrets.ts'
 import { provision } from '../../src/migrations/provision.ts'
+import { openClient } from '../../src/postgres/client.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -83,7 +84,7 @@ test('time limits of the role do not apply to the session that holds the migrati
         placeholderVariables: {},
         secrets: new LearnedSecrets(),
       },
-      database: { url, name, pool },
+      database: { url, name, pool, open: (purpose) => openClient(url, purpose) },
       optionalSchema: { ...OPTIONAL_SCHEMA, wanted: undefined },
       log: pino({ level: 'silent' }),
       signal: new AbortController().signal,

@@ -54,7 +54,9 @@ test('a different database at the address of the lost one is not ready', async (
   await becomes(t, async () => (await service.get('/readyz')).body, {
     status: 'not_ready',
     reason: 'database_unavailable',
-    detail: 'the database that answers has 0 of 2 migrations: restart the service',
+    detail:
+      'another database answers at this address (another system identifier or oid): if that is ' +
+      'intended, restart the service',
   })
   t.match(await service.stop(), { code: 0 })
 })

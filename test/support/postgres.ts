@@ -6,6 +6,8 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
+import { openClient } from '../../src/postgres/client.ts'
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { loadServer, projectDir } from './server.ts'
 
 export interface TestDatabase {
@@ -13,6 +15,8 @@ export interface TestDatabase {
   readonly url: string
   readonly name: string
   readonly pool: pg.Pool
+  /** Opens a session as the service does. */
+  open(purpose: string): Promise<SessionClient>
 }
 
 /** What createTestDatabase needs of a tap test. */
@@ -51,7 +55,7 @@ export async function createTestDatabase(
     await Promise.race([pool.end(), sleep(500, undefined, { ref: false })])
     await withMaintenance((client) => client.query(`drop database if exists ${name} with (force)`))
   })
-  return { url, name, pool }
+  return { url, name, pool, open: (purpose) => openClient(url, purpose) }
 }
 
 /** Migrates the template of this run, once; the files that ask meanwhile wait for it. */

@@ -3,17 +3,16 @@ import type { Client, DatabaseError } from 'pg'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { applicationName } from '../../postgres/application-name.ts'
-import { openClient, type Queryable } from '../../postgres/client.ts'
+import type { Queryable } from '../../postgres/client.ts'
 import { isConnectionLost, isConnectionRefusedForNow } from '../../postgres/errors.ts'
 import { retryConnecting } from '../../postgres/retry.ts'
-import { liftTimeLimits } from '../../postgres/session-settings.ts'
 import type { SqlAction } from './action-settings.ts'
 import { cancelSessions } from './cancel.ts'
 import type { ToolSettings } from './settings.ts'
 
 export interface ActionsOptions {
-  /** The database's URL, with the password. */
-  readonly url: string
+  /** Opens a session for one action. */
+  readonly open: (purpose: string) => Promise<Client>
   readonly settings: ToolSettings
   /** Cancels an action over a connection of its own. */
   readonly pool: Queryable
@@ -45,14 +44,13 @@ export async function runActions(
 }
 
 async function runAction(action: SqlAction, options: ActionsOptions): Promise<void> {
-  const { url, settings, pool, waitMs, log, signal } = options
+  const { open, settings, pool, waitMs, log, signal } = options
   const purpose = `action ${randomBytes(4).toString('hex')}`
-  const client = await retryConnecting(() => openClient(url, purpose), { waitMs, log, signal })
+  const client = await retryConnecting(() => open(purpose), { waitMs, log, signal })
   const cancel = () => void cancelSessions(pool, applicationName(purpose), log)
   signal.addEventListener('abort', cancel, { once: true })
   try {
     logNotices(client, action, log)
-    await liftTimeLimits(client)
     for (const [name, value] of Object.entries(settings.pgSettings)) {
       await client.query('select pg_catalog.set_config($1, $2, false)', [name, value])
     }

@@ -1,5 +1,7 @@
 import pg from 'pg'
-import { createConnectionConfig } from '../../postgres/pool.ts'
+import type { SessionClient } from '../../postgres/connection/client.ts'
+import { openSession as connect } from '../../postgres/connection/session.ts'
+import { parseConnectionUrl } from '../../postgres/connection/url.ts'
 import { readTimeLimits } from '../../postgres/session-settings.ts'
 import { PLAIN_PATH, type SessionState, stateQuery, UNDO } from './leftovers.ts'
 import { Script } from './script.ts'
@@ -64,18 +66,29 @@ const NOTHING_RUN = { completed: 0, hasCommitted: false, hasBegun: false }
 
 /** Opens a session; throws a WrongPgSettingError if PostgreSQL refuses one of `pgSettings`. */
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const client = new pg.Client(createConnectionConfig(options.url, options))
-  // Without a listener, losing the connection would end the process before the query reports it.
-  client.on('error', () => {})
-  client.on('notice', ({ severity = 'NOTICE', message = '' }) =>
-    options.onNotice(severity, message),
-  )
-  const { report, parameters } = watch(client, options.onFatal)
-  await client.connect()
+  let watched: ReturnType<typeof watch> | undefined
+  let isOpen = false
+  const { client } = await connect(options.url, {
+    applicationName: options.applicationName,
+    // Before the login, because the server reports its parameters with it.
+    onClient(attempt) {
+      attempt.on('notice', ({ severity = 'NOTICE', message = '' }) =>
+        options.onNotice(severity, message),
+      )
+      watched = watch(attempt, (error) => {
+        // A login that is refused rejects the promise, or is tried in another way.
+        if (isOpen) options.onFatal(error)
+      })
+    },
+  })
+  isOpen = true
+  if (watched === undefined) throw new Error('no session was opened')
+  const { report, parameters } = watched
   const timeLimits = await readTimeLimits(client)
   const settings: Settings = {
     ...timeLimits,
     ...(options.lockTimeoutMs > 0 && { lock_timeout: `${options.lockTimeoutMs}ms` }),
+    ...parseConnectionUrl(options.url).options,
     ...options.pgSettings,
   }
   const apply = settingsQuery(settings)
@@ -112,7 +125,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 
 /** Follows what the server reports beside results. */
 function watch(
-  client: pg.Client,
+  client: SessionClient,
   onFatal: (error: pg.DatabaseError) => void,
 ): { report: Report; parameters: Map<string, string> } {
   const report: Report = { ...NOTHING_RUN, status: 'I' }

@@ -11,10 +11,10 @@ import { readProjectFile } from '../../support/files.ts'
 import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
 
-function describeSources({ url, name, pool }: TestDatabase, migrationsDir: string): StatusSources {
+function describeSources({ name, pool }: TestDatabase, migrationsDir: string): StatusSources {
   const readiness = createReadiness()
   readiness.set({ ready: true })
-  const database = { kind: 'given', host: 'db', port: 5432, url, name, pool } as Database
+  const database = { kind: 'given', host: 'db', port: 5432, name, pool } as const
   return {
     startedAt: new Date(),
     migrationsDir,

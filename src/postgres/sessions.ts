@@ -1,0 +1,101 @@
+import type { Log } from '../logger.ts'
+import { applicationName } from './application-name.ts'
+import type { Queryable } from './client.ts'
+import type { SessionClient } from './connection/client.ts'
+import { openSession, type SessionOptions } from './connection/session.ts'
+import type { Address } from './connection/url.ts'
+import { createLoginGate } from './login-gate.ts'
+import { createPool, type Pool } from './pool.ts'
+
+export interface OpenOptions extends Pick<SessionOptions, 'timeoutMs' | 'signal'> {
+  /** Default: no limit. */
+  readonly queryTimeoutMs?: number
+}
+
+/** Every session that the service has with its database. */
+export interface Sessions {
+  /** Opens a session; operators see `purpose` in pg_stat_activity. */
+  open(purpose: string, options?: OpenOptions): Promise<SessionClient>
+  /** For single statements. */
+  readonly pool: Pool
+  /** The host that accepted the last session; undefined before the first. */
+  readonly address: Address | undefined
+  /**
+   * Closes every session at once, because the database no longer answers in them. Whatever waits for an
+   * answer fails with a lost connection; new sessions can be opened.
+   */
+  endAll(reason: string, except?: SessionClient): void
+  /**
+   * Ends the sessions that wait for an answer that will not come: according to the server, which is asked
+   * in another session, their backends have nothing to do. Returns how many.
+   */
+  endSilent(through: Queryable): Promise<number>
+  /** Calls the listener whenever all sessions are ended; returns a function that removes it. */
+  onEndAll(listener: (reason: string) => void): () => void
+  /** Closes the pool; sessions from `open` belong to those who opened them. */
+  close(): Promise<void>
+}
+
+export interface SessionsOptions {
+  /** Reads the connection string; called for each new session, because the password may have changed. */
+  readonly readUrl: () => string
+  readonly log: Log
+}
+
+/** Shorter waits are not looked into. */
+const SUSPICIOUS_MS = 2000
+
+/** A statement of the pool is a short one: a status, a cancel. */
+const POOL_QUERY_MS = 10_000
+
+export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
+  const clients = new Set<SessionClient>()
+  const listeners = new Set<(reason: string) => void>()
+  const gate = createLoginGate()
+  let address: Address | undefined
+
+  async function open(purpose: string, options: OpenOptions = {}): Promise<SessionClient> {
+    const url = readUrl()
+    const session = await gate.pass(url, () =>
+      openSession(url, { ...options, applicationName: applicationName(purpose) }),
+    )
+    address = session.address
+    const { client } = session
+    clients.add(client)
+    client.once('end', () => clients.delete(client))
+    return client
+  }
+
+  const pool = createPool({ open: () => open('', { queryTimeoutMs: POOL_QUERY_MS }), log })
+  return {
+    open,
+    pool,
+    get address() {
+      return address
+    },
+    endAll(reason, except) {
+      for (const client of clients) if (client !== except) client.destroy(reason)
+      for (const listener of [...listeners]) listener(reason)
+    },
+    async endSilent(through) {
+      const waiting = [...clients].filter((client) => client.waitingMs > SUSPICIOUS_MS)
+      const pids = waiting.flatMap(({ backendPid }) => backendPid ?? [])
+      if (pids.length === 0) return 0
+      const { rows } = await through.query<{ pid: number }>(
+        `select pid from pg_catalog.pg_stat_activity
+          where pid = any ($1)
+            and (state = 'active' or pg_catalog.clock_timestamp() - state_change < interval '1 second')`,
+        [pids],
+      )
+      const busy = new Set(rows.map(({ pid }) => pid))
+      const silent = waiting.filter(({ backendPid }) => backendPid && !busy.has(backendPid))
+      for (const client of silent) client.destroy('the database no longer answers in this session')
+      return silent.length
+    },
+    onEndAll(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close: () => pool.end(),
+  }
+}
