@@ -7,6 +7,7 @@ import {
   legacyId,
 } from '../../support/legacy.ts'
 import { runMigrations } from '../../support/migrations.ts'
+import { createOrigin } from '../../support/origins.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 
 const shapes: readonly LegacyShape[] = [
@@ -144,4 +145,21 @@ test('views, indexes and columns on an old table follow it', async (t) => {
       order by 1`,
   )
   t.same(indexes.rows, [{ indexname: 'by_attempts' }, { indexname: 'ix_command_of_mine' }])
+})
+
+test('a foreign key that already has its new name keeps it', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  await createOrigin(pool, ['processes'])
+  await pool.query(
+    `alter table commandbus.process_audit
+       rename constraint process_audit_domain_process_id_fkey to process_audit_belongs_to_a_process`,
+  )
+
+  await runMigrations(url)
+
+  const { rows } = await pool.query(
+    `select conname from pg_constraint
+      where conrelid = 'commandbus.process_audit'::regclass and contype = 'f'`,
+  )
+  t.same(rows, [{ conname: 'process_audit_belongs_to_a_process' }])
 })
