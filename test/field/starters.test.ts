@@ -1,6 +1,7 @@
 import { test } from 'tap'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { createTestRole } from '../support/roles.ts'
 import { startService } from '../support/service.ts'
 
 test('twenty services start at once: all become ready, and each migration runs once', async (t) => {
@@ -22,4 +23,26 @@ test('twenty services start at once: all become ready, and each migration runs o
   t.equal(lines.filter(({ msg }) => msg === 'migration applied').length, 3)
   const endings = await Promise.all(services.map((service) => service.stop()))
   t.ok(endings.every(({ code }) => code === 0))
+})
+
+test('ten services share a role that is limited to five connections, each ready in its turn', async (t) => {
+  const role = await createTestRole(t, 'login superuser connection limit 5')
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  // The limit does not hold for superusers.
+  await pool.query(
+    `alter role ${role} nosuperuser; alter database ${new URL(url).pathname.slice(1)} owner to ${role}`,
+  )
+  t.teardown(() => pool.query(`reassign owned by ${role} to current_user`).catch(() => {}))
+  const MIGRATIONS_DIR = createMigrationsFolder(t, ['create schema one;', 'create schema two;'])
+  const DATABASE_URL = url.replace('postgres@', `${role}@`)
+  const waiting = Array.from({ length: 10 }, () =>
+    startService(t, { DATABASE_URL, MIGRATIONS_DIR }),
+  )
+
+  while (waiting.length > 0) {
+    const service = await Promise.any(waiting.map((one) => one.waitForReady().then(() => one)))
+    t.match(await service.stop(), { code: 0 })
+    t.notMatch(service.output(), 'MaxListeners')
+    waiting.splice(waiting.indexOf(service), 1)
+  }
 })
