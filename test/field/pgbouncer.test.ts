@@ -40,7 +40,8 @@ test('session mode with one backend is not mistaken for another mode', { skip },
     DATABASE_WAIT_SECONDS: '3',
     MIGRATIONS_DIR: createMigrationsFolder(t, ['select 1;']),
   })
-  await Promise.race([service.ended, service.waitForReady()])
+  // With one backend it cannot migrate: it may end, but not for that reason.
+  await Promise.race([service.ended, service.waitForReady().catch(() => {})])
 
   t.notMatch(service.output(), 'pooler_not_supported')
 })
