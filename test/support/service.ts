@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { addPassword, findLeaks, listGivenSecrets } from './leaks.ts'
 import { projectDir } from './server.ts'
 
 /** What these helpers need of a tap test. */
@@ -42,20 +43,31 @@ export interface Ending {
 
 const DEADLINE_MS = 30_000
 
-/** Starts the built service with these settings and no other environment variables. */
+/**
+ * Starts the built service with these settings and no other environment variables. Its test fails if
+ * anything that it prints or answers shows a secret.
+ */
 export function startService(
   t: Teardown,
-  env: Record<string, string>,
+  given: Record<string, string>,
   [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/bin/server.js'],
 ): Service {
+  const env = Object.fromEntries(
+    Object.entries(given).map(([name, value]) => [
+      name,
+      /DATABASE_URL$/.test(name) ? addPassword(value) : value,
+    ]),
+  )
+  const secrets = listGivenSecrets(env)
   const child = spawn(command, args, {
     cwd: projectDir,
-    env: { PATH: process.env.PATH, PORT: '0', ...env },
+    env: { PATH: process.env.PATH, PORT: '0', LOG_LEVEL: 'trace', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     // Its own process group, which a test can signal as a terminal does.
     detached: true,
   })
   let output = ''
+  let answers = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       output += text
@@ -64,9 +76,15 @@ export function startService(
   const ended = new Promise<Ending>((resolve) =>
     child.once('close', (code, signal) => resolve({ code, signal })),
   )
-  t.teardown(() => killGroup(child))
+  t.teardown(() => {
+    killGroup(child)
+    const { length } = findLeaks(output + answers, secrets)
+    if (length > 0) throw new Error(`the service showed ${length} of its secrets`)
+  })
 
-  const log = () => parseLog(output)
+  // Without the lines that are there only to be searched for secrets.
+  const isShown = ({ level }: LogLine) => 'LOG_LEVEL' in env || !/^(trace|debug)$/.test(level)
+  const log = () => parseLog(output).filter(isShown)
   const waitFor = async <T>(what: string, find: () => T | Promise<T>): Promise<NonNullable<T>> => {
     const deadline = Date.now() + DEADLINE_MS
     while (Date.now() < deadline) {
@@ -82,7 +100,9 @@ export function startService(
   const get = async (path: string): Promise<Answer> => {
     const { msg } = await waitForLog('listening at')
     const response = await fetch(`${msg.slice('listening at '.length)}${path}`)
-    return { status: response.status, body: await response.json() }
+    const text = await response.text()
+    answers += `${text}\n`
+    return { status: response.status, body: JSON.parse(text) }
   }
   return {
     child,
