@@ -95,6 +95,7 @@ export async function startCluster(t: Teardown, options: ClusterOptions = {}): P
     },
     async query(sql, database) {
       const client = new pg.Client({ connectionString: url(database) })
+      client.on('error', () => {})
       await client.connect()
       try {
         return await client.query(sql)
