@@ -9,6 +9,8 @@ export interface Proxy {
   restore(): void
   /** Keeps every connection open, and passes nothing on. */
   pause(): void
+  /** As `pause`, for new connections as well, until `restore`. */
+  swallow(): void
 }
 
 interface Teardown {
@@ -19,6 +21,7 @@ export async function openProxy(t: Teardown, url: string): Promise<Proxy> {
   const target = new URL(url)
   const sockets = new Set<Socket>()
   let isCut = false
+  let isSwallowing = false
   const server = createServer((client) => {
     const upstream = connect(Number(target.port || 5432), target.hostname)
     for (const socket of [client, upstream]) {
@@ -27,8 +30,10 @@ export async function openProxy(t: Teardown, url: string): Promise<Proxy> {
       socket.on('error', () => {})
       socket.on('close', () => sockets.delete(socket))
     }
-    client.pipe(upstream)
-    upstream.pipe(client)
+    if (!isSwallowing) {
+      client.pipe(upstream)
+      upstream.pipe(client)
+    }
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => client.destroy())
     if (isCut) client.destroy()
@@ -36,6 +41,9 @@ export async function openProxy(t: Teardown, url: string): Promise<Proxy> {
   const cut = () => {
     isCut = true
     for (const socket of sockets) socket.destroy()
+  }
+  const pause = () => {
+    for (const socket of sockets) socket.unpipe().pause()
   }
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => {
@@ -52,9 +60,12 @@ export async function openProxy(t: Teardown, url: string): Promise<Proxy> {
     cut,
     restore() {
       isCut = false
+      isSwallowing = false
     },
-    pause() {
-      for (const socket of sockets) socket.unpipe().pause()
+    pause,
+    swallow() {
+      isSwallowing = true
+      pause()
     },
   }
 }

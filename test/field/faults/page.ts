@@ -1,0 +1,92 @@
+import type { Observation } from './cell.ts'
+import type { Fault } from './faults.ts'
+import type { Cell } from './situations.ts'
+import { SITUATIONS } from './situations.ts'
+
+/** Where the tables stand, from the project's folder. */
+export const PAGE = 'docs/operate/faults.md'
+
+const SECTION = /(<!-- faults -->\n).*?(<!-- \/faults -->)/s
+
+export interface Row {
+  readonly cell: Cell
+  readonly seen: Observation
+}
+
+const HEAD = ['Situation', '`/readyz`', 'after', 'Outcome', 'Ready again', 'after']
+
+/** Returns the page with the tables of what was seen. */
+export function writeTables(page: string, faults: readonly Fault[], rows: readonly Row[]): string {
+  if (!SECTION.test(page)) throw new Error(`${PAGE} has no <!-- faults --> section`)
+  const chapters = faults.map(({ name, meaning }) => {
+    const own = rows.filter(({ cell }) => cell.fault.name === name).map(toCells)
+    return `## ${name[0]?.toUpperCase()}${name.slice(1)}\n\n${meaning[0]?.toUpperCase()}${meaning.slice(1)}.\n\n${toTable(HEAD, own)}\n`
+  })
+  return page.replace(SECTION, (_, begin, end) => `${begin}\n${chapters.join('\n')}\n${end}`)
+}
+
+/** What the page says of the cell, without the times; undefined if it does not have it. */
+export function readRow(page: string, cell: Cell): string | undefined {
+  const title = `## ${cell.fault.name}`.toLowerCase()
+  const chapter = page
+    .split(/^(?=## )/m)
+    .find((text) => text.toLowerCase().startsWith(`${title}\n`))
+  return chapter
+    ?.split('\n')
+    .filter((line) => line.startsWith('|'))
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((text) => text.trim()),
+    )
+    .filter(([name]) => name === nameOf(cell))
+    .map(withoutTimes)[0]
+}
+
+export function describeRow(row: Row): string {
+  return withoutTimes(toCells(row))
+}
+
+function withoutTimes(cells: readonly string[]): string {
+  return cells.filter((_, column) => HEAD[column] !== 'after').join(' | ')
+}
+
+function toCells({ cell, seen }: Row): string[] {
+  const shows = seen.shows
+    .split(', then ')
+    .map((reason) => `\`${reason}\``)
+    .join(', then ')
+  return [
+    nameOf(cell),
+    seen.showsMs === undefined ? `still ${shows}` : shows,
+    formatTime(seen.showsMs),
+    seen.outcome,
+    seen.heals,
+    formatTime(seen.healsMs),
+  ]
+}
+
+function nameOf({ situation, length }: Cell): string {
+  return length === 'long' ? `${situation.name}, beyond the limit` : situation.name
+}
+
+function formatTime(ms: number | undefined): string {
+  return ms === undefined ? '' : `${(ms / 1000).toFixed(1)} s`
+}
+
+/** Lays a Markdown table out as the formatter does. */
+function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((_, column) =>
+    Math.max(3, ...[head, ...rows].map((cells) => cells[column]?.length ?? 0)),
+  )
+  const rule = widths.map((width) => '-'.repeat(width))
+  return [head, rule, ...rows]
+    .map((cells) => cells.map((text, column) => text.padEnd(widths[column] ?? 0)))
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n')
+}
+
+export function listSituations(): string {
+  return SITUATIONS.map(({ name, why }) => `- ${name}: ${why}`).join('\n')
+}
