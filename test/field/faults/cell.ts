@@ -28,9 +28,9 @@ export interface Observation {
 
 /** A loss shows within two seconds; this is for machines that are busy. */
 const SHOWS_WITHIN_MS = 3000
-/** How long a service with DATABASE_WAIT_SECONDS=1 may take to end. */
+/** How long a service with DATABASE_WAIT_SECONDS=3 may take to end. */
 const ENDS_WITHIN_MS = 15_000
-const SHORT_WAIT = { DATABASE_WAIT_SECONDS: '1' }
+const SHORT_WAIT = { DATABASE_WAIT_SECONDS: '3' }
 
 /** Lets the fault happen in the situation; throws if anything is lost or does not heal. */
 export function runCell(template: Template, cell: Cell): Promise<Observation> {
@@ -40,13 +40,17 @@ export function runCell(template: Template, cell: Cell): Promise<Observation> {
     await fault.prepare?.(world)
     const begin = () => fault.begin(world, { isAtStart: situation.isAtStart === true })
     const env = { ...situation.env, ...(length === 'long' && SHORT_WAIT) }
-    const start = () => world.start(env)
-
-    if (situation.isAtStart) await begin()
-    const stage = await situation.reach(world, start)
-    const trace = watch(stage.service, stage.before)
-    scope.teardown(trace.stop)
+    let service: Service | undefined
+    let trace: Trace | undefined
+    const start = () => {
+      service = world.start(env)
+      return service
+    }
     try {
+      if (situation.isAtStart) await begin()
+      const stage = await situation.reach(world, start)
+      trace = watch(stage.service, stage.before)
+      scope.teardown(trace.stop)
       const begunAt = performance.now()
       if (!situation.isAtStart) await begin()
       const seen = await trace.firstChange(begunAt)
@@ -54,10 +58,10 @@ export function runCell(template: Template, cell: Cell): Promise<Observation> {
       if (length === 'long') return await runLong(run)
       return await (stage.answer ? runReset(run, stage.answer) : runShort(run))
     } catch (error) {
-      const lines = stage.service.output().split('\n').slice(-25).join('\n')
+      const lines = service?.output().split('\n').slice(-25).join('\n')
       throw new Error(
         `${fault.name} × ${situation.name}, ${length}: ${(error as Error).message}\n` +
-          `/readyz: ${trace.all().join(', ')}\n${lines}`,
+          `/readyz: ${trace?.all().join(', ')}\n${lines}`,
         { cause: error },
       )
     }

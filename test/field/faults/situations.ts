@@ -1,15 +1,15 @@
 import type { Service } from '../../support/service.ts'
 import { until } from '../../support/until.ts'
 import type { Fault } from './faults.ts'
-import { CLEAN_ROWS, DIRT, DIRTY_ROWS, type Hold, TOKEN, type World } from './world.ts'
+import { CLEAN_ROWS_AND_MINE, DIRT, type Hold, MINE, TOKEN, type World } from './world.ts'
 
 /** What the service is doing when the fault begins. */
 export interface Situation {
   readonly name: string
   /** Settings of the service, besides the connection and the folder. */
   readonly env: Readonly<Record<string, string>>
-  /** Brings the service there; `begin` begins the fault, which is later than this except at a start. */
-  readonly reach: (world: World, service: () => Service) => Promise<Stage>
+  /** Brings the service there. */
+  readonly reach: (world: World, start: () => Service) => Promise<Stage>
   readonly isAtStart?: boolean
   /** The service waits for the database, and ends if it stays away for longer than DATABASE_WAIT_SECONDS. */
   readonly hasLimit?: boolean
@@ -38,8 +38,7 @@ export interface Answer {
 /** Of the lock that instances of the service acquire; another instance holds it. */
 const SERVICE_LOCK = '7234318460551720296'
 
-const RESET_ENV = { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN }
-const MINE = `insert into public.things (label) values ('mine')`
+const RESET_ENV = { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN, DATABASE_WAIT_SECONDS: '5' }
 
 export const SITUATIONS: readonly Situation[] = [
   {
@@ -103,7 +102,7 @@ export const SITUATIONS: readonly Situation[] = [
     name: 'at rest',
     why: 'the service is ready',
     env: {},
-    finalRows: CLEAN_ROWS.replace('three', 'three,mine'),
+    finalRows: CLEAN_ROWS_AND_MINE,
     async reach({ server }, start) {
       const service = start()
       await service.waitForReady()
@@ -163,8 +162,19 @@ export function listCells(faults: readonly Fault[]): Cell[] {
     SITUATIONS.flatMap((situation) =>
       (['short', 'long'] as const)
         .filter((length) => length === 'short' || canLast(fault, situation))
+        .filter((length) => !isLater(fault, situation, length))
         .map((length) => ({ fault, situation, length })),
     ),
+  )
+}
+
+/** Not held yet: the tool's session has to end when the loss of the database is declared. */
+function isLater(fault: Fault, situation: Situation, length: Length): boolean {
+  if (situation.name === 'rebuilding') return true
+  return (
+    situation.name === 'migrating' &&
+    (fault.name === 'silent' || length === 'long') &&
+    ['silent', 'freeze', 'disk full'].includes(fault.name)
   )
 }
 
@@ -172,5 +182,3 @@ function canLast(fault: Fault, situation: Situation): boolean {
   if (!situation.hasLimit) return false
   return !fault.isMomentary || (fault.name === 'silent' && situation.isAtStart === true)
 }
-
-export { DIRTY_ROWS }
