@@ -88,8 +88,10 @@ async function startServer(home: EmbeddedHome, options: RunOptions): Promise<Run
     await ensureDatabase(serverUrl(port, 'postgres', password), options.database)
   } catch (error) {
     await server.stop(options.stopMs)
+    // A rejected login is reported with advice about DATABASE_URL, which does not apply here.
+    const reason = error instanceof ServiceError ? (error.cause ?? error) : error
     // The folder may be a copy that was restored: its password is not the one in the file.
-    if (!isPasswordWrong(error) || readPassword(dataDir) === undefined) throw error
+    if (!isPasswordWrong(reason) || readPassword(dataDir) === undefined) throw reason
     rmSync(passwordFileOf(dataDir))
     return startServer(home, options)
   }
