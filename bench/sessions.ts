@@ -102,7 +102,7 @@ async function runService(url: string, dir: string): Promise<void> {
       pool,
       migrationsDir: dir,
       settings: { placeholders: {}, pgSettings: {} },
-      pending: readCommittedMigrations(dir),
+      pending: await readCommittedMigrations(dir),
       log: pino({ level: 'silent' }),
       signal: new AbortController().signal,
       nodeVariables: {},

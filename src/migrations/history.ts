@@ -32,7 +32,7 @@ export async function readMigrationStatus(
   migrationsDir: string,
   whenAhead: WhenAhead = 'refuse',
 ): Promise<MigrationStatus> {
-  const committed = readCommittedMigrations(migrationsDir)
+  const committed = await readCommittedMigrations(migrationsDir)
   const applied = await readAppliedMigrations(client)
   const pending = findPendingMigrations(committed, applied, whenAhead)
   if (pending.length > 0) await assertAsTheySeem(pending)
@@ -42,11 +42,15 @@ export async function readMigrationStatus(
 /** An applied file is left alone: it ran as it did, and must not be changed any more. */
 async function assertAsTheySeem(pending: readonly CommittedMigration[]): Promise<void> {
   // A start with nothing pending does not need what reads SQL.
-  const { findInvisibleCharacter } = await import('./files/invisible.ts')
-  const problems = pending.flatMap(({ filename, ignoredHeader, body, bodyLine }) => {
-    const problem = ignoredHeader ?? findInvisibleCharacter(body, bodyLine)
-    return problem === undefined ? [] : [{ filename, problem }]
-  })
+  const { findInvisibleCharacter, findInvisibleInBody } = await import('./files/invisible.ts')
+  const problems: HistoryProblem[] = []
+  for (const migration of pending) {
+    const { filename, ignoredHeader, body, bodyLine, mayHaveInvisible } = migration
+    const findInvisible = async () =>
+      body === undefined ? findInvisibleInBody(migration) : findInvisibleCharacter(body, bodyLine)
+    const problem = ignoredHeader ?? (mayHaveInvisible ? await findInvisible() : undefined)
+    if (problem !== undefined) problems.push({ filename, problem })
+  }
   if (problems.length > 0) throw historyRefusedError(problems)
 }
 

@@ -1,4 +1,5 @@
 import type { Queryable } from '../postgres/client.ts'
+import { includesText } from './files/body.ts'
 import { readCommittedMigrations } from './files/committed.ts'
 import { type MigrationStatus, readAppliedMigrations } from './history.ts'
 
@@ -33,9 +34,7 @@ export async function chooseOptionalSchema(
   { committed, applied }: Pick<MigrationStatus, 'committed' | 'applied'>,
   { name, placeholder, setting, adoptedSchema, wanted }: OptionalSchema,
 ): Promise<OptionalSchemaChoice> {
-  const isDecided = committed
-    .slice(0, applied.length)
-    .some(({ body }) => body.includes(placeholder))
+  const isDecided = await includesText(committed.slice(0, applied.length), placeholder)
   if (!isDecided) {
     const isKept =
       wanted === undefined && (await isAdopted(client, adoptedSchema, applied.length > 0))
@@ -60,7 +59,7 @@ export async function findOptionalSchema(
 ): Promise<OnOrOff | undefined> {
   const applied = await readAppliedMigrations(client)
   if (applied.length === 0) return undefined
-  const committed = readCommittedMigrations(migrationsDir)
+  const committed = await readCommittedMigrations(migrationsDir)
   const choice = await chooseOptionalSchema(client, { committed, applied }, schema)
   return choice.value
 }

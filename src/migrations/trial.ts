@@ -11,6 +11,7 @@ import {
 } from '../postgres/errors.ts'
 import { liftTimeLimits } from '../postgres/session-settings.ts'
 import { createToolSettings } from './apply.ts'
+import { readBody } from './files/body.ts'
 import { readCommittedMigrations } from './files/committed.ts'
 import type { CommittedMigration } from './files/migration.ts'
 import type { OptionalSchema } from './optional-schema.ts'
@@ -47,7 +48,7 @@ export async function prepareTrial(
   client: Client,
   { config, database, optionalSchema, log, signal }: TrialOptions,
 ): Promise<MigrationTrial> {
-  const migrations = readCommittedMigrations(config.migrationsDir)
+  const migrations = await readCommittedMigrations(config.migrationsDir)
   const { placeholder, wanted = 'on' } = optionalSchema
   const placeholders = { [placeholder]: wanted }
   const { settings, actions } = await createToolSettings({ client, config, database, placeholders })
@@ -81,8 +82,11 @@ async function tryMigration(
   { placeholders, pgSettings }: ToolSettings,
 ): Promise<string | undefined> {
   if (migration.noTransaction) return 'it runs outside a transaction'
-  const text = replacePlaceholders(migration.body, placeholders)
-  const body = { text: migration.body, line: migration.bodyLine }
+  const body = {
+    text: migration.body ?? (await readWholeBody(migration)),
+    line: migration.bodyLine,
+  }
+  const text = replacePlaceholders(body.text, placeholders)
   const fail = (error: ToolError, offset: number | undefined) =>
     migrationFailedError(migration, {
       ...error,
@@ -113,6 +117,12 @@ async function tryMigration(
   } finally {
     statements.stop()
   }
+}
+
+async function readWholeBody(migration: CommittedMigration): Promise<string> {
+  let text = ''
+  for await (const piece of readBody(migration)) text += piece
+  return text
 }
 
 /**

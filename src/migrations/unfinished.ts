@@ -73,10 +73,10 @@ export function describeUnfinished({ kind, qualifiedName }: Unfinished): string 
 /** Copies of indexes that reindex concurrently makes, and the originals that it replaces. */
 const REINDEX_COPY = /_cc(?:new|old)\d*$/
 
-/** The files whose text names it. */
+/** The files whose text names it. That of a large file is not known: a person has to look at it. */
 function namedBy(files: readonly CommittedMigration[], { name }: Unfinished): CommittedMigration[] {
   const word = new RegExp(`(?<![\\p{L}\\p{N}_$])${escapeRegExp(name)}(?![\\p{L}\\p{N}_$])`, 'iu')
-  return files.filter(({ noTransaction, body }) => noTransaction && word.test(body))
+  return files.filter(({ noTransaction, body }) => noTransaction && word.test(body ?? ''))
 }
 
 /** The statement that repairs it. `pending` are the files that are still to run. */
@@ -98,7 +98,7 @@ export function planRepair(
   if (one.kind === 'partition') return 'refuse'
   const again = namedBy(pending, one)
   // The file drops it itself, or was interrupted while it did.
-  if (again.some(({ body }) => dropsIndex(body, one.name))) return 'leave to the file'
+  if (again.some(({ body }) => dropsIndex(body ?? '', one.name))) return 'leave to the file'
   // The file that made it runs again, and makes it again.
   if (again.length > 0) return 'drop'
   const isCopy = REINDEX_COPY.test(one.name) && pending.some((file) => file.noTransaction)

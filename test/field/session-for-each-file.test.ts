@@ -90,7 +90,7 @@ async function openServer(t: Test, url: string): Promise<Server> {
         await runTool({
           ...run,
           settings: { placeholders: {}, pgSettings: {} },
-          pending: readCommittedMigrations(migrationsDir).slice(count - filesPerStart),
+          pending: (await readCommittedMigrations(migrationsDir)).slice(count - filesPerStart),
           log: pino({ level: 'silent' }),
           signal: new AbortController().signal,
           nodeVariables: {},

@@ -12,8 +12,8 @@ import { createTestDatabase } from '../support/postgres.ts'
 const BODIES = ['create schema shop;', 'create table shop.a ();', 'create table shop.b ();']
 
 /** Committed files with these bodies, and the history of a database that applied them all. */
-function createHistory(t: Test, bodies: readonly string[]) {
-  const files = readCommittedMigrations(createMigrationsFolder(t, bodies))
+async function createHistory(t: Test, bodies: readonly string[]) {
+  const files = await readCommittedMigrations(createMigrationsFolder(t, bodies))
   const appliedAt = new Date()
   const applied = files.map(({ recordedAs, hash, previousHash }) => ({
     recordedAs,
@@ -25,7 +25,7 @@ function createHistory(t: Test, bodies: readonly string[]) {
 }
 
 test('the files after the last applied one are pending', async (t) => {
-  const { files, applied } = createHistory(t, BODIES)
+  const { files, applied } = await createHistory(t, BODIES)
 
   t.strictSame(findPendingMigrations(files, []), files)
   t.strictSame(findPendingMigrations(files, applied.slice(0, 2)), files.slice(2))
@@ -33,7 +33,7 @@ test('the files after the last applied one are pending', async (t) => {
 })
 
 test('a database that is ahead of the files is rejected', async (t) => {
-  const { files, applied } = createHistory(t, BODIES)
+  const { files, applied } = await createHistory(t, BODIES)
 
   t.throws(() => findPendingMigrations(files.slice(0, 2), applied), {
     code: 'history_refused',
@@ -53,8 +53,8 @@ test('a database that is ahead of the files is rejected', async (t) => {
 })
 
 test('a database that is ahead is served on request, if it has every one of our files', async (t) => {
-  const { files, applied } = createHistory(t, BODIES)
-  const other = createHistory(t, ['select 1;', ...BODIES.slice(1)])
+  const { files, applied } = await createHistory(t, BODIES)
+  const other = await createHistory(t, ['select 1;', ...BODIES.slice(1)])
 
   t.strictSame(findPendingMigrations(files.slice(0, 2), applied, 'serve'), [])
   t.strictSame(findPendingMigrations(files, applied.slice(0, 1), 'serve'), files.slice(1))
@@ -65,7 +65,7 @@ test('a database that is ahead is served on request, if it has every one of our 
 })
 
 test('the migrations that the files lack are named', async (t) => {
-  const { applied } = createHistory(
+  const { applied } = await createHistory(
     t,
     Array.from({ length: 7 }, (_, index) => `select ${index};`),
   )
@@ -77,8 +77,8 @@ test('the migrations that the files lack are named', async (t) => {
 })
 
 test('every migration of another history is reported, with both hashes', async (t) => {
-  const { files } = createHistory(t, BODIES)
-  const { applied } = createHistory(t, ['select 1;', ...BODIES.slice(1)])
+  const { files } = await createHistory(t, BODIES)
+  const { applied } = await createHistory(t, ['select 1;', ...BODIES.slice(1)])
 
   for (const length of [1, 2, 3]) {
     const problems = files.slice(0, length).map(({ filename, hash, recordedAs }, index) => ({
@@ -95,7 +95,7 @@ test('every migration of another history is reported, with both hashes', async (
 })
 
 test('a row with another number is rejected', async (t) => {
-  const { files, applied } = createHistory(t, BODIES)
+  const { files, applied } = await createHistory(t, BODIES)
   const [first, second] = applied
   if (!first || !second) throw new Error('the history has no two rows')
 
@@ -108,7 +108,7 @@ test('a row with another number is rejected', async (t) => {
 })
 
 test('a history without its first row is rejected', async (t) => {
-  const { files, applied } = createHistory(t, BODIES)
+  const { files, applied } = await createHistory(t, BODIES)
 
   const problems = [{ filename: '000001-step-1.sql', problem: /^was never applied: in its place / }]
   t.throws(() => findPendingMigrations(files, applied.slice(1, 2)), {
@@ -118,7 +118,7 @@ test('a history without its first row is rejected', async (t) => {
 })
 
 test('a row with another previous hash is rejected', async (t) => {
-  const { files, applied } = createHistory(t, BODIES)
+  const { files, applied } = await createHistory(t, BODIES)
   const [first, second] = applied
   if (!first || !second) throw new Error('the history has no two rows')
 
@@ -165,12 +165,12 @@ test('the history of a migrated database matches the committed files', async (t)
   const applied = await readAppliedMigrations(pool)
 
   t.ok(applied.length > 0)
-  t.strictSame(findPendingMigrations(readCommittedMigrations('migrations'), applied), [])
+  t.strictSame(findPendingMigrations(await readCommittedMigrations('migrations'), applied), [])
 })
 
 test('an ignored header is refused while the file is pending, and left alone once it is applied', async (t) => {
   const folder = createMigrationsFolder(t, ['select 1;', '-- why\n--! no-transaction\nselect 2;'])
-  const { applied } = createHistory(t, ['select 1;', '-- why\n--! no-transaction\nselect 2;'])
+  const { applied } = await createHistory(t, ['select 1;', '-- why\n--! no-transaction\nselect 2;'])
   const databaseWith = (rows: object[]) => ({ query: async () => ({ rows }) }) as never
 
   await t.rejects(readMigrationStatus(databaseWith(applied.slice(0, 1)), folder), {

@@ -8,7 +8,7 @@ const releases: Readonly<Record<string, Readonly<Record<string, string>>>> = JSO
 const released = Object.values(releases).flatMap((files) => Object.entries(files))
 
 test('released migrations are as they were released, and the first of the history', async (t) => {
-  const committed = readCommittedMigrations('migrations')
+  const committed = await readCommittedMigrations('migrations')
 
   t.ok(released.length >= 2)
   t.strictSame(

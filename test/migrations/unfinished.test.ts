@@ -25,7 +25,13 @@ const PLANS: readonly [string, Unfinished, CommittedMigration[], CommittedMigrat
   ['a pending file may have made it, unnamed', index('t_y_idx'), [], [CREATE], 'refuse'],
   ['a copy of reindex, with a file to run', index('t_x_ccnew'), [], [CREATE], 'drop'],
   ['a copy of reindex, with nothing to run', index('t_x_ccold1'), [CREATE], [], 'refuse'],
-  ['files in transactions do not count', index('t_x'), [], [file(CREATE.body, false)], 'refuse'],
+  [
+    'files in transactions do not count',
+    index('t_x'),
+    [],
+    [file(CREATE.body ?? '', false)],
+    'refuse',
+  ],
 ]
 
 for (const [what, one, recorded, pending, expected] of PLANS) {

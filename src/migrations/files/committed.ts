@@ -3,7 +3,12 @@ import { join } from 'node:path'
 import { ServiceError } from '../../errors/service-error.ts'
 import { type HistoryProblem, historyRefusedError } from '../history-error.ts'
 import { findBreaks } from './chain.ts'
-import { type CommittedMigration, parseMigration, type UnreadableMigration } from './migration.ts'
+import {
+  type CommittedMigration,
+  createMigrationParser,
+  type UnreadableMigration,
+} from './migration.ts'
+import { createPauses, PIECE_BYTES, readPieces } from './pieces.ts'
 
 /** The migrations that can be read, in order, and what is wrong with the other files. */
 export interface CommittedFolder {
@@ -12,8 +17,10 @@ export interface CommittedFolder {
 }
 
 /** Reads every committed migration, in order; throws `history_refused` if any file does not fit. */
-export function readCommittedMigrations(migrationsDir: string): readonly CommittedMigration[] {
-  const { migrations, problems } = readCommittedFolder(migrationsDir)
+export async function readCommittedMigrations(
+  migrationsDir: string,
+): Promise<readonly CommittedMigration[]> {
+  const { migrations, problems } = await readCommittedFolder(migrationsDir)
   if (problems.length > 0) throw historyRefusedError(problems)
   const breaks = findBreaks(migrations)
   if (breaks.length > 0) throw historyRefusedError(breaks)
@@ -33,10 +40,10 @@ const MAX_READINGS = 3
  * Reads the files of `committed/` one by one, without comparing them with each other. If one vanishes
  * between being listed and being read, as when a mounted ConfigMap is updated, reads all of them again.
  */
-export function readCommittedFolder(migrationsDir: string): CommittedFolder {
+export async function readCommittedFolder(migrationsDir: string): Promise<CommittedFolder> {
   const folder = join(migrationsDir, 'committed')
   for (let reading = 1; ; reading++) {
-    const found = readFiles(folder)
+    const found = await readFiles(folder)
     if (
       reading === MAX_READINGS ||
       !found.problems.some(({ filename }) => isGone(folder, filename))
@@ -45,12 +52,12 @@ export function readCommittedFolder(migrationsDir: string): CommittedFolder {
   }
 }
 
-function readFiles(folder: string): CommittedFolder {
+async function readFiles(folder: string): Promise<CommittedFolder> {
+  const pause = createPauses()
   const problems: HistoryProblem[] = []
   const migrations: CommittedMigration[] = []
-  // Synchronous calls read 1,000 files in a sixth of the time that promises take.
   for (const filename of listFiles(folder)) {
-    const result = readMigration(folder, filename)
+    const result = await readMigration(folder, filename, pause)
     if ('problem' in result) problems.push({ filename, problem: result.problem })
     else migrations.push(result)
   }
@@ -72,13 +79,26 @@ function listFiles(folder: string): string[] {
   }
 }
 
-function readMigration(folder: string, filename: string): CommittedMigration | UnreadableMigration {
+async function readMigration(
+  folder: string,
+  filename: string,
+  pause: () => Promise<void>,
+): Promise<CommittedMigration | UnreadableMigration> {
   const path = join(folder, filename)
-  let bytes: Buffer
+  const parser = createMigrationParser(path)
   try {
     // Symbolic links are followed: the files of a mounted ConfigMap are links.
-    if (!statSync(path).isFile()) return { problem: 'is not a file' }
-    bytes = readFileSync(path)
+    const stats = statSync(path)
+    if (!stats.isFile()) return { problem: 'is not a file' }
+    // Synchronous calls read 1,000 small files in a sixth of the time that promises take.
+    if (stats.size < PIECE_BYTES) parser.read(readFileSync(path))
+    else {
+      for await (const piece of readPieces(path)) {
+        if (!parser.read(piece)) break
+        await pause()
+      }
+    }
+    await pause()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const isBrokenLink = code === 'ENOENT' && !isGone(folder, filename)
@@ -88,7 +108,7 @@ function readMigration(folder: string, filename: string): CommittedMigration | U
         : `cannot be read (${code})`,
     }
   }
-  return parseMigration(filename, bytes)
+  return parser.finish()
 }
 
 function isGone(folder: string, filename: string): boolean {

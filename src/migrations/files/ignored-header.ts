@@ -8,6 +8,9 @@ const HEADER_LIKE = /^[^\S\n]*--[^\S\n]*![^\n]*/gm
 /** Comments that graphile-migrate replaces or writes, and which are not headers. */
 const DIRECTIVE = /^--![ \t]*(?:include|included|endincluded|split)\b/i
 
+/** More of a line than decides whether it looks like a header, and than is shown. */
+const LINE_HEAD = 1000
+
 /** Whether a body runs outside a transaction: graphile-migrate looks at its first line only. */
 export function isOutsideTransaction(body: string): boolean {
   return /^\s*--!\s*no-transaction\b/.test(body)
@@ -19,20 +22,72 @@ export function isOutsideTransaction(body: string): boolean {
  * as it says.
  */
 export function findIgnoredHeader(text: string): string | undefined {
-  const { values, lineCount } = readHeaders(text)
-  const bodyStart = offsetOfLine(text, lineCount)
-  const isTaken = isOutsideTransaction(text.slice(bodyStart))
-  const statement = /^(?!\s*$)(?!\s*--)/m.exec(text.slice(bodyStart))
-  const statementStart = statement === null ? text.length : bodyStart + statement.index
-  const taken = [...values.keys()].map((name) => HEADERS.includes(name))
-  for (const { 0: line, index } of text.matchAll(HEADER_LIKE)) {
-    const isOurs = index < bodyStart ? taken.shift() : DIRECTIVE.test(line)
-    if (isOurs) continue
-    const name = nameOf(line)
-    const isIgnored = isSame(name, NO_TRANSACTION) ? !isTaken : index < statementStart
-    if (isIgnored) return describe(line, name, lineAt(text, index))
+  const search = createHeaderSearch()
+  search.read(text)
+  return search.finish()
+}
+
+/** Creates a search, as `findIgnoredHeader` does it, in a file that is read in pieces. */
+export function createHeaderSearch(): {
+  read(piece: string): void
+  finish(): string | undefined
+} {
+  /** The beginning of the line that the last piece ended within. */
+  let unfinished = ''
+  let line = 1
+  /** Which of graphile-migrate's headers are known, in order; undefined before the first piece. */
+  let taken: boolean[] | undefined
+  let bodyLine = 1
+  let isTaken = false
+  let hasStatement = false
+  /** The first that is ignored in any case, and the first that is if no other is taken. */
+  let ignored: Found | undefined
+  let noTransaction: Found | undefined
+
+  function search(text: string): void {
+    const statement = hasStatement ? 0 : (/^(?!\s*$)(?!\s*--)/m.exec(text)?.index ?? text.length)
+    let at = 0
+    for (const { 0: found, index } of text.matchAll(HEADER_LIKE)) {
+      line += countNewlines(text, at, index)
+      at = index
+      const isOurs = line < bodyLine ? taken?.shift() : DIRECTIVE.test(found)
+      if (isOurs) continue
+      const name = nameOf(found)
+      if (isSame(name, NO_TRANSACTION)) noTransaction ??= { text: found, name, line }
+      else if (index < statement) ignored ??= { text: found, name, line }
+    }
+    line += countNewlines(text, at, text.length)
+    hasStatement ||= statement < text.length
   }
-  return undefined
+
+  return {
+    read(piece) {
+      if (taken === undefined) {
+        const { values, lineCount } = readHeaders(piece)
+        taken = [...values.keys()].map((name) => HEADERS.includes(name))
+        bodyLine = lineCount + 1
+        isTaken = isOutsideTransaction(piece.slice(offsetOfLine(piece, lineCount)))
+      }
+      const text = unfinished + piece
+      const end = text.lastIndexOf('\n') + 1
+      unfinished = text.slice(end, end + LINE_HEAD)
+      if (end > 0) search(text.slice(0, end))
+    },
+    finish() {
+      search(unfinished)
+      if (isTaken) noTransaction = undefined
+      const [first] = [ignored, noTransaction]
+        .filter((found) => found !== undefined)
+        .sort((a, b) => a.line - b.line)
+      return first && describe(first.text, first.name, first.line)
+    },
+  }
+}
+
+interface Found {
+  readonly text: string
+  readonly name: string
+  readonly line: number
 }
 
 function describe(line: string, name: string, number: number): string {
@@ -68,6 +123,9 @@ function offsetOfLine(text: string, lineCount: number): number {
   return offset
 }
 
-function lineAt(text: string, offset: number): number {
-  return text.slice(0, offset).split('\n').length
+function countNewlines(text: string, from: number, to: number): number {
+  let count = 0
+  for (let at = text.indexOf('\n', from); at !== -1 && at < to; at = text.indexOf('\n', at + 1))
+    count++
+  return count
 }

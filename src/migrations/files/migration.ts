@@ -1,7 +1,10 @@
-import { calculateHash } from './hash.ts'
-import { readHeaders } from './headers.ts'
-import { findIgnoredHeader, isOutsideTransaction } from './ignored-header.ts'
-import { decodeText } from './text.ts'
+import { basename } from 'node:path'
+import { type BodyHash, createBodyHash } from './hash.ts'
+import { type Headers, readHeaders } from './headers.ts'
+import { createHeaderSearch, isOutsideTransaction } from './ignored-header.ts'
+import { mayHaveInvisible } from './invisible-characters.ts'
+import { PIECE_BYTES } from './pieces.ts'
+import { createTextReader } from './text.ts'
 
 /** A file of `migrations/committed`, as graphile-migrate reads it. */
 export interface CommittedMigration {
@@ -15,19 +18,32 @@ export interface CommittedMigration {
   readonly message: string | null
   readonly hash: string
   readonly previousHash: string | null
-  /** The text that is hashed and run, before placeholders are replaced. */
-  readonly body: string
+  readonly path: string
+  /**
+   * The text that is hashed and run, before placeholders are replaced. Undefined for a file of more than
+   * one piece: its text is read again where it is needed.
+   */
+  readonly body: string | undefined
   /** The line of the file on which the body begins, counted from 1. */
   readonly bodyLine: number
   /** It runs outside a transaction (`--! no-transaction`), so a failure may leave changes behind. */
   readonly noTransaction: boolean
   /** A line that looks like a header and is none, in words: refused while the file is pending. */
   readonly ignoredHeader: string | undefined
+  /** It has a character that cannot be seen, which is a mistake only outside quotes. */
+  readonly mayHaveInvisible: boolean
 }
 
 /** Why a file is not a committed migration. */
 export interface UnreadableMigration {
   readonly problem: string
+}
+
+/** Parses a committed file that is read in pieces. */
+export interface MigrationParser {
+  /** Takes the next piece; false if no other is needed. */
+  read(piece: Buffer): boolean
+  finish(): CommittedMigration | UnreadableMigration
 }
 
 const CR = 'has lines that end with CR alone; convert them to LF'
@@ -42,67 +58,157 @@ export function splitFilename(
   return digits === undefined ? undefined : { digits, slug: slug || null }
 }
 
-/** Parses one committed file, and verifies that its content still has the hash in its header. */
-export function parseMigration(
-  filename: string,
-  bytes: Buffer,
-): CommittedMigration | UnreadableMigration {
+/** Creates a parser for one file, which verifies that its content still has the hash in its header. */
+export function createMigrationParser(path: string): MigrationParser {
+  const filename = basename(path)
   const name = splitFilename(filename)
-  if (name === undefined) {
-    return { problem: 'is not named like a committed migration (000001-some-name.sql); remove it' }
-  }
-  const decoded = decodeText(bytes)
-  if ('problem' in decoded) return decoded
-  const { text } = decoded
-  const { values, lineCount, repeated } = readHeaders(text)
-  if (repeated !== undefined) return { problem: `has the header ${repeated} twice` }
+  const reader = createTextReader()
+  const headerSearch = createHeaderSearch()
+  let beginning: Beginning | undefined
+  let body: BodyParser | undefined
+  let hasInvisible = false
+  let text: string | undefined
 
-  // Found by offsets: a file may have 100 MB, and an array of its lines twice that.
-  const start = offsetOfLine(text, lineCount)
-  const newline = text.indexOf('\n', start)
-  const nextLine = newline === -1 ? text.slice(start) : text.slice(start, newline)
-  if (/^[^\n]*\r(?!\n)/.test(text)) return { problem: CR }
-  // The hash is taken over the trimmed text, so it does not cover the end of the last line.
-  if (nextLine.endsWith('\r') || /\r\s*$/.test(text)) return { problem: CRLF }
-  const ignoredHeader = findIgnoredHeader(text)
-  const isCut = start > 0 && text[start - 1] !== '\n'
-  if (nextLine !== '' || isCut) {
-    const next = JSON.stringify(nextLine.slice(0, 100))
-    const missing = `has no empty line after its headers, before line ${lineCount + 1}: ${next}`
-    return { problem: ignoredHeader ?? missing }
-  }
-  const hash = values.get('Hash')
-  const previous = values.get('Previous')
-  if (!hash || !previous) {
-    const missing = `has no header "--! ${hash ? 'Previous' : 'Hash'}: …"`
-    return { problem: ignoredHeader ?? missing }
-  }
-
-  const rest = text.slice(start)
-  const body = `${rest.trim()}\n`
-  const previousHash = previous === '-' ? null : previous
-  const actualHash = calculateHash(body, previousHash)
-  if (values.has('AllowInvalidHash')) {
-    // graphile-migrate rejects such a file, too.
-    if (actualHash === hash) return { problem: 'has AllowInvalidHash, but its hash is valid' }
-  } else if (actualHash !== hash) {
-    if (body.includes('\r\n')) return { problem: CRLF }
-    return { problem: `was changed: its header says ${hash}, its content has ${actualHash}` }
-  }
-
-  const blankLines = countNewlines(rest.slice(0, rest.length - rest.trimStart().length))
   return {
-    number: Number(name.digits),
-    filename,
-    recordedAs: `${name.digits}.sql`,
-    slug: name.slug,
-    message: values.get('Message') || null,
-    hash,
-    previousHash,
-    body,
-    bodyLine: lineCount + blankLines + 1,
-    noTransaction: isOutsideTransaction(body),
-    ignoredHeader,
+    read(piece) {
+      const isOnly = beginning === undefined && piece.length < PIECE_BYTES
+      text = name && reader.read(piece)
+      if (text === undefined) return false
+      headerSearch.read(text)
+      hasInvisible ||= mayHaveInvisible(text)
+      beginning ??= readBeginning(text)
+      body ??= createBodyParser(beginning.previousHash)
+      body.read(body.isNew ? text.slice(beginning.bodyStart) : text)
+      if (!isOnly) text = undefined
+      return true
+    },
+    finish() {
+      if (name === undefined) {
+        const problem = 'is not named like a committed migration (000001-some-name.sql); remove it'
+        return { problem }
+      }
+      const problem = reader.finish()
+      if (problem !== undefined) return { problem }
+      const { headers, nextLine, isCut, bodyStart, previousHash, hasCr } =
+        beginning ?? readBeginning('')
+      const { values, lineCount, repeated } = headers
+      if (repeated !== undefined) return { problem: `has the header ${repeated} twice` }
+      const facts = (body ?? createBodyParser(previousHash)).finish()
+      if (hasCr) return { problem: CR }
+      // The hash is taken over the trimmed text, so it does not cover the end of the last line.
+      if (nextLine.endsWith('\r') || facts.endsWithCr) return { problem: CRLF }
+      const ignoredHeader = headerSearch.finish()
+      if (nextLine !== '' || isCut) {
+        const next = JSON.stringify(nextLine.slice(0, 100))
+        const missing = `has no empty line after its headers, before line ${lineCount + 1}: ${next}`
+        return { problem: ignoredHeader ?? missing }
+      }
+      const hash = values.get('Hash')
+      if (!hash || !values.get('Previous')) {
+        const missing = `has no header "--! ${hash ? 'Previous' : 'Hash'}: …"`
+        return { problem: ignoredHeader ?? missing }
+      }
+      if (values.has('AllowInvalidHash')) {
+        // graphile-migrate rejects such a file, too.
+        if (facts.hash === hash) return { problem: 'has AllowInvalidHash, but its hash is valid' }
+      } else if (facts.hash !== hash) {
+        if (facts.hasCrLf) return { problem: CRLF }
+        return { problem: `was changed: its header says ${hash}, its content has ${facts.hash}` }
+      }
+      return {
+        number: Number(name.digits),
+        filename,
+        recordedAs: `${name.digits}.sql`,
+        slug: name.slug,
+        message: values.get('Message') || null,
+        hash,
+        previousHash,
+        path,
+        body: text && `${text.slice(bodyStart).trim()}\n`,
+        bodyLine: lineCount + facts.blankLines + 1,
+        noTransaction: isOutsideTransaction(facts.beginning),
+        ignoredHeader,
+        mayHaveInvisible: hasInvisible,
+      }
+    },
+  }
+}
+
+/** What the first piece of a file says. */
+interface Beginning {
+  readonly headers: Headers
+  readonly previousHash: string | null
+  /** The line after the headers. */
+  readonly nextLine: string
+  /** The file ends within its headers. */
+  readonly isCut: boolean
+  readonly bodyStart: number
+  /** Its first line ends with CR alone. */
+  readonly hasCr: boolean
+}
+
+function readBeginning(text: string): Beginning {
+  const headers = readHeaders(text)
+  // Found by offsets: an array of all lines would take more memory than the text.
+  const bodyStart = offsetOfLine(text, headers.lineCount)
+  const newline = text.indexOf('\n', bodyStart)
+  const previous = headers.values.get('Previous')
+  return {
+    headers,
+    previousHash: previous && previous !== '-' ? previous : null,
+    nextLine: newline === -1 ? text.slice(bodyStart) : text.slice(bodyStart, newline),
+    isCut: bodyStart > 0 && text[bodyStart - 1] !== '\n',
+    bodyStart,
+    hasCr: /^[^\n]*\r(?!\n)/.test(text),
+  }
+}
+
+/** What is known of a body once all of it was read. */
+interface BodyFacts {
+  readonly hash: string
+  /** Its first characters. */
+  readonly beginning: string
+  readonly blankLines: number
+  readonly hasCrLf: boolean
+  /** There is a CR among the blanks at its end. */
+  readonly endsWithCr: boolean
+}
+
+interface BodyParser {
+  /** Nothing was read yet. */
+  readonly isNew: boolean
+  read(text: string): void
+  finish(): BodyFacts
+}
+
+const BEGINNING_LENGTH = 1000
+
+function createBodyParser(previousHash: string | null): BodyParser {
+  const hash: BodyHash = createBodyHash(previousHash)
+  let isNew = true
+  let beginning = ''
+  let blankLines = 0
+  let hasCrLf = false
+  let endsWithCr = false
+  let last = ''
+  return {
+    get isNew() {
+      return isNew
+    },
+    read(text) {
+      isNew = false
+      hash.update(text)
+      if (beginning === '') {
+        const start = text.length - text.trimStart().length
+        blankLines += countNewlines(text.slice(0, start))
+        beginning = text.slice(start, start + BEGINNING_LENGTH)
+      }
+      hasCrLf ||= text.includes('\r\n') || (last === '\r' && text.startsWith('\n'))
+      last = text.at(-1) ?? last
+      const end = text.trimEnd().length
+      endsWithCr = (end === 0 && endsWithCr) || text.includes('\r', end)
+    },
+    finish: () => ({ hash: hash.digest(), beginning, blankLines, hasCrLf, endsWithCr }),
   }
 }
 

@@ -1,4 +1,4 @@
-import { readTokens, type TokenOptions } from './tokens.ts'
+import { createTokens, type TokenKind, type TokenOptions, type Tokens } from './tokens.ts'
 
 /** A statement of a script. */
 export interface Statement {
@@ -15,6 +15,14 @@ export interface Statement {
 
 const MAX_BEGINNING = 4
 
+/** Reads the statements of a script that comes in pieces. */
+export interface StatementReader {
+  /** Reads the next piece; returns false if no other is needed. */
+  read(piece: string): boolean
+  /** Says that the script ends here. */
+  finish(): void
+}
+
 /**
  * Visits the statements of a script in order, until `visit` returns true. Empty statements do not count,
  * because PostgreSQL sends no result for them.
@@ -24,7 +32,16 @@ export function visitStatements(
   visit: (statement: Statement) => boolean,
   options?: TokenOptions,
 ): void {
-  const tokens = readTokens(sql, options)
+  const reader = createStatementReader(visit, options)
+  if (reader.read(sql)) reader.finish()
+}
+
+/** Creates a reader that visits statements as `visitStatements` does. */
+export function createStatementReader(
+  visit: (statement: Statement) => boolean,
+  options?: TokenOptions,
+): StatementReader {
+  const tokens = createTokens(options)
   let start: number | undefined
   let beginning: string[] = []
   let parentheses = 0
@@ -45,14 +62,12 @@ export function visitStatements(
     return visit(statement)
   }
 
-  for (let kind = tokens.next(); kind !== undefined; kind = tokens.next()) {
-    if (kind === 'end') {
-      if (parentheses === 0 && blocks === 0 && complete(tokens.start)) return
-      continue
-    }
+  /** Returns true if no more is to be read. */
+  const take = (kind: TokenKind): boolean => {
+    if (kind === 'end') return parentheses === 0 && blocks === 0 && complete(tokens.start)
     if (kind === 'backslash') {
       const psql = { start: tokens.start, end: tokens.end, isPsqlCommand: true }
-      if (visit({ ...psql, beginning: [], copiesThroughClient: false })) return
+      if (visit({ ...psql, beginning: [], copiesThroughClient: false })) return true
     }
     start ??= tokens.start
     if (kind === 'open') parentheses++
@@ -61,8 +76,8 @@ export function visitStatements(
     const isFirst = beginning.length < MAX_BEGINNING
     const isCreate = beginning[0] === 'create'
     // Only the beginning, functions and copies are read word by word.
-    if (!isFirst && !isCreate && beginning[0] !== 'copy') continue
-    const word = describe(kind, sql, tokens.start, tokens.end)
+    if (!isFirst && !isCreate && beginning[0] !== 'copy') return false
+    const word = describe(kind, tokens)
     if (isFirst) beginning.push(word)
     if (beginning[0] === 'copy' && parentheses === 0 && /^(?:from|to)$/.test(last)) {
       copiesThroughClient ||= word === 'stdin' || word === 'stdout'
@@ -74,8 +89,28 @@ export function visitStatements(
       else if (word === 'end' && blocks > 0) blocks--
     }
     last = word
+    return false
   }
-  complete(sql.length)
+
+  const readTokens = (): boolean => {
+    for (let kind = tokens.next(); kind !== undefined; kind = tokens.next()) {
+      if (take(kind)) return false
+    }
+    return true
+  }
+
+  let length = 0
+  return {
+    read(piece) {
+      length += piece.length
+      tokens.add(piece)
+      return readTokens()
+    },
+    finish() {
+      tokens.close()
+      if (readTokens()) complete(length)
+    },
+  }
 }
 
 /** Finds where the statement with this index (from 0) begins; undefined if the script has fewer. */
@@ -98,9 +133,9 @@ export function findStatement(
   return start
 }
 
-function describe(kind: string, sql: string, start: number, end: number): string {
-  if (kind === 'word') return sql.slice(start, Math.min(end, start + 20)).toLowerCase()
+function describe(kind: TokenKind, tokens: Tokens): string {
+  if (kind === 'word') return tokens.text().slice(0, 20).toLowerCase()
   if (kind === 'string') return "'"
   if (kind === 'name') return '"'
-  return sql.charAt(start)
+  return tokens.text()
 }

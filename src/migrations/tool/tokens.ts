@@ -10,11 +10,17 @@ export type TokenKind =
   | 'other'
 
 export interface Tokens {
-  /** Goes to the next token; undefined after the last. */
+  /** Goes to the next token; undefined after the last, or if it does not end within what was added. */
   next(): TokenKind | undefined
-  /** Where the current token begins, and where it ends. */
+  /** Where the current token begins in the script, and where it ends. */
   readonly start: number
   readonly end: number
+  /** The current token's text, if it is a word or a character. */
+  text(): string
+  /** Adds the next piece of the script. Only a token that is not yet complete is kept of the last one. */
+  add(piece: string): void
+  /** Says that all pieces were added. */
+  close(): void
 }
 
 export interface TokenOptions {
@@ -42,24 +48,115 @@ const CODE = {
   underscore: 95,
 } as const
 
+/** Reads the tokens of a whole script. */
+export function readTokens(sql: string, options?: TokenOptions): Tokens {
+  const tokens = createTokens(options)
+  tokens.add(sql)
+  tokens.close()
+  return tokens
+}
+
+/** A token that may be longer than a piece of the script. */
+type LongToken =
+  | { kind: 'string' | 'name'; quote: number; hasEscapes: boolean; isClosed: boolean }
+  | { kind: 'string'; delimiter: string }
+
 /**
- * Reads SQL as PostgreSQL's scanner does (scan.l). It works on character codes, because a script may have
- * 100 MB, for which regular expressions take seconds and memory for each token.
+ * Reads SQL as PostgreSQL's scanner does (scan.l), piece by piece. It works on character codes, because a
+ * script may have 100 MB, for which regular expressions take seconds and memory for each token.
  */
-export function readTokens(sql: string, { standardStrings = true }: TokenOptions = {}): Tokens {
-  const length = sql.length
-  const tokens = { next, start: 0, end: 0 }
+export function createTokens({ standardStrings = true }: TokenOptions = {}): Tokens {
+  let sql = ''
+  let isLast = false
+  /** The offset in the script of what is in `sql`, and how much of that was read. */
+  let base = 0
+  let at = 0
+  let commentDepth = 0
+  let isInLineComment = false
+  let long: LongToken | undefined
+  /** What follows decides what the token is. */
+  let isCut = false
+  const tokens = { next, start: 0, end: 0, text, add, close }
+
+  function add(piece: string): void {
+    base += at
+    sql = at < sql.length ? sql.slice(at) + piece : piece
+    at = 0
+  }
+
+  function close(): void {
+    isLast = true
+  }
+
+  function text(): string {
+    return sql.slice(tokens.start - base, tokens.end - base)
+  }
 
   function next(): TokenKind | undefined {
-    const start = skipBlanks(tokens.end)
-    tokens.start = start
-    tokens.end = start + 1
-    if (start >= length) {
-      tokens.end = length
-      return undefined
+    let kind = long?.kind as TokenKind | undefined
+    if (kind === undefined) {
+      if (!skipBlanks()) return undefined
+      const start = at
+      tokens.start = base + start
+      isCut = false
+      kind = beginToken(sql.charCodeAt(start))
+      if (isCut || (at >= sql.length && !isLast && long === undefined)) {
+        long = undefined
+        at = start
+        return undefined
+      }
     }
-    const code = sql.charCodeAt(start)
-    if (isWordStart(code)) return readWord(start)
+    if (long !== undefined && !endLongToken(long)) return undefined
+    long = undefined
+    tokens.end = base + at
+    return kind
+  }
+
+  /** Returns whether a token follows. */
+  function skipBlanks(): boolean {
+    while (true) {
+      if (commentDepth > 0) skipComment()
+      if (commentDepth > 0) return false
+      if (isInLineComment) {
+        at = endOfLine(at)
+        isInLineComment = at >= sql.length
+      }
+      if (at >= sql.length) return false
+      const code = sql.charCodeAt(at)
+      if (isBlank(code)) at++
+      else if (code === CODE.minus && sql.charCodeAt(at + 1) === CODE.minus) isInLineComment = true
+      else if (code === CODE.slash && sql.charCodeAt(at + 1) === CODE.star) {
+        commentDepth = 1
+        at += 2
+      } else return true
+    }
+  }
+
+  function endOfLine(from: number): number {
+    let end = from
+    while (end < sql.length && !isNewline(sql.charCodeAt(end))) end++
+    return end
+  }
+
+  /** Comments nest in PostgreSQL. */
+  function skipComment(): void {
+    const length = isLast ? sql.length : sql.length - 1
+    while (at < length && commentDepth > 0) {
+      const code = sql.charCodeAt(at)
+      const following = sql.charCodeAt(at + 1)
+      if (code === CODE.slash && following === CODE.star) {
+        commentDepth++
+        at += 2
+      } else if (code === CODE.star && following === CODE.slash) {
+        commentDepth--
+        at += 2
+      } else at++
+    }
+  }
+
+  function beginToken(code: number): TokenKind {
+    if (isWordStart(code)) return beginWord()
+    at++
     switch (code) {
       case CODE.semicolon:
         return 'end'
@@ -70,124 +167,116 @@ export function readTokens(sql: string, { standardStrings = true }: TokenOptions
       case CODE.backslash:
         return 'backslash'
       case CODE.quote:
-        tokens.end = endOfString(start, !standardStrings)
-        return 'string'
+        return beginQuotes('string', CODE.quote, !standardStrings)
       case CODE.doubleQuote:
-        tokens.end = endOfQuotes(start, CODE.doubleQuote, false)
-        return 'name'
+        return beginQuotes('name', CODE.doubleQuote, false)
       case CODE.dollar:
-        return readDollar(start)
+        return beginDollar()
       default:
         return 'other'
     }
   }
 
-  function skipBlanks(from: number): number {
-    let at = from
-    while (at < length) {
-      const code = sql.charCodeAt(at)
-      if (isBlank(code)) at++
-      else if (code === CODE.minus && sql.charCodeAt(at + 1) === CODE.minus) at = endOfLine(at)
-      else if (code === CODE.slash && sql.charCodeAt(at + 1) === CODE.star) at = endOfComment(at)
-      else break
-    }
-    return at
-  }
-
-  function endOfLine(from: number): number {
-    let at = from
-    while (at < length && !isNewline(sql.charCodeAt(at))) at++
-    return at
-  }
-
-  /** Comments nest in PostgreSQL. */
-  function endOfComment(from: number): number {
-    let depth = 1
-    let at = from + 2
-    while (at < length && depth > 0) {
-      const code = sql.charCodeAt(at)
-      const following = sql.charCodeAt(at + 1)
-      if (code === CODE.slash && following === CODE.star) {
-        depth++
-        at += 2
-      } else if (code === CODE.star && following === CODE.slash) {
-        depth--
-        at += 2
-      } else at++
-    }
-    return at
-  }
-
   /** A word, or a string or name with a prefix: `e'…'`, `b'…'`, `x'…'`, `n'…'`, `u&'…'`, `u&"…"`. */
-  function readWord(start: number): TokenKind {
-    let end = start + 1
-    while (end < length && isWordPart(sql.charCodeAt(end))) end++
-    tokens.end = end
-    if (end > start + 1) return 'word'
-    const letter = sql.charAt(start).toLowerCase()
-    if (letter === 'u' && sql.charAt(end) === '&') {
-      const quote = sql.charCodeAt(end + 1)
-      if (quote === CODE.doubleQuote) {
-        tokens.end = endOfQuotes(end + 1, quote, false)
-        return 'name'
-      }
-      if (quote === CODE.quote) {
-        tokens.end = endOfString(end + 1, false)
-        return 'string'
+  function beginWord(): TokenKind {
+    const letter = sql.charAt(at).toLowerCase()
+    const start = at++
+    while (at < sql.length && isWordPart(sql.charCodeAt(at))) at++
+    if (at > start + 1) return 'word'
+    if (letter === 'u' && sql.charAt(at) === '&') {
+      const quote = sql.charCodeAt(at + 1)
+      isCut = at + 1 >= sql.length && !isLast
+      if (quote === CODE.quote || quote === CODE.doubleQuote) {
+        at += 2
+        return beginQuotes(quote === CODE.quote ? 'string' : 'name', quote, false)
       }
     }
-    if (sql.charCodeAt(end) !== CODE.quote || !'ebxn'.includes(letter)) return 'word'
-    tokens.end = endOfString(end, letter === 'e' || (letter === 'n' && !standardStrings))
-    return 'string'
+    if (sql.charCodeAt(at) !== CODE.quote || !'ebxn'.includes(letter)) return 'word'
+    at++
+    const hasEscapes = letter === 'e' || (letter === 'n' && !standardStrings)
+    return beginQuotes('string', CODE.quote, hasEscapes)
   }
 
-  /** A string goes on after a line break: `'a'`, a new line, `'b'` is one string. */
-  function endOfString(start: number, hasEscapes: boolean): number {
-    let end = endOfQuotes(start, CODE.quote, hasEscapes)
-    for (let at = startOfContinuation(end); at !== undefined; at = startOfContinuation(end)) {
-      end = endOfQuotes(at, CODE.quote, hasEscapes)
-    }
-    return end
-  }
-
-  function startOfContinuation(from: number): number | undefined {
-    let hasNewline = false
-    let at = from
-    while (at < length) {
-      const code = sql.charCodeAt(at)
-      if (isBlank(code)) {
-        hasNewline ||= isNewline(code)
-        at++
-      } else if (code === CODE.minus && sql.charCodeAt(at + 1) === CODE.minus) at = endOfLine(at)
-      else break
-    }
-    return hasNewline && sql.charCodeAt(at) === CODE.quote ? at : undefined
-  }
-
-  function endOfQuotes(start: number, quote: number, hasEscapes: boolean): number {
-    let at = start + 1
-    while (at < length) {
-      const code = sql.charCodeAt(at)
-      if (hasEscapes && code === CODE.backslash) at += 2
-      else if (code !== quote) at++
-      else if (sql.charCodeAt(at + 1) === quote) at += 2
-      else return at + 1
-    }
-    return length
+  function beginQuotes(kind: 'string' | 'name', quote: number, hasEscapes: boolean): TokenKind {
+    long = { kind, quote, hasEscapes, isClosed: false }
+    return kind
   }
 
   /** A dollar-quoted string, or a parameter such as `$1`. */
-  function readDollar(start: number): TokenKind {
-    let at = start + 1
-    if (isWordStart(sql.charCodeAt(at))) {
-      while (at < length && isWordPart(sql.charCodeAt(at)) && sql.charCodeAt(at) !== CODE.dollar)
-        at++
+  function beginDollar(): TokenKind {
+    const start = at - 1
+    let end = at
+    if (isWordStart(sql.charCodeAt(end))) {
+      while (
+        end < sql.length &&
+        isWordPart(sql.charCodeAt(end)) &&
+        sql.charCodeAt(end) !== CODE.dollar
+      )
+        end++
     }
-    if (sql.charCodeAt(at) !== CODE.dollar) return 'other'
-    const delimiter = sql.slice(start, at + 1)
-    const found = sql.indexOf(delimiter, at + 1)
-    tokens.end = found === -1 ? length : found + delimiter.length
+    isCut = end >= sql.length && !isLast
+    if (sql.charCodeAt(end) !== CODE.dollar) return 'other'
+    at = end + 1
+    long = { kind: 'string', delimiter: sql.slice(start, at) }
     return 'string'
+  }
+
+  /** Goes to the end of the token; returns false if that was not added yet. */
+  function endLongToken(token: LongToken): boolean {
+    if ('delimiter' in token) {
+      const { delimiter } = token
+      const found = sql.indexOf(delimiter, at)
+      if (found !== -1) at = found + delimiter.length
+      else at = isLast ? sql.length : Math.max(at, sql.length - delimiter.length + 1)
+      return found !== -1 || isLast
+    }
+    while (true) {
+      if (!token.isClosed) {
+        token.isClosed = skipQuotes(token.quote, token.hasEscapes)
+        if (!token.isClosed) return isLast
+      }
+      if (token.kind === 'name') return true
+      const continuation = findContinuation()
+      if (continuation === 'cut') return false
+      if (continuation === undefined) return true
+      at = continuation + 1
+      token.isClosed = false
+    }
+  }
+
+  /** Goes behind the closing quote; returns false if there is none yet. */
+  function skipQuotes(quote: number, hasEscapes: boolean): boolean {
+    while (at < sql.length) {
+      const code = sql.charCodeAt(at)
+      const isEscape = hasEscapes && code === CODE.backslash
+      if (code !== quote && !isEscape) at++
+      // What follows may be in the next piece.
+      else if (at + 1 >= sql.length && !isLast) return false
+      else if (isEscape || sql.charCodeAt(at + 1) === quote) at += 2
+      else {
+        at++
+        return true
+      }
+    }
+    at = sql.length
+    return false
+  }
+
+  /** A string goes on after a line break: `'a'`, a new line, `'b'` is one string. */
+  function findContinuation(): number | 'cut' | undefined {
+    let hasNewline = false
+    let next = at
+    while (next < sql.length) {
+      const code = sql.charCodeAt(next)
+      if (isBlank(code)) {
+        hasNewline ||= isNewline(code)
+        next++
+      } else if (code === CODE.minus && next + 1 >= sql.length && !isLast) return 'cut'
+      else if (code === CODE.minus && sql.charCodeAt(next + 1) === CODE.minus)
+        next = endOfLine(next)
+      else return hasNewline && code === CODE.quote ? next : undefined
+    }
+    return isLast ? undefined : 'cut'
   }
 
   return tokens

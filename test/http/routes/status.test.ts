@@ -70,7 +70,7 @@ test('the status shows user objects in public, and pending migrations', async (t
 test('a file with a problem does not hide the names of others, or pending migrations', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const folder = createMigrationsFolder(t, ['select 1;', 'select 2;', 'select 3;'])
-  const hashes = readCommittedMigrations(folder).map(({ hash }) => hash)
+  const hashes = (await readCommittedMigrations(folder)).map(({ hash }) => hash)
   await database.pool.query(
     `create schema graphile_migrate;
      create table graphile_migrate.migrations as

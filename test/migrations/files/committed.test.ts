@@ -40,11 +40,14 @@ function editBytes(file: string, from: string, to: string): void {
 }
 
 /** Creates three valid files, spoils them, and returns the problems that are reported. */
-function readProblems(t: Test, spoil: (committed: string) => void): readonly Problem[] {
+async function readProblems(
+  t: Test,
+  spoil: (committed: string) => void,
+): Promise<readonly Problem[]> {
   const folder = createMigrationsFolder(t, BODIES)
   spoil(join(folder, 'committed'))
   try {
-    readCommittedMigrations(folder)
+    await readCommittedMigrations(folder)
     return []
   } catch (error) {
     t.match(error, { code: 'history_refused', exitCode: 5 })
@@ -55,7 +58,7 @@ function readProblems(t: Test, spoil: (committed: string) => void): readonly Pro
 test('committed files are read in order, with their headers', async (t) => {
   const folder = createMigrationsFolder(t, BODIES)
 
-  const migrations = readCommittedMigrations(folder)
+  const migrations = await readCommittedMigrations(folder)
 
   t.match(migrations, [
     { number: 1, filename: FIRST, recordedAs: '000001.sql', slug: 'step-1', previousHash: null },
@@ -68,20 +71,23 @@ test('1,000 files are read in the order of their numbers', async (t) => {
   const bodies = Array.from({ length: 1000 }, (_, index) => `select ${index};`)
   const folder = createMigrationsFolder(t, bodies)
 
-  const migrations = readCommittedMigrations(folder)
+  const migrations = await readCommittedMigrations(folder)
 
   t.strictSame(
-    migrations.map(({ body }) => body.trim()),
+    migrations.map(({ body }) => body?.trim()),
     bodies,
   )
 })
 
 test('a missing folder is a wrong setting, an empty folder is an error of its own', async (t) => {
   const folder = createFolder(t)
-  t.throws(() => readCommittedMigrations(folder), { code: 'no_migrations_folder', exitCode: 2 })
+  await t.rejects(() => readCommittedMigrations(folder), {
+    code: 'no_migrations_folder',
+    exitCode: 2,
+  })
 
   mkdirSync(join(folder, 'committed'))
-  t.throws(() => readCommittedMigrations(folder), { code: 'no_migrations', exitCode: 5 })
+  await t.rejects(() => readCommittedMigrations(folder), { code: 'no_migrations', exitCode: 5 })
 })
 
 const SPOILED: Record<
@@ -246,7 +252,7 @@ const SPOILED: Record<
 
 for (const [what, { spoil, problems }] of Object.entries(SPOILED)) {
   test(`${what} is reported with the file's name`, async (t) => {
-    const reported = readProblems(t, spoil)
+    const reported = await readProblems(t, spoil)
 
     t.strictSame(
       reported.map(({ filename }) => filename),
@@ -260,10 +266,10 @@ for (const [what, { spoil, problems }] of Object.entries(SPOILED)) {
 
 test('a changed file is reported with both hashes', async (t) => {
   const folder = createMigrationsFolder(t, BODIES)
-  const [first] = readCommittedMigrations(folder)
+  const [first] = await readCommittedMigrations(folder)
   edit(join(folder, 'committed', FIRST), (text) => text.replace('shop', 'store'))
 
-  t.throws(() => readCommittedMigrations(folder), {
+  await t.rejects(() => readCommittedMigrations(folder), {
     message: new RegExp(`header says ${first?.hash}, its content has sha1:[0-9a-f]{40}`),
   })
 })
@@ -275,7 +281,7 @@ test('of many problems the message lists 20, the extensions all', async (t) => {
   }
 
   const read = () => readCommittedMigrations(folder)
-  t.throws(read, {
+  await t.rejects(read, {
     code: 'history_refused',
     message: /note-10 .*note-29 is not named [^:]*; and 3 more$/,
     extensions: { problems: Array.from({ length: 23 }, () => ({ filename: /^note-/ })) },
@@ -290,7 +296,7 @@ test('harmless deviations are accepted', async (t) => {
         .replace('--! Message', '--! AllowInvalidHash\n--! Message')
         .replace('customers', 'clients'),
     )
-    t.equal(readCommittedMigrations(folder)[1]?.body, 'create table shop.clients ();\n')
+    t.equal((await readCommittedMigrations(folder))[1]?.body, 'create table shop.clients ();\n')
   })
 
   await t.test('a file without slug and message', async (t) => {
@@ -298,7 +304,7 @@ test('harmless deviations are accepted', async (t) => {
     const renamed = join(folder, 'committed', '000002.sql')
     renameSync(join(folder, 'committed', SECOND), renamed)
     edit(renamed, (text) => text.replace('--! Message: step\n', ''))
-    t.match(readCommittedMigrations(folder)[1], { slug: null, message: null })
+    t.match((await readCommittedMigrations(folder))[1], { slug: null, message: null })
   })
 
   await t.test('dot files, and symbolic links as Kubernetes mounts them', async (t) => {
@@ -309,7 +315,7 @@ test('harmless deviations are accepted', async (t) => {
     for (const name of writeCommitted(elsewhere, BODIES)) {
       symlinkSync(join('..data', name), join(folder, 'committed', name))
     }
-    t.equal(readCommittedMigrations(folder).length, 3)
+    t.equal((await readCommittedMigrations(folder)).length, 3)
   })
 
   await t.test('blanks after a header', async (t) => {
@@ -317,12 +323,15 @@ test('harmless deviations are accepted', async (t) => {
     edit(join(folder, 'committed', SECOND), (text) =>
       text.replace('Message: step', 'Message: step \t'),
     )
-    t.match(readCommittedMigrations(folder)[1], { message: 'step', ignoredHeader: undefined })
+    t.match((await readCommittedMigrations(folder))[1], {
+      message: 'step',
+      ignoredHeader: undefined,
+    })
   })
 
   await t.test('CRLF that was there when the file was committed', async (t) => {
     const folder = createMigrationsFolder(t, ["select 'two\r\nlines';"])
-    t.equal(readCommittedMigrations(folder).length, 1)
+    t.equal((await readCommittedMigrations(folder)).length, 1)
   })
 })
 
@@ -342,11 +351,11 @@ test('files that vanish while they are read are read again, as when a ConfigMap 
   }
 
   vanishUntil(2)
-  t.equal(readCommittedMigrations(folder).length, 3)
+  t.equal((await readCommittedMigrations(folder)).length, 3)
   t.equal(listings, 2)
 
   vanishUntil(Number.POSITIVE_INFINITY)
-  t.throws(() => readCommittedMigrations(folder), {
+  await t.rejects(() => readCommittedMigrations(folder), {
     code: 'history_refused',
     message: /cannot be read \(ENOENT\)/,
   })
@@ -362,12 +371,12 @@ function replaceReaddir(readdir: typeof fs.readdirSync): void {
 test('a migration outside a transaction is recognized', async (t) => {
   const folder = createMigrationsFolder(t, ['--! no-transaction\nselect 1;'])
 
-  t.match(readCommittedMigrations(folder), [{ noTransaction: true, bodyLine: 5 }])
+  t.match(await readCommittedMigrations(folder), [{ noTransaction: true, bodyLine: 5 }])
 })
 
 test('empty lines before the body count for the line on which it begins', async (t) => {
   const folder = createMigrationsFolder(t, ['select 1;'])
   edit(join(folder, 'committed', FIRST), (text) => text.replace('\n\n', '\n\n\n\n'))
 
-  t.match(readCommittedMigrations(folder), [{ body: 'select 1;\n', bodyLine: 7 }])
+  t.match(await readCommittedMigrations(folder), [{ body: 'select 1;\n', bodyLine: 7 }])
 })

@@ -10,11 +10,11 @@ import { becomes } from '../../support/becomes.ts'
 import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
 
-function describeRun(
+async function describeRun(
   t: Test,
   { url, name, pool }: TestDatabase,
   bodies: readonly string[],
-): RunnerOptions {
+): Promise<RunnerOptions> {
   const migrationsDir = createMigrationsFolder(t, bodies)
   return {
     url,
@@ -22,7 +22,7 @@ function describeRun(
     pool,
     migrationsDir,
     settings: { placeholders: {}, pgSettings: {} },
-    pending: readCommittedMigrations(migrationsDir),
+    pending: await readCommittedMigrations(migrationsDir),
     log: pino({ level: 'silent' }),
     signal: new AbortController().signal,
     nodeVariables: {},
@@ -35,7 +35,7 @@ test('each migration that starts is reported', async (t) => {
   const started: string[] = []
 
   await runTool({
-    ...describeRun(t, database, ['select 1;', 'select 2;']),
+    ...(await describeRun(t, database, ['select 1;', 'select 2;'])),
     onMigration: (detail) => started.push(detail),
   })
 
@@ -47,7 +47,7 @@ test("graphile-migrate's own lock, held by another session, has an error of its 
   const holder = await database.pool.connect()
   await holder.query('select pg_advisory_lock(4727445306447283)')
 
-  const error = await runTool(describeRun(t, database, ['select 1;'])).catch((cause) => cause)
+  const error = await runTool(await describeRun(t, database, ['select 1;'])).catch((cause) => cause)
 
   t.type(error, ToolLockBusyError)
   holder.release(true)
@@ -57,9 +57,9 @@ test('pgSettings and placeholders reach the migrations', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
 
   await runTool({
-    ...describeRun(t, database, [
+    ...(await describeRun(t, database, [
       `create table result as select ':NAME' as name, current_setting('search_path') as path;`,
-    ]),
+    ])),
     settings: {
       placeholders: { ':NAME': 'value' },
       pgSettings: { search_path: 'public, pg_temp' },
@@ -84,9 +84,11 @@ test('a stop ends a migration that traps the cancel', async (t) => {
   end $$`
 
   let outcome: unknown
-  runTool({ ...describeRun(t, database, [body]), signal: stopping.signal }).catch((error) => {
-    outcome = error
-  })
+  runTool({ ...(await describeRun(t, database, [body])), signal: stopping.signal }).catch(
+    (error) => {
+      outcome = error
+    },
+  )
   const countSleeping = async () => {
     const { rowCount } = await database.pool.query(
       `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
@@ -105,7 +107,10 @@ test('a stop before the tool has connected leaves nothing behind', async (t) => 
   const reason = new Error('stopping')
 
   await t.rejects(
-    runTool({ ...describeRun(t, database, ['select 1;']), signal: AbortSignal.abort(reason) }),
+    runTool({
+      ...(await describeRun(t, database, ['select 1;'])),
+      signal: AbortSignal.abort(reason),
+    }),
     reason,
   )
 
@@ -165,7 +170,7 @@ for (const [what, body, expected] of [
     const database = await createTestDatabase(t, { from: 'empty' })
     const settings = { placeholders: { ':NAME': 'a much longer 😀 value' }, pgSettings: {} }
 
-    await t.rejects(runTool({ ...describeRun(t, database, [body]), settings }), {
+    await t.rejects(runTool({ ...(await describeRun(t, database, [body])), settings }), {
       code: 'migration_failed',
       exitCode: 4,
       extensions: { migration: '000001-step-1.sql', ...expected },
@@ -178,7 +183,7 @@ test('outside a transaction, the error warns that changes may be left behind', a
   await database.pool.query('create table t (id int); insert into t values (1), (1)')
   const body = '--! no-transaction\ncreate unique index concurrently t_key on t (id);'
 
-  await t.rejects(runTool(describeRun(t, database, [body])), {
+  await t.rejects(runTool(await describeRun(t, database, [body])), {
     code: 'migration_failed',
     message: /it runs outside a transaction \(--! no-transaction\): check what it left behind$/,
     extensions: { sqlstate: '23505' },
@@ -189,7 +194,7 @@ test("a session that PostgreSQL ends is reported with PostgreSQL's error", async
   const database = await createTestDatabase(t, { from: 'empty' })
   const body = 'select pg_terminate_backend(pg_backend_pid());'
 
-  const error = await runTool(describeRun(t, database, [body])).catch((cause) => cause)
+  const error = await runTool(await describeRun(t, database, [body])).catch((cause) => cause)
 
   t.match(error, {
     wasEnded: true,
@@ -203,7 +208,7 @@ test("a session that PostgreSQL ends is reported with PostgreSQL's error", async
 
 test("a migration's notices are logged, those that the tool causes are not", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  await runTool(describeRun(t, database, ['select 1;']))
+  await runTool(await describeRun(t, database, ['select 1;']))
   const lines: { level: number; notice?: string }[] = []
   const log = pino({ level: 'info' }, { write: (line) => lines.push(JSON.parse(line)) })
   const bodies = [
@@ -211,7 +216,7 @@ test("a migration's notices are logged, those that the tool causes are not", asy
     `do $$ begin raise notice 'a notice'; raise warning 'a warning'; end $$;`,
   ]
 
-  const run = describeRun(t, database, bodies)
+  const run = await describeRun(t, database, bodies)
   await runTool({ ...run, pending: run.pending.slice(1), log })
 
   t.strictSame(

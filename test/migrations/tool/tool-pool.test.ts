@@ -5,11 +5,11 @@ import { type RunnerOptions, runTool } from '../../../src/migrations/tool/runner
 import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
 
-function describeRun(
+async function describeRun(
   t: Test,
   { url, name, pool }: TestDatabase,
   bodies: readonly string[],
-): RunnerOptions {
+): Promise<RunnerOptions> {
   const migrationsDir = createMigrationsFolder(t, bodies)
   return {
     url,
@@ -17,7 +17,7 @@ function describeRun(
     pool,
     migrationsDir,
     settings: { placeholders: {}, pgSettings: {} },
-    pending: readCommittedMigrations(migrationsDir),
+    pending: await readCommittedMigrations(migrationsDir),
     log: pino({ level: 'silent' }),
     signal: new AbortController().signal,
     nodeVariables: {},
@@ -77,7 +77,7 @@ test('whatever a file leaves, the next begins in a new session, and both are rec
   )
 
   const bodies = Object.entries(LEFTOVERS).flatMap(([what, body]) => [body, showSession(what)])
-  await runTool(describeRun(t, database, bodies))
+  await runTool(await describeRun(t, database, bodies))
 
   const { rows } = await database.pool.query('select * from session')
   t.strictSame(
@@ -97,7 +97,7 @@ test("a file with the tool's own words is run like any other", async (t) => {
   ]
   const bodies = words.map((text, index) => `create table t_${index} (); -- ${text}`)
 
-  await runTool(describeRun(t, database, bodies))
+  await runTool(await describeRun(t, database, bodies))
 
   const { rows } = await database.pool.query(
     `select relname from pg_class where relname like 't\\__' order by 1`,
@@ -116,7 +116,7 @@ test('settings that a file gives the database are those of the next session', as
     'create table t ();',
   ]
 
-  await runTool(describeRun(t, database, bodies))
+  await runTool(await describeRun(t, database, bodies))
 
   const { rows } = await database.pool.query(
     `select relnamespace::regnamespace::text as schema from pg_class where relname = 't'`,
@@ -128,7 +128,7 @@ test("a sequence's value belongs to the file that fetched it", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const bodies = [`create sequence s cache 20; select nextval('s');`, `select currval('s');`]
 
-  await t.rejects(runTool(describeRun(t, database, bodies)), {
+  await t.rejects(runTool(await describeRun(t, database, bodies)), {
     code: 'migration_failed',
     extensions: { migration: '000002-step-2.sql', sqlstate: '55000' },
   })
@@ -142,7 +142,7 @@ test('what a function of an earlier start sets does not reach the next file', as
   )
 
   const show = `create table session as select current_setting('app.tenant', true) as tenant;`
-  await runTool(describeRun(t, database, ['select set_tenant();', show]))
+  await runTool(await describeRun(t, database, ['select set_tenant();', show]))
 
   const { rows } = await database.pool.query('select * from session')
   t.strictSame(rows, [{ tenant: null }])
@@ -156,7 +156,7 @@ test("graphile-migrate's own lock is held in every file, and by one session", as
       select mode, pid = pg_backend_pid() as own from pg_locks
        where locktype = 'advisory' and objid::bigint = 4727445306447283 & 4294967295;`
 
-  await runTool(describeRun(t, database, [show('first'), show('second'), show('third')]))
+  await runTool(await describeRun(t, database, [show('first'), show('second'), show('third')]))
 
   for (const name of ['first', 'second', 'third']) {
     const { rows } = await database.pool.query(`select * from ${name}`)
@@ -175,8 +175,8 @@ test('time limits of the role do not cut a migration, those of .gmrc do', async 
     await pool.query(`alter database ${name} set ${limit} = '50ms'`)
   }
 
-  await runTool(describeRun(t, database, ['select pg_sleep(0.2);', 'select pg_sleep(0.2);']))
-  const run = describeRun(t, database, ['select 1;', 'select 2;', 'select pg_sleep(10);'])
+  await runTool(await describeRun(t, database, ['select pg_sleep(0.2);', 'select pg_sleep(0.2);']))
+  const run = await describeRun(t, database, ['select 1;', 'select 2;', 'select pg_sleep(10);'])
   await pool.query('drop schema graphile_migrate cascade')
   const settings = { placeholders: {}, pgSettings: { statement_timeout: '50ms' } }
   await t.rejects(runTool({ ...run, settings }), {
@@ -193,7 +193,7 @@ test('an error while a file is recorded is not placed in the file', async (t) =>
     create trigger refuse before insert on graphile_migrate.migrations
       for each row execute function refuse();`
 
-  await t.rejects(runTool(describeRun(t, database, [body])), {
+  await t.rejects(runTool(await describeRun(t, database, [body])), {
     code: 'migration_failed',
     message:
       /^migration 000001-step-1\.sql ran, but could not be recorded in the history: not recorded/,
@@ -205,7 +205,7 @@ test('transaction control is refused before anything of the file runs', async (t
   const database = await createTestDatabase(t, { from: 'empty' })
   const bodies = ['create table kept ();', 'create table t (i int);\nrollback;']
 
-  await t.rejects(runTool(describeRun(t, database, bodies)), {
+  await t.rejects(runTool(await describeRun(t, database, bodies)), {
     code: 'transaction_control',
     exitCode: 4,
     message:
@@ -229,7 +229,7 @@ test('outside a transaction a file may control its own, but must not leave one o
   const complete = '--! no-transaction\nbegin; create table kept (); commit;'
   const open = '--! no-transaction\nbegin; create table lost ();'
 
-  await t.rejects(runTool(describeRun(t, database, [complete, open])), {
+  await t.rejects(runTool(await describeRun(t, database, [complete, open])), {
     code: 'transaction_control',
     message: /000002-step-2\.sql was refused: it has left a transaction open/,
   })
@@ -251,7 +251,7 @@ for (const [what, body, expected] of [
 ] as const) {
   test(`${what}: refused, with the line and a remedy`, async (t) => {
     const database = await createTestDatabase(t, { from: 'empty' })
-    await t.rejects(runTool(describeRun(t, database, [body])), {
+    await t.rejects(runTool(await describeRun(t, database, [body])), {
       code: 'migration_failed',
       exitCode: 4,
       message: expected,
@@ -263,7 +263,7 @@ test('an unknown name in pgSettings is a wrong setting', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const settings = { placeholders: {}, pgSettings: { work_mem: '4MB', no_such_setting: '1' } }
 
-  await t.rejects(runTool({ ...describeRun(t, database, ['select 1;']), settings }), {
+  await t.rejects(runTool({ ...(await describeRun(t, database, ['select 1;'])), settings }), {
     exitCode: 2,
     message: /\.gmrc.*pgSettings.*no_such_setting/,
   })
@@ -276,7 +276,7 @@ test('of many notices, twenty are logged and the others counted', async (t) => {
   const body = `do $$ begin for i in 1..1000 loop raise notice 'notice %', i; end loop; end $$;`
 
   await runTool({
-    ...describeRun(t, database, [body, `do $$ begin raise notice 'last'; end $$`]),
+    ...(await describeRun(t, database, [body, `do $$ begin raise notice 'last'; end $$`])),
     log,
   })
 
