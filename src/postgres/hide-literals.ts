@@ -1,8 +1,8 @@
 /** What may hold data of a statement, and comments; a text that ends inside one of them counts, too. */
 const LITERAL = new RegExp(
   [
-    /(?<name>"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*(?!['\p{L}\p{N}_$]))/u,
     /(?:[eE]'(?:[^'\\]|\\.|'')*|(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*)(?:'|$)/u,
+    /(?<name>"(?:[^"]|"")*"|[\p{L}_][\p{L}\p{N}_$]*(?!['\p{L}\p{N}_$]))/u,
     /\$(?<tag>(?:[\p{L}_][\p{L}\p{N}_]*)?)\$.*?(?:\$\k<tag>\$|$)/u,
     /--[^\n]*/u,
     /\/\*.*?(?:\*\/|$)/u,
