@@ -38,7 +38,8 @@ export interface ApplyOptions {
     | 'placeholderVariables'
     | 'secrets'
   >
-  readonly database: Pick<Database, 'url' | 'name' | 'open' | 'pool'>
+  readonly database: Pick<Database, 'url' | 'name' | 'open' | 'pool'> &
+    Partial<Pick<Database, 'sessions'>>
   /** The session that holds the migration lock. */
   readonly client: Client
   readonly lock: HeldLock
@@ -93,6 +94,7 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
               watch.onMigration(detail)
             },
             onStarted: watch.start,
+            onEndAll: database.sessions?.onEndAll,
             inspect: unfinished.inspect,
           }).finally(watch.stop),
         { waitMs, log, signal },

@@ -12,6 +12,7 @@ import {
 import { outOfResourcesError } from '../postgres/out-of-resources.ts'
 import { createBlockedWait, describeBlockers, watchBlockers } from './blockers.ts'
 import type { CommittedMigration } from './files/migration.ts'
+import { createFormerSessions } from './former-sessions.ts'
 import {
   type AppliedMigration,
   type MigrationStatus,
@@ -47,7 +48,8 @@ export interface ProvisionOptions {
     | 'secrets'
     | 'whenAhead'
   >
-  readonly database: Pick<Database, 'url' | 'name' | 'open' | 'pool'>
+  readonly database: Pick<Database, 'url' | 'name' | 'open' | 'pool'> &
+    Partial<Pick<Database, 'sessions'>>
   readonly optionalSchema: OptionalSchema
   readonly log: Log
   /** Ends every wait, and rolls back a migration that is running. */
@@ -105,6 +107,7 @@ function createRun(options: ProvisionOptions) {
     onWait: (detail) => onProgress({ reason: 'waiting_for_database', detail }),
   }
   const recovery = createRecovery({ ...reach, canReconnect: options.reconnects ?? true })
+  const former = createFormerSessions()
   const blocked = createBlockedWait({ timeoutMs: config.migrationLockMs, signal })
   const onWaiting = (detail: string) => {
     onProgress({ reason: 'waiting_for_lock', detail })
@@ -157,18 +160,20 @@ function createRun(options: ProvisionOptions) {
     attempt: () =>
       withMigrationLock(
         {
-          connect: () => openLockSession(reach),
+          connect: async () => {
+            const session = await openLockSession(reach)
+            await former.end(session)
+            return session
+          },
           timeoutMs: config.migrationLockMs,
           signal,
           onWaiting,
         },
         async (session, lock) => {
-          const { rows } = await session.query<{ pid: number }>(
-            'select pg_catalog.pg_backend_pid() as pid',
-          )
+          const pid = await former.note(session)
           const stop = watchBlockers({
             client: database.pool,
-            waiting: { pid: rows[0]?.pid ?? 0 },
+            waiting: { pid },
             // The tool needs the connection more.
             isActive: () => !isApplying,
             onChange(blockers) {

@@ -30,6 +30,7 @@ async function run(job: ToolJob): Promise<void> {
     phase: 'session',
     failure: undefined,
     ...limitNotices(),
+    onWaiting: (backendPid) => send({ type: 'waiting', backendPid }),
   }
   toolRun = state
   Object.assign(pg, { Pool: createToolPool(state) })

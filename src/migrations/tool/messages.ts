@@ -47,5 +47,7 @@ export type ToolMessage =
   | { readonly type: 'notice'; readonly severity: string; readonly text: string }
   /** How many notices of the current file were not sent. */
   | { readonly type: 'notices-omitted'; readonly count: number }
+  /** A statement has had no answer for a while: it takes long, or the connection has gone silent. */
+  | { readonly type: 'waiting'; readonly backendPid: number }
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: ToolError }

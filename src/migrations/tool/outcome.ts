@@ -13,6 +13,7 @@ import type { CommittedMigration } from '../files/migration.ts'
 import { type Aftermath, describeAftermath, migrationFailedError } from './failure.ts'
 import type { ToolError, ToolMessage } from './messages.ts'
 import type { Progress } from './progress.ts'
+import type { LossWatch } from './silence.ts'
 
 /** Another session holds graphile-migrate's own lock: it has started to migrate. */
 export class ToolLockBusyError extends Error {}
@@ -50,6 +51,7 @@ export class ToolSessionLostError extends Error {
 export type Outcome =
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: ToolError }
+  | { readonly type: 'lost'; readonly error: ToolError }
   | { readonly type: 'died'; readonly how: string }
   | { readonly type: 'aborted'; readonly reason: unknown }
 
@@ -57,12 +59,13 @@ export interface WatchOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly progress: Progress
+  readonly lossWatch: LossWatch
 }
 
 /** Logs what the tool's process reports, and resolves when it is done, has failed, died or is to stop. */
 export async function waitForOutcome(
   child: ChildProcess,
-  { log, signal, progress }: WatchOptions,
+  { log, signal, progress, lossWatch }: WatchOptions,
 ): Promise<Outcome> {
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text) => log.warn({ text }, 'migration tool printed'))
@@ -72,16 +75,23 @@ export async function waitForOutcome(
     abort = () => resolve({ type: 'aborted', reason: signal.reason })
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
+    lossWatch.onLost((message) =>
+      resolve({ type: 'lost', error: { message, code: 'ENOANSWER', phase: 'file' } }),
+    )
     child.on('error', (error) => resolve({ type: 'died', how: error.message }))
     child.on('exit', (code, killedBy) =>
       resolve({ type: 'died', how: killedBy ? `killed by ${killedBy}` : `exit code ${code}` }),
     )
     child.on('message', (message: ToolMessage) => {
       if (message.type === 'done' || message.type === 'failed') resolve(message)
+      else if (message.type === 'waiting') lossWatch.check(message.backendPid)
       else logMessage(message, log, progress)
     })
   })
-  return outcome.finally(() => signal.removeEventListener('abort', abort))
+  return outcome.finally(() => {
+    signal.removeEventListener('abort', abort)
+    lossWatch.stop()
+  })
 }
 
 function logMessage(

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Log } from '../../logger.ts'
 import { applicationName } from '../../postgres/application-name.ts'
@@ -12,6 +13,7 @@ import type { ToolJob } from './messages.ts'
 import { outcomeError, waitForOutcome } from './outcome.ts'
 import { createProgress } from './progress.ts'
 import type { ToolSettings } from './settings.ts'
+import { createLossWatch } from './silence.ts'
 
 export interface RunnerOptions {
   /** The database's URL, with the password. */
@@ -31,9 +33,15 @@ export interface RunnerOptions {
   readonly onMigration: (detail: string) => void
   /** Called with the application name of the tool's sessions, before it connects. */
   readonly onStarted?: (application: string) => void
+  /** Calls the listener when all sessions of the service are ended; returns a function that removes it. */
+  readonly onEndAll?: ((listener: (reason: string) => void) => () => void) | undefined
   /** Looks in the database for what became of a migration that did not complete. */
   readonly inspect?: (migration: CommittedMigration) => Promise<Aftermath>
 }
+
+/** Longer than a session takes to be terminated that ignores the cancel, if the database answers. */
+const CANCEL_LOST_MS = 3000
+const UNKNOWN: Aftermath = { isApplied: undefined, unfinished: [] }
 
 export { MigrationBlockedError, ToolLockBusyError, ToolSessionLostError } from './outcome.ts'
 
@@ -64,14 +72,20 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       migrationsFolder: options.migrationsDir,
       lockTimeoutMs: options.lockTimeoutMs,
     } satisfies ToolJob)
-    const outcome = await waitForOutcome(child, { log, signal, progress })
+    const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
+    const outcome = await waitForOutcome(child, { log, signal, progress, lossWatch })
     if (outcome.type === 'done') return progress.finish()
     child.kill('SIGKILL')
     const migration = progress.current()
     // A tool that was refused a connection has no session.
     const hasSession = outcome.type !== 'failed' || !isConnectionRefusedForNow(outcome.error)
-    if (hasSession) await cancelSessions(pool, application, log)
-    const aftermath = (migration && (await options.inspect?.(migration))) ?? ROLLED_BACK
+    const canceled = hasSession && cancelSessions(pool, application, log)
+    // A database that does not answer is asked when it does.
+    const isLost = outcome.type === 'lost'
+    await (isLost ? Promise.race([canceled, sleep(CANCEL_LOST_MS)]) : canceled)
+    const aftermath = isLost
+      ? UNKNOWN
+      : ((migration && (await options.inspect?.(migration))) ?? ROLLED_BACK)
     if (outcome.type === 'aborted' && migration !== undefined) {
       const { level, message } = describeStop(migration, aftermath)
       log[level]({ migration: migration.filename }, message)

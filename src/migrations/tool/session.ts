@@ -5,6 +5,7 @@ import { parseConnectionUrl } from '../../postgres/connection/url.ts'
 import { readTimeLimits } from '../../postgres/session-settings.ts'
 import { PLAIN_PATH, type SessionState, stateQuery, UNDO } from './leftovers.ts'
 import { Script } from './script.ts'
+import { reportWaiting } from './silence.ts'
 
 /** The key of the lock that graphile-migrate holds while it migrates. */
 export const TOOL_LOCK_KEY = '4727445306447283'
@@ -20,6 +21,8 @@ export interface SessionOptions {
   readonly onNotice: (severity: string, text: string) => void
   /** PostgreSQL ends the session. The driver reports only that the connection is gone. */
   readonly onFatal: (error: pg.DatabaseError) => void
+  /** Called again and again while a statement has no answer, with the backend that runs it. */
+  readonly onWaiting: (backendPid: number) => void
 }
 
 /** A setting of `pgSettings` that PostgreSQL refuses. */
@@ -82,6 +85,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     },
   })
   isOpen = true
+  reportWaiting(client, options.onWaiting)
   if (watched === undefined) throw new Error('no session was opened')
   const { report, parameters } = watched
   const timeLimits = await readTimeLimits(client)

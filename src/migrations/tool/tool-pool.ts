@@ -19,6 +19,7 @@ export interface ToolRun {
   failure: ToolError | undefined
   readonly onNotice: (severity: string, text: string) => void
   readonly onFileEnd: () => void
+  readonly onWaiting: (backendPid: number) => void
 }
 
 /** What the driver returns for a statement without rows. */
@@ -261,6 +262,7 @@ function open(run: ToolRun): Promise<Session> {
     onNotice: (severity, text) => {
       if (run.phase === 'file') run.onNotice(severity, text)
     },
+    onWaiting: run.onWaiting,
     // The driver's own error, which follows, does not say why.
     onFatal: (error) => {
       run.failure ??= { ...describeFailure(error), phase: run.phase }

@@ -29,7 +29,7 @@ export interface Observation {
 /** A loss shows within two seconds; this is for machines that are busy. */
 const SHOWS_WITHIN_MS = 3000
 /** How long a service with DATABASE_WAIT_SECONDS=3 may take to end. */
-const ENDS_WITHIN_MS = 15_000
+const ENDS_WITHIN_MS = 30_000
 const SHORT_WAIT = { DATABASE_WAIT_SECONDS: '3' }
 
 /** Lets the fault happen in the situation; throws if anything is lost or does not heal. */

@@ -162,19 +162,8 @@ export function listCells(faults: readonly Fault[]): Cell[] {
     SITUATIONS.flatMap((situation) =>
       (['short', 'long'] as const)
         .filter((length) => length === 'short' || canLast(fault, situation))
-        .filter((length) => !isLater(fault, situation, length))
         .map((length) => ({ fault, situation, length })),
     ),
-  )
-}
-
-/** Not held yet: the tool's session has to end when the loss of the database is declared. */
-function isLater(fault: Fault, situation: Situation, length: Length): boolean {
-  if (situation.name === 'rebuilding') return true
-  return (
-    situation.name === 'migrating' &&
-    (fault.name === 'silent' || length === 'long') &&
-    ['silent', 'freeze', 'disk full'].includes(fault.name)
   )
 }
 
