@@ -26,8 +26,8 @@ export function testsOf(path: string): string[] {
     .replace(/^src\//, 'test/')
     .replace(/^client\//, 'test/client/')
     .replace(/^migrations\/fixtures\//, 'test/schema/')
-    .replace(/\.(?:ts|sql)$/, '.test.ts')
-  return [mirrored, ...tests]
+    .replace(/\.(?:ts|sql)$/, '')
+  return [`${mirrored}.test.ts`, `${mirrored}.slow.test.ts`, ...tests]
 }
 
 /** Every area's folder, for the report. */
