@@ -13,7 +13,12 @@ export const NOT_READY_REASONS = [
 export type NotReadyReason = (typeof NOT_READY_REASONS)[number]
 
 export type ReadinessState =
-  | { readonly ready: true; readonly detail?: string }
+  | {
+      readonly ready: true
+      readonly detail?: string
+      /** `ahead by …` on a database that a newer version has migrated. */
+      readonly ahead?: string
+    }
   | { readonly ready: false; readonly reason: NotReadyReason; readonly detail: string }
 
 /** The one state that /readyz, /status and the reset read. */

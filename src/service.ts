@@ -173,7 +173,11 @@ export function createService(
     state.ahead = describeAhead(ahead)
     if (state.ahead !== undefined) log.warn(`the database is ${state.ahead} (WHEN_AHEAD=serve)`)
     const details = [state.ahead, ignored].filter((detail) => detail !== undefined)
-    readiness.set({ ready: true, ...(details.length > 0 && { detail: details.join('; ') }) })
+    readiness.set({
+      ready: true,
+      ...(details.length > 0 && { detail: details.join('; ') }),
+      ...(state.ahead !== undefined && { ahead: state.ahead }),
+    })
     const startMs = Date.now() - startedAt.getTime()
     log.info({ migrations: applied.length, appliedNow: appliedNow.length, startMs }, 'ready')
   }

@@ -70,7 +70,7 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   let hasRun = false
   onProgress(`${pending.length} pending`)
   const actionsRun = {
-    open: (purpose: string) => database.open(purpose),
+    open: (purpose: string) => database.open(purpose, { asNewConnection: true }),
     pool,
     settings,
     waitMs,

@@ -1,11 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Client } from 'pg'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
+import type { SessionClient } from '../postgres/connection/client.ts'
 import { describeError, isConnectionLost, isConnectionRefusedForNow } from '../postgres/errors.ts'
-import { liftTimeLimits } from '../postgres/session-settings.ts'
 import { waitForDatabase } from '../postgres/wait.ts'
 
 export interface ReachOptions {
@@ -26,13 +25,13 @@ const REFUSED_PAUSE_MS = { min: 200, max: 800 }
  * Opens the session that acquires the migration lock; hooks may keep it busy for as long as they need.
  * While the server refuses it for now, or is gone, waits for `DATABASE_WAIT_SECONDS`.
  */
-export async function openLockSession(options: ReachOptions): Promise<Client> {
+export async function openLockSession(options: ReachOptions): Promise<SessionClient> {
   const { config, log, signal, onWait } = options
   const deadline = performance.now() + config.databaseWaitMs
   let isReported = false
   while (true) {
     try {
-      return await open(options.database)
+      return await options.database.open('lock', { settings: { lock_timeout: LOCK_TIMEOUT } })
     } catch (error) {
       signal.throwIfAborted()
       const isRefused = isConnectionRefusedForNow(error)
@@ -76,17 +75,6 @@ export function lostError(reason: string, cause: unknown): ServiceError {
   return new ServiceError('database_lost', `lost the database while provisioning: ${reason}`, {
     cause,
   })
-}
-
-async function open(database: ReachOptions['database']): Promise<Client> {
-  const client = await database.open('lock')
-  try {
-    await liftTimeLimits(client, { lockTimeout: LOCK_TIMEOUT })
-    return client
-  } catch (error) {
-    await client.end().catch(() => {})
-    throw error
-  }
 }
 
 function noConnectionError(reason: string, waitMs: number, cause: unknown): ServiceError {

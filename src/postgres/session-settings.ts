@@ -75,15 +75,9 @@ export const INHERITED_SEARCH_PATH_SQL = `
     from pg_catalog.pg_settings
    where name = 'search_path'`
 
-/**
- * Lifts every time limit that the role or the database imposes on this session. One of the caller's own
- * may take the place of `lock_timeout`.
- */
-export async function liftTimeLimits(
-  client: Queryable,
-  { lockTimeout = '0' }: { lockTimeout?: string } = {},
-): Promise<void> {
-  await apply(client, { ...NO_TIME_LIMITS, lock_timeout: lockTimeout }, { isLocal: false })
+/** Lifts every time limit that the role or the database imposes on this session. */
+export async function liftTimeLimits(client: Queryable): Promise<void> {
+  await apply(client, NO_TIME_LIMITS, { isLocal: false })
 }
 
 /** Prepares a session that serves resets. */

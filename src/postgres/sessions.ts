@@ -6,10 +6,15 @@ import { openSession, type SessionOptions } from './connection/session.ts'
 import type { Address } from './connection/url.ts'
 import { createLoginGate } from './login-gate.ts'
 import { createPool, type Pool } from './pool.ts'
+import { SERVICE_SESSION } from './session-settings.ts'
 
 export interface OpenOptions extends Pick<SessionOptions, 'timeoutMs' | 'signal'> {
   /** Default: no limit. */
   readonly queryTimeoutMs?: number
+  /** Take the place of those that the service's own sessions have. */
+  readonly settings?: Readonly<Record<string, string>>
+  /** For statements that others wrote: the settings of the role and the database stay, but for time limits. */
+  readonly asNewConnection?: boolean
 }
 
 /** Every session that the service has with its database. */
@@ -54,10 +59,17 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
   const gate = createLoginGate()
   let address: Address | undefined
 
-  async function open(purpose: string, options: OpenOptions = {}): Promise<SessionClient> {
+  async function open(
+    purpose: string,
+    { asNewConnection = false, settings, ...options }: OpenOptions = {},
+  ): Promise<SessionClient> {
     const url = readUrl()
     const session = await gate.pass(url, () =>
-      openSession(url, { ...options, applicationName: applicationName(purpose) }),
+      openSession(url, {
+        ...options,
+        applicationName: applicationName(purpose),
+        ...(!asNewConnection && { settings: { ...SERVICE_SESSION, ...settings } }),
+      }),
     )
     address = session.address
     const { client } = session

@@ -84,7 +84,7 @@ const TRIAL_CONNECTION_MS = 2000
 /** Opens a session whose statement ends when the service stops. */
 async function openTrialSession({ config, database, log, signal }: OpenResetOptions) {
   const waitMs = Math.min(config.databaseWaitMs, TRIAL_CONNECTION_MS)
-  const session = await retryConnecting(() => database.open(TRIAL), {
+  const session = await retryConnecting(() => database.open(TRIAL, { asNewConnection: true }), {
     ...{ waitMs, log, signal },
   })
   const cancel = () => void cancelSessions(database.pool, applicationName(TRIAL), log)

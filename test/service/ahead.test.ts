@@ -26,7 +26,7 @@ test('with WHEN_AHEAD=serve an older version is ready on a newer database, witho
 
   const older = start(BODIES.slice(0, 2), { WHEN_AHEAD: 'serve' })
   await older.waitForReady()
-  t.match((await older.get('/readyz')).body, { status: 'ready' })
+  t.strictSame((await older.get('/readyz')).body, { status: 'ready', detail: 'ahead by 000003' })
   t.match((await older.get('/status')).body, { state: 'ready', detail: 'ahead by 000003' })
   for (const mode of ['data', 'rebuild']) {
     const { msg } = await older.waitForLog('listening at')

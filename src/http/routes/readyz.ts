@@ -12,7 +12,10 @@ export const readyzRoute: RoutePlugin<ReadyzOptions> = async (app, { readiness }
     app.get(url, { schema: readyzSchema }, async (_request, reply) => {
       const state = readiness.current
       reply.header('cache-control', 'no-store')
-      if (state.ready) return { status: 'ready' as const }
+      if (state.ready) {
+        const { ahead } = state
+        return { status: 'ready' as const, ...(ahead !== undefined && { detail: ahead }) }
+      }
       reply.code(503)
       return { status: 'not_ready' as const, reason: state.reason, detail: state.detail }
     })

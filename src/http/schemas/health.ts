@@ -11,7 +11,18 @@ export const readyzSchema = {
   summary: 'The database is migrated and reachable',
   description: 'Answered from memory, so a probe never waits for the database.',
   response: {
-    200: Type.Object({ status: Type.Literal('ready') }, { $id: 'Ready' }),
+    200: Type.Object(
+      {
+        status: Type.Literal('ready'),
+        detail: Type.Optional(
+          Type.String({
+            description:
+              'Only with WHEN_AHEAD=serve, on a database that is ahead: by which migrations.',
+          }),
+        ),
+      },
+      { $id: 'Ready' },
+    ),
     503: Type.Object(
       {
         status: Type.Literal('not_ready'),

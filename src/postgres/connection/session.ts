@@ -26,8 +26,11 @@ export interface SessionOptions {
   readonly queryTimeoutMs?: number
   /** Ends the attempt; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal
-  /** Keeps the time limits that the role or the database sets. Default: they are lifted. */
-  readonly keepsTimeLimits?: boolean
+  /**
+   * Settings that the session begins with, as far as the server has them; options of the URL come after
+   * them. Default: time limits that the role or the database sets are lifted.
+   */
+  readonly settings?: Readonly<Record<string, string>>
   /** Receives each client before it logs in; the last one is the one that is returned. */
   readonly onClient?: (client: SessionClient) => void
   /** Rejects a pooler that changes the session between transactions. */
@@ -205,7 +208,8 @@ interface PreparedRow extends SessionFacts {
 
 /**
  * Reads the facts and applies the settings, in one round trip. Behind a pooler the settings are not
- * applied yet: they might end up in a session of another client.
+ * applied yet: they might end up in a session of another client. An inherited search_path may put other
+ * operators in front of PostgreSQL's.
  */
 async function prepare(
   client: SessionClient,
@@ -216,12 +220,12 @@ async function prepare(
   try {
     const { rows } = await client.query<PreparedRow>(
       `select pg_catalog.current_setting('server_version') as version,
-              pg_catalog.current_setting('server_version_num')::integer / 10000 as major,
+              pg_catalog.div(pg_catalog.current_setting('server_version_num')::numeric, 10000)::integer as major,
               pg_catalog.current_setting('server_encoding') as encoding,
               pg_catalog.pg_is_in_recovery() as "isStandby",
               pg_catalog.current_setting('transaction_read_only')::boolean as "isReadOnly",
               pg_catalog.pg_backend_pid() as pid,
-              case when pg_catalog.pg_backend_pid() = ${announcedPid}
+              case when pg_catalog.pg_backend_pid() operator(pg_catalog.=) ${announcedPid}
                    then (select ${applySettingsSql(settings, options)}) end as applied`,
     )
     const [row] = rows
@@ -246,12 +250,10 @@ async function prepare(
 /** A select list that applies the settings of the session; the URL's options come last, so they win. */
 function applySettingsSql(
   { options: fromUrl }: ConnectionSettings,
-  { keepsTimeLimits }: SessionOptions,
+  { settings = NO_TIME_LIMITS }: SessionOptions,
 ): string {
   const rows = [
-    ...Object.entries(keepsTimeLimits ? {} : NO_TIME_LIMITS).map(
-      (entry) => [...entry, false] as const,
-    ),
+    ...Object.entries(settings).map((entry) => [...entry, false] as const),
     ...Object.entries(fromUrl).map((entry) => [...entry, true] as const),
   ].map(([name, value, isRequired]) => `(${literal(name)}, ${literal(value)}, ${isRequired})`)
   if (rows.length === 0) return 'null'

@@ -60,7 +60,7 @@ test('limits that belong to an application are lifted; options of the URL count'
   const options = encodeURIComponent('-c statement_timeout=4321 -c custom.setting=a\\ b')
 
   t.strictSame(await show(await open(t, url)), ['0', '0', '0', '0'])
-  t.strictSame(await show(await open(t, url, { keepsTimeLimits: true })), Array(4).fill('1min'))
+  t.strictSame(await show(await open(t, url, { settings: {} })), Array(4).fill('1min'))
   const client = await open(t, `${url}?options=${options}`)
   t.strictSame(await show(client), ['4321ms', '0', '0', '0'])
   const { rows } = await client.query(`select current_setting('custom.setting') as custom`)
