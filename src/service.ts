@@ -165,6 +165,7 @@ export function createService(
       signal,
       onProgress: (progress) => readiness.set({ ready: false, ...progress }),
       hooks,
+      ...(!once && { onReleased: (session) => state.watch?.adopt(session) }),
     })
     // Not awaited: the first check would only delay the start.
     void state.watch?.expect(applied.slice(0, applied.length - ahead.length))

@@ -41,6 +41,8 @@ export interface Monitor {
   run(): Promise<void>
   /** Checks at once; resolves when a check that began after this call is complete. */
   recheck(): Promise<void>
+  /** Takes over a session that the next check uses, and that belongs to the monitor from now on. */
+  adopt(session: SessionClient): void
 }
 
 /** A session whose check was not answered in time: slow, or silent for ever. */
@@ -60,6 +62,7 @@ interface Suspect {
 export function createMonitor(options: MonitorOptions): Monitor {
   const { sessions, onChange, check, isStarting, log, stopping, signal } = options
   let client: SessionClient | undefined
+  let adopted: SessionClient | undefined
   let suspect: Suspect | undefined
   let problem: string | undefined
   let silentSince: number | undefined
@@ -92,7 +95,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
     const timeoutMs = stopping.aborted ? STOPPING_TIMEOUT_MS : TIMEOUT_MS
     try {
       const isNew = client === undefined
-      client ??= await openSession(timeoutMs)
+      client ??= takeAdopted() ?? (await openSession(timeoutMs))
       const current = client
       const checking = check(current, isNew)
       const verdict = await within(timeoutMs, checking)
@@ -114,7 +117,16 @@ export function createMonitor(options: MonitorOptions): Monitor {
   }
 
   async function openSession(timeoutMs: number): Promise<SessionClient> {
-    const opened = await sessions.open('monitor', { timeoutMs })
+    return watch(await sessions.open('monitor', { timeoutMs }))
+  }
+
+  function takeAdopted(): SessionClient | undefined {
+    const taken = adopted
+    adopted = undefined
+    return taken
+  }
+
+  function watch(opened: SessionClient): SessionClient {
     // A loss shows at once, without waiting for the next check.
     opened.on('error', (error) => {
       if (opened === client) report(describeError(error))
@@ -171,8 +183,18 @@ export function createMonitor(options: MonitorOptions): Monitor {
         for (const resolve of waiters) resolve()
       }
       void suspect?.client.destroy('the service is stopping')
-      await client?.end()
+      await Promise.all([client?.end(), adopted?.end()])
       for (const resolve of waiting) resolve()
+    },
+    adopt(session) {
+      if (signal.aborted || client !== undefined) {
+        void session.end()
+        return
+      }
+      adopted = watch(session)
+      session.once('end', () => {
+        if (adopted === session) adopted = undefined
+      })
     },
     async recheck() {
       if (signal.aborted) return

@@ -31,7 +31,7 @@ export async function openLockSession(options: ReachOptions): Promise<SessionCli
   let isReported = false
   while (true) {
     try {
-      return await options.database.open('lock', { settings: { lock_timeout: LOCK_TIMEOUT } })
+      return await open(options.database)
     } catch (error) {
       signal.throwIfAborted()
       const isRefused = isConnectionRefusedForNow(error)
@@ -75,6 +75,17 @@ export function lostError(reason: string, cause: unknown): ServiceError {
   return new ServiceError('database_lost', `lost the database while provisioning: ${reason}`, {
     cause,
   })
+}
+
+async function open(database: ReachOptions['database']): Promise<SessionClient> {
+  const client = await database.open('lock')
+  try {
+    await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`)
+    return client
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw error
+  }
 }
 
 function noConnectionError(reason: string, waitMs: number, cause: unknown): ServiceError {

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
+import type { SessionClient } from '../postgres/connection/client.ts'
 import {
   describeError,
   isBlocked,
@@ -56,6 +57,11 @@ export interface ProvisionOptions {
   readonly signal: AbortSignal
   readonly onProgress: (progress: ProvisionProgress) => void
   readonly hooks?: ProvisionHooks
+  /**
+   * Takes over the session that held the migration lock, once it is released: where connections are few,
+   * another start would take the place of a session that ends. Default: it is closed.
+   */
+  readonly onReleased?: (session: SessionClient) => void
   /** False: a lost database is an error at once. Default: true. */
   readonly reconnects?: boolean
 }
@@ -168,6 +174,7 @@ function createRun(options: ProvisionOptions) {
           timeoutMs: config.migrationLockMs,
           signal,
           onWaiting,
+          onReleased: options.onReleased,
         },
         async (session, lock) => {
           const pid = await former.note(session)

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Client } from 'pg'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Queryable } from '../postgres/client.ts'
+import type { SessionClient } from '../postgres/connection/client.ts'
 
 /** A PostgreSQL advisory lock. */
 interface Lock {
@@ -39,13 +39,15 @@ const REPORT_EVERY_MS = 1000
 /** How to wait for the lock. */
 export interface LockOptions {
   /** Opens a session for an attempt. A session that does not get the lock is closed at once. */
-  readonly connect: () => Promise<Client>
+  readonly connect: () => Promise<SessionClient>
   /** For both locks together; 0 tries once. */
   readonly timeoutMs: number
   /** Ends the wait; the promise rejects with the signal's reason. */
   readonly signal: AbortSignal
   /** Called at most once a second, with the session that holds the lock. */
   readonly onWaiting: (detail: string) => void
+  /** Takes over the session after successful work, once the lock is released. Default: it is closed. */
+  readonly onReleased?: ((client: SessionClient) => void) | undefined
 }
 
 /** The migration lock, while its session holds it. */
@@ -62,7 +64,7 @@ export interface HeldLock {
  */
 export async function withMigrationLock<T>(
   options: LockOptions,
-  work: (client: Client, lock: HeldLock) => Promise<T>,
+  work: (client: SessionClient, lock: HeldLock) => Promise<T>,
 ): Promise<T> {
   const deadline = performance.now() + options.timeoutMs
   const client = await poll(SERVICE_LOCK, deadline, options, () => tryWithSession(options.connect))
@@ -72,17 +74,24 @@ export async function withMigrationLock<T>(
       const holder = await findHolder(client, TOOL_LOCK)
       return holder === undefined ? { acquired: undefined } : { holder }
     })
+  let isKept = false
   try {
-    return await work(client, { waitForTool })
+    const result = await work(client, { waitForTool })
+    isKept = options.onReleased !== undefined
+    return result
   } finally {
     // A lost connection has released its locks.
-    await release(client, SERVICE_LOCK).catch(() => {})
-    await client.end().catch(() => {})
+    const isReleased = await release(client, SERVICE_LOCK).then(
+      () => true,
+      () => false,
+    )
+    if (isKept && isReleased) options.onReleased?.(client)
+    else await client.end().catch(() => {})
   }
 }
 
 /** Opens a session, which is closed again unless it gets the lock. */
-async function tryWithSession(connect: LockOptions['connect']): Promise<Attempt<Client>> {
+async function tryWithSession(connect: LockOptions['connect']): Promise<Attempt<SessionClient>> {
   const client = await connect()
   let isAcquired = false
   try {

@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { applicationName } from './application-name.ts'
 import type { SessionClient } from './connection/client.ts'
 import { type ConnectionTarget, openSession, type SessionOptions } from './connection/session.ts'
-import { SERVICE_SESSION } from './session-settings.ts'
+import { SERVICE_SESSION } from './service-session.ts'
 
 /** Runs statements: a client, or a pool where any connection will do. */
 export type Queryable = Pick<pg.ClientBase, 'query'>

@@ -6,13 +6,11 @@ import { openSession, type SessionOptions } from './connection/session.ts'
 import type { Address } from './connection/url.ts'
 import { createLoginGate } from './login-gate.ts'
 import { createPool, type Pool } from './pool.ts'
-import { SERVICE_SESSION } from './session-settings.ts'
+import { SERVICE_SESSION } from './service-session.ts'
 
 export interface OpenOptions extends Pick<SessionOptions, 'timeoutMs' | 'signal'> {
   /** Default: no limit. */
   readonly queryTimeoutMs?: number
-  /** Take the place of those that the service's own sessions have. */
-  readonly settings?: Readonly<Record<string, string>>
   /** For statements that others wrote: the settings of the role and the database stay, but for time limits. */
   readonly asNewConnection?: boolean
 }
@@ -61,14 +59,14 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
 
   async function open(
     purpose: string,
-    { asNewConnection = false, settings, ...options }: OpenOptions = {},
+    { asNewConnection = false, ...options }: OpenOptions = {},
   ): Promise<SessionClient> {
     const url = readUrl()
     const session = await gate.pass(url, () =>
       openSession(url, {
         ...options,
         applicationName: applicationName(purpose),
-        ...(!asNewConnection && { settings: { ...SERVICE_SESSION, ...settings } }),
+        ...(!asNewConnection && { settings: SERVICE_SESSION }),
       }),
     )
     address = session.address

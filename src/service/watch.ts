@@ -8,7 +8,9 @@ import {
   expectHistory,
   findHistoryProblem,
 } from '../migrations/history-check.ts'
+import { applicationName } from '../postgres/application-name.ts'
 import type { Queryable } from '../postgres/client.ts'
+import type { SessionClient } from '../postgres/connection/client.ts'
 import type { Readiness } from '../readiness.ts'
 
 export interface WatchOptions {
@@ -23,6 +25,8 @@ export interface WatchOptions {
 export interface Watch {
   /** Sets the history that the database has from now on, and checks it. */
   expect(applied: readonly AppliedMigration[]): Promise<void>
+  /** Watches through this session, which belongs to the watch from now on. */
+  adopt(session: SessionClient): void
   /** Stops watching. */
   close(): Promise<void>
 }
@@ -42,7 +46,10 @@ export function startWatch({ database, readiness, log, stopping }: WatchOptions)
 
   async function check(client: Queryable, isNew: boolean): Promise<Verdict> {
     if (isNew) {
-      await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`)
+      // A session that was adopted still has the name of its first purpose.
+      await client.query(
+        `set lock_timeout = '${LOCK_TIMEOUT}'; set application_name = '${applicationName('monitor')}'`,
+      )
       const found = await readIdentity(client)
       identity ??= found
       if (found !== identity) {
@@ -80,6 +87,7 @@ export function startWatch({ database, readiness, log, stopping }: WatchOptions)
       lastHistoryProblem = undefined
       await monitor.recheck()
     },
+    adopt: monitor.adopt,
     async close() {
       ended.abort()
       await running

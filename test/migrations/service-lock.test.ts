@@ -1,16 +1,14 @@
-import pg, { type Client } from 'pg'
 import { type Test, test } from 'tap'
 import { type LockOptions, withMigrationLock } from '../../src/migrations/service-lock.ts'
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { becomes } from '../support/becomes.ts'
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
 
 /** The advisory lock of graphile-migrate itself, as its source has it. */
 const TOOL_LOCK = 'select pg_advisory_lock(4727445306447283)'
 
-async function connect(t: Test, { url }: TestDatabase, applicationName: string): Promise<Client> {
-  const client = new pg.Client({ connectionString: url, application_name: applicationName })
-  client.on('error', () => {})
-  await client.connect()
+async function connect(t: Test, database: TestDatabase, purpose: string): Promise<SessionClient> {
+  const client = await database.open(purpose)
   t.teardown(() => client.end())
   return client
 }
@@ -41,7 +39,7 @@ test('a second session acquires the lock once the first has released it', async 
     })
     t.match(
       await waiting,
-      /^waiting for the migration lock: held by pid \d+, application first, connected since 20/,
+      /^waiting for the migration lock: held by pid \d+, application commandbus-db first, connected since 20/,
     )
     events.push('first')
   })
@@ -54,7 +52,7 @@ test('a session that waits for the lock holds no connection', async (t) => {
   const countWaiting = async () => {
     const { rowCount } = await database.pool.query(
       `select from pg_stat_activity
-        where datname = current_database() and application_name = 'second'`,
+        where datname = current_database() and application_name = 'commandbus-db second'`,
     )
     return rowCount
   }
@@ -103,7 +101,7 @@ test('a wait that times out names the session that holds the lock', async (t) =>
         code: 'migration_lock_timeout',
         exitCode: 6,
         message: new RegExp(
-          `^could not acquire the migration lock within 0 s .*pid ${rows[0]?.pid}, application first`,
+          `^could not acquire the migration lock within 0 s .*pid ${rows[0]?.pid}, application commandbus-db first`,
         ),
       },
     )
@@ -137,7 +135,8 @@ test("graphile-migrate's own lock is waited for in this database", async (t) => 
     withMigrationLock(once, (_, lock) => lock.waitForTool()),
     {
       code: 'migration_lock_timeout',
-      message: /^graphile-migrate's own lock was not released within 0 s .*application elsewhere/,
+      message:
+        /^graphile-migrate's own lock was not released within 0 s .*application commandbus-db elsewhere/,
     },
   )
 })
