@@ -1,9 +1,11 @@
 import type { Client } from 'pg'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
+import { findReadOnlyReason } from '../database/state.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import { parseConnectionUrl } from '../postgres/connection/url.ts'
+import { isReadOnlySqlstate } from '../postgres/errors.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { findPendingMigrations, type MigrationStatus, readAppliedMigrations } from './history.ts'
 import { SessionLostError } from './lost.ts'
@@ -103,7 +105,7 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
       if (error instanceof ToolLockBusyError) await lock.waitForTool()
       else if (error instanceof MigrationBlockedError) await retry.pause(error)
       else if (error instanceof ToolSessionLostError) await assertLost(error, client)
-      else throw error
+      else throw (await findReadOnlyError(error, client)) ?? error
       pending = await readPending()
       continue
     }
@@ -123,6 +125,17 @@ async function assertLost(error: ToolSessionLostError, client: Client): Promise<
   await client.query('select')
   if (error.isApplied) return
   throw error.wasEnded ? error.failure : new SessionLostError(error.message)
+}
+
+/** The migration is not to blame if the database has become read-only, as clouds make it if its disk is full. */
+async function findReadOnlyError(
+  error: unknown,
+  client: Client,
+): Promise<ServiceError | undefined> {
+  if (!(error instanceof ServiceError && isReadOnlySqlstate(error.extensions.sqlstate))) return
+  const reason = await findReadOnlyReason(client)
+  if (reason === undefined) return
+  return new ServiceError('database_read_only', `${reason}; ${error.message}`, { cause: error })
 }
 
 /** Autovacuum gives a table up only to a session that has waited for the server's deadlock timeout. */

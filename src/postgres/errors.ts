@@ -138,6 +138,11 @@ export function isOutOfResources(error: unknown): boolean {
   return isInClass(sqlstateOf(error), '53')
 }
 
+/** A statement would write, and its transaction is read-only. */
+export function isReadOnlySqlstate(sqlstate: unknown): boolean {
+  return sqlstate === SQLSTATE.readOnlySqlTransaction
+}
+
 /** A lock was not available in time, or the session was chosen as a deadlock victim. */
 export function isBlocked(error: unknown): boolean {
   const sqlstate = sqlstateOf(error)

@@ -3,6 +3,7 @@
  * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
  */
 export const SQLSTATE = {
+  readOnlySqlTransaction: '25006',
   protocolViolation: '08P01',
   activeSqlTransaction: '25001',
   noActiveSqlTransaction: '25P01',

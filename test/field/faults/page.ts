@@ -1,7 +1,6 @@
 import type { Observation } from './cell.ts'
 import type { Fault } from './faults.ts'
-import type { Cell } from './situations.ts'
-import { SITUATIONS } from './situations.ts'
+import { type Cell, listCells } from './situations.ts'
 
 /** Where the tables stand, from the project's folder. */
 export const PAGE = 'docs/operate/faults.md'
@@ -15,11 +14,20 @@ export interface Row {
 
 const HEAD = ['Situation', '`/readyz`', 'after', 'Outcome', 'Ready again', 'after']
 
-/** Returns the page with the tables of what was seen. */
+/** Returns the page with the tables of what was seen; cells that were not run stay as they are. */
 export function writeTables(page: string, faults: readonly Fault[], rows: readonly Row[]): string {
+  const cells = listCells(faults)
   if (!SECTION.test(page)) throw new Error(`${PAGE} has no <!-- faults --> section`)
   const chapters = faults.map(({ name, meaning }) => {
-    const own = rows.filter(({ cell }) => cell.fault.name === name).map(toCells)
+    const own = cells
+      .filter(({ fault }) => fault.name === name)
+      .flatMap((cell) => {
+        const seen = rows.find(
+          (row) => nameOf(row.cell) === nameOf(cell) && row.cell.fault.name === name,
+        )
+        const found = seen ? toCells(seen) : findCells(page, cell)
+        return found ? [found] : []
+      })
     return `## ${name[0]?.toUpperCase()}${name.slice(1)}\n\n${meaning[0]?.toUpperCase()}${meaning.slice(1)}.\n\n${toTable(HEAD, own)}\n`
   })
   return page.replace(SECTION, (_, begin, end) => `${begin}\n${chapters.join('\n')}\n${end}`)
@@ -27,6 +35,11 @@ export function writeTables(page: string, faults: readonly Fault[], rows: readon
 
 /** What the page says of the cell, without the times; undefined if it does not have it. */
 export function readRow(page: string, cell: Cell): string | undefined {
+  const cells = findCells(page, cell)
+  return cells && withoutTimes(cells)
+}
+
+function findCells(page: string, cell: Cell): string[] | undefined {
   const title = `## ${cell.fault.name}`.toLowerCase()
   const chapter = page
     .split(/^(?=## )/m)
@@ -40,8 +53,7 @@ export function readRow(page: string, cell: Cell): string | undefined {
         .slice(1, -1)
         .map((text) => text.trim()),
     )
-    .filter(([name]) => name === nameOf(cell))
-    .map(withoutTimes)[0]
+    .find(([name]) => name === nameOf(cell))
 }
 
 export function describeRow(row: Row): string {
@@ -85,8 +97,4 @@ function toTable(head: readonly string[], rows: readonly (readonly string[])[]):
     .map((cells) => cells.map((text, column) => text.padEnd(widths[column] ?? 0)))
     .map((cells) => `| ${cells.join(' | ')} |`)
     .join('\n')
-}
-
-export function listSituations(): string {
-  return SITUATIONS.map(({ name, why }) => `- ${name}: ${why}`).join('\n')
 }
