@@ -4,6 +4,7 @@
 import { Logger, migrate } from 'graphile-migrate'
 import pg from 'pg'
 import type { ToolError, ToolJob, ToolMessage } from './messages.ts'
+import { replaceLargeFiles } from './stand-ins.ts'
 import { createToolPool, describeFailure, type ToolRun } from './tool-pool.ts'
 
 const MAX_NOTICES = 20
@@ -29,6 +30,7 @@ async function run(job: ToolJob): Promise<void> {
     filename: undefined,
     phase: 'session',
     failure: undefined,
+    largeFiles: replaceLargeFiles(job.migrationsFolder),
     ...limitNotices(),
     onWaiting: (backendPid) => send({ type: 'waiting', backendPid }),
   }

@@ -39,13 +39,15 @@ export function locate(
   )
   const start = body.text.lastIndexOf('\n', offset - 1) + 1
   const end = body.text.indexOf('\n', offset)
-  return {
+  return toLocation({
     line: body.line + countLines(body.text, offset),
-    text: body.text
-      .slice(start, end === -1 ? undefined : end)
-      .trim()
-      .slice(0, MAX_TEXT_LENGTH),
-  }
+    text: body.text.slice(start, end === -1 ? undefined : end),
+  })
+}
+
+/** Shortens the text of a line. */
+export function toLocation({ line, text }: Location): Location {
+  return { line, text: text.trim().slice(0, MAX_TEXT_LENGTH) }
 }
 
 /** Converts PostgreSQL's position, in characters from 1, into an offset in UTF-16 units. */
@@ -69,7 +71,7 @@ export function replacePlaceholders(
 }
 
 /** The offset before placeholders were replaced. */
-function findOriginalOffset(
+export function findOriginalOffset(
   text: string,
   placeholders: Readonly<Record<string, string>>,
   sentOffset: number,

@@ -60,14 +60,20 @@ export function findRefusal(sql: string, options: RefusalOptions): Refusal | und
     const newline = sql.indexOf('\n', start)
     const stop = isPsqlCommand ? (newline === -1 ? sql.length : newline) : end
     const text = sql.slice(start, Math.min(stop, start + MAX_STATEMENT_LENGTH)).trim()
-    refusal = { reason, offset: start, statement: text, ...EXPLANATIONS[reason] }
+    refusal = { ...refuse(reason, start), statement: text }
     return true
   }
   visitStatements(sql, visit, options)
   return refusal
 }
 
-function findReason(
+/** Explains why a statement is refused. */
+export function refuse(reason: Refusal['reason'], offset: number): Omit<Refusal, 'statement'> {
+  return { reason, offset, ...EXPLANATIONS[reason] }
+}
+
+/** Why a migration must not contain the statement; undefined if it may. */
+export function findReason(
   statement: Statement,
   { noTransaction }: RefusalOptions,
 ): Refusal['reason'] | undefined {

@@ -4,7 +4,7 @@ import { openSession as connect } from '../../postgres/connection/session.ts'
 import { parseConnectionUrl } from '../../postgres/connection/url.ts'
 import { readTimeLimits } from '../../postgres/session-settings.ts'
 import { PLAIN_PATH, type SessionState, stateQuery, UNDO } from './leftovers.ts'
-import { Script } from './script.ts'
+import type { Script } from './script.ts'
 import { reportWaiting } from './silence.ts'
 
 /** The key of the lock that graphile-migrate holds while it migrates. */
@@ -42,12 +42,16 @@ export interface Session {
   readonly client: pg.Client
   /** What it began with. */
   readonly initial: SessionState
-  /** What PostgreSQL has reported since the last `run` or `undoAndRun`. */
+  /** What PostgreSQL has reported since the last `beginFile` or `undoAndRun`. */
   readonly report: Readonly<Report>
   /** PostgreSQL's `standard_conforming_strings`. */
   readonly standardStrings: boolean
-  /** Runs a file's own text, and keeps none of its results. */
-  run(text: string, options: { isInTransaction: boolean }): Promise<void>
+  /** Its `client_encoding`. */
+  readonly encoding: string
+  /** Prepares for a file's own text: nothing of it was run. */
+  beginFile(options: { isInTransaction: boolean }): Promise<void>
+  /** Runs a file's own text or a part of it, and keeps none of its results. */
+  run(script: Script): Promise<void>
   /**
    * Puts the session back to how it began and then runs `statement`, the entry in the history. The
    * first statement that completes checks the constraints that the file deferred.
@@ -109,12 +113,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     get standardStrings() {
       return parameters.get('standard_conforming_strings') !== 'off'
     },
-    async run(text, { isInTransaction }) {
+    get encoding() {
+      return parameters.get('client_encoding') ?? ''
+    },
+    async beginFile({ isInTransaction }) {
       const hasLockTimeout = options.lockTimeoutMs > 0 && !('lock_timeout' in options.pgSettings)
       // Such a file is not run again, so it waits.
       if (!isInTransaction && hasLockTimeout) await client.query('set lock_timeout = 0')
-      const script = new Script(text)
       Object.assign(report, NOTHING_RUN)
+    },
+    async run(script) {
       client.query(script)
       await script.done
     },

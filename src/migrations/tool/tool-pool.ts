@@ -2,10 +2,20 @@ import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import pg from 'pg'
 import { isTooManyConnections } from '../../postgres/errors.ts'
+import type { CommittedMigration } from '../files/migration.ts'
+import {
+  type Batch,
+  createScripts,
+  locateOffset,
+  locatePosition,
+  locateStatement,
+  planLargeFile,
+} from './large-file.ts'
 import { hasCodeThatLeavesUnseen, mayLeaveUnseen } from './leftovers.ts'
 import { type Body, type Location, locate, readBody, toOffset } from './location.ts'
 import type { Phase, ToolError, ToolJob } from './messages.ts'
 import { findRefusal, type Refusal } from './refusal.ts'
+import { Script } from './script.ts'
 import { openSession, type Session, TOOL_LOCK_KEY, WrongPgSettingError } from './session.ts'
 import { findStatement } from './statements.ts'
 
@@ -17,16 +27,23 @@ export interface ToolRun {
   phase: Phase
   /** The first failure; what follows from it is of no interest. */
   failure: ToolError | undefined
+  /** By name: what the tool gets of them is not what runs. */
+  readonly largeFiles: ReadonlyMap<string, LargeMigration>
   readonly onNotice: (severity: string, text: string) => void
   readonly onFileEnd: () => void
   readonly onWaiting: (backendPid: number) => void
 }
 
+/** A committed file that is too large to be kept in memory. */
+export type LargeMigration = Pick<CommittedMigration, 'path' | 'bodyLine' | 'noTransaction'>
+
 /** What the driver returns for a statement without rows. */
 const NO_ROWS = { rows: [], rowCount: 0 }
 
-/** Of a text, in characters: collecting garbage takes 10 ms. */
-const LARGE = 1_000_000
+const CHANGED_SYNTAX =
+  'the file changes standard_conforming_strings or client_encoding: a file of this size is sent in ' +
+  'parts, and PostgreSQL would read those that follow differently; remove the statement, since ' +
+  'migrations are in UTF-8 and in standard syntax'
 
 /** The part of a query that the tool passes. */
 type ToolQuery = string | { text: string; name?: string; values?: string[] }
@@ -111,31 +128,74 @@ class ToolConnection {
   }
 
   async #runFile(text: string): Promise<object> {
-    const { standardStrings } = this.#session
-    const options = { standardStrings, noTransaction: !this.#isInTransaction }
-    const refusal = findRefusal(text, options)
-    if (refusal !== undefined) throw this.#refuse(refusal, this.#locate(refusal.offset))
-    if (this.#hasUnseenCode || mayLeaveUnseen(text)) {
-      this.#isUsed = true
-      this.#hasUnseenCode = undefined
-    }
-    // The tool has read, split and hashed the file: several times its size in strings that are gone.
-    if (text.length > LARGE) globalThis.gc?.()
-    const work = () => this.#session.run(text, { isInTransaction: this.#isInTransaction })
-    await this.#watch('file', work, (error) => this.#findFailure(text, error)).finally(
-      this.#run.onFileEnd,
-    )
+    const { filename = '', largeFiles } = this.#run
+    const largeFile = largeFiles.get(filename)
+    if (largeFile !== undefined) await this.#runLargeFile(largeFile)
+    else await this.#runText(text)
     await this.#assertTransaction()
     return NO_ROWS
   }
 
+  async #runText(text: string): Promise<void> {
+    const { standardStrings } = this.#session
+    const options = { standardStrings, noTransaction: !this.#isInTransaction }
+    const refusal = findRefusal(text, options)
+    if (refusal !== undefined) throw this.#refuse(refusal, this.#locate(refusal.offset))
+    this.#noteUnseen(mayLeaveUnseen(text))
+    const work = async () => {
+      await this.#session.beginFile({ isInTransaction: this.#isInTransaction })
+      await this.#session.run(new Script(text))
+    }
+    await this.#watch('file', work, (error) => this.#findFailure(text, error)).finally(
+      this.#run.onFileEnd,
+    )
+  }
+
+  async #runLargeFile(migration: LargeMigration): Promise<void> {
+    const session = this.#session
+    const { standardStrings, encoding } = session
+    const file = { ...migration, placeholders: this.#run.job.placeholders }
+    const plan = await planLargeFile(file, { standardStrings })
+    const { refusal, batches } = plan
+    if (refusal !== undefined) throw this.#refuse(refusal, await locateOffset(file, refusal.offset))
+    this.#noteUnseen(plan.mayLeaveUnseen)
+    let current: Batch | undefined
+    const work = async () => {
+      await session.beginFile({ isInTransaction: this.#isInTransaction })
+      for await (const { script, batch } of createScripts(file, batches)) {
+        current = batch
+        await session.run(script)
+        if (!this.#isAsBefore()) return
+        if (session.standardStrings !== standardStrings || session.encoding !== encoding) {
+          throw new Error(CHANGED_SYNTAX)
+        }
+      }
+    }
+    const locateFailure = async ({ code, position }: pg.DatabaseError) => {
+      if (current !== undefined && position !== undefined) {
+        return locatePosition(file, current, Number(position))
+      }
+      if (code === undefined) return undefined
+      return locateStatement(file, session.report.completed, { standardStrings })
+    }
+    await this.#watch('file', work, locateFailure).finally(this.#run.onFileEnd)
+  }
+
+  #noteUnseen(mayLeaveUnseen: boolean): void {
+    if (!this.#hasUnseenCode && !mayLeaveUnseen) return
+    this.#isUsed = true
+    this.#hasUnseenCode = undefined
+  }
+
+  /** Whether the transaction is as the file found it. */
+  #isAsBefore(): boolean {
+    const { status, hasBegun, hasCommitted } = this.#session.report
+    return this.#isInTransaction ? status === 'T' && !hasBegun && !hasCommitted : status === 'I'
+  }
+
   /** The last defence against a file that controls its transaction: what PostgreSQL says. */
   async #assertTransaction(): Promise<void> {
-    const { status, hasBegun, hasCommitted } = this.#session.report
-    const isAsBefore = this.#isInTransaction
-      ? status === 'T' && !hasBegun && !hasCommitted
-      : status === 'I'
-    if (isAsBefore) return
+    if (this.#isAsBefore()) return
     if (!this.#isInTransaction) await this.#session.client.query('rollback')
     throw this.#refuse({
       reason: 'transaction_control',
@@ -201,18 +261,22 @@ class ToolConnection {
   async #watch<T>(
     phase: Phase,
     work: () => Promise<T>,
-    locateFailure?: (error: pg.DatabaseError) => Location | undefined,
+    locateFailure?: (
+      error: pg.DatabaseError,
+    ) => Location | undefined | Promise<Location | undefined>,
   ): Promise<T> {
     this.#run.phase = phase
     try {
       return await work()
     } catch (error) {
       const { completed, hasCommitted } = this.#session.report
+      const location =
+        this.#run.failure === undefined && (await locateFailure?.(error as pg.DatabaseError))
       this.#run.failure ??= {
         ...describeFailure(error),
         // The first statement of recording a file checks the constraints that the file deferred.
         phase: phase === 'record' && completed === 0 ? 'file' : phase,
-        ...locateFailure?.(error as pg.DatabaseError),
+        ...location,
         ...(this.#isInTransaction && hasCommitted && { hasCommitted }),
       }
       throw withoutPosition(error)
