@@ -13,7 +13,11 @@ const BEFORE = 'before.sql'
 const AFTER = 'after.sql'
 
 /** Migrations with an action before and one after, and a database to provision with them. */
-async function createProject(t: Test, bodies: readonly string[]) {
+async function createProject(
+  t: Test,
+  bodies: readonly string[],
+  pgSettings: Record<string, string> = { search_path: 'log, public' },
+) {
   const database = await createTestDatabase(t, { from: 'empty' })
   const migrationsDir = createMigrationsFolder(t, bodies)
   const writeAction = (file: string, sql: string) => writeFileSync(join(migrationsDir, file), sql)
@@ -21,7 +25,7 @@ async function createProject(t: Test, bodies: readonly string[]) {
     beforeAllMigrations: BEFORE,
     afterAllMigrations: [AFTER, { _: 'command', command: 'exit 1', shadow: true }],
     placeholders: { ':APP_SECRET': '!ENV' },
-    pgSettings: { search_path: 'log, public' },
+    pgSettings,
   }
   writeFileSync(join(migrationsDir, '.gmrc'), JSON.stringify(content))
   writeAction(
@@ -113,4 +117,10 @@ test('an action that leaves its transaction open has failed', async (t) => {
     message: /it begins a transaction and does not end it/,
   })
   t.equal(await project.readEntries(), 'before')
+})
+
+test('a setting that PostgreSQL does not know is a wrong setting, and no action runs', async (t) => {
+  const { run } = await createProject(t, ['select 1;'], { no_such_setting: '1' })
+
+  await t.rejects(run(), { exitCode: 2, message: /\.gmrc, pgSettings, no_such_setting/ })
 })

@@ -4,11 +4,11 @@ import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { applicationName } from '../../postgres/application-name.ts'
 import type { Queryable } from '../../postgres/client.ts'
-import { isConnectionLost, isConnectionRefusedForNow } from '../../postgres/errors.ts'
+import { isConnectionLost, isConnectionRefusedForNow, sqlstateOf } from '../../postgres/errors.ts'
 import { retryConnecting } from '../../postgres/retry.ts'
 import type { SqlAction } from './action-settings.ts'
 import { cancelSessions } from './cancel.ts'
-import type { ToolSettings } from './settings.ts'
+import { type ToolSettings, wrongPgSettingError } from './settings.ts'
 
 export interface ActionsOptions {
   /** Opens a session for one action. */
@@ -52,11 +52,17 @@ async function runAction(action: SqlAction, options: ActionsOptions): Promise<vo
   try {
     logNotices(client, action, log)
     for (const [name, value] of Object.entries(settings.pgSettings)) {
-      await client.query('select pg_catalog.set_config($1, $2, false)', [name, value])
+      await client
+        .query('select pg_catalog.set_config($1, $2, false)', [name, value])
+        .catch((error) => {
+          if (sqlstateOf(error) === undefined || isConnectionLost(error)) throw error
+          throw wrongPgSettingError(name, error.message)
+        })
     }
     await client.query(replacePlaceholders(action.text, settings.placeholders))
   } catch (error) {
     signal.throwIfAborted()
+    if (error instanceof ServiceError) throw error
     if (isConnectionLost(error) || isConnectionRefusedForNow(error)) throw error
     throw actionFailedError(action, error as DatabaseError, settings.placeholders)
   } finally {

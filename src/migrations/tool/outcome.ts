@@ -1,6 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
 import { ServiceError } from '../../errors/service-error.ts'
-import { wrongSettingsError } from '../../errors/wrong-settings.ts'
 import type { Log } from '../../logger.ts'
 import {
   isAdminShutdown,
@@ -13,6 +12,7 @@ import type { CommittedMigration } from '../files/migration.ts'
 import { type Aftermath, describeAftermath, migrationFailedError } from './failure.ts'
 import type { ToolError, ToolMessage } from './messages.ts'
 import type { Progress } from './progress.ts'
+import { wrongPgSettingError } from './settings.ts'
 import type { LossWatch } from './silence.ts'
 
 /** Another session holds graphile-migrate's own lock: it has started to migrate. */
@@ -121,15 +121,7 @@ export function outcomeError(
   if (outcome.type === 'aborted') return outcome.reason
   if (outcome.type === 'died') return interruptedError(outcome.how, migration, aftermath)
   const { message, code, phase, setting, hasCommitted } = outcome.error
-  if (setting !== undefined) {
-    return wrongSettingsError([
-      {
-        name: `.gmrc, pgSettings, ${setting}`,
-        given: message,
-        expected: 'what PostgreSQL accepts',
-      },
-    ])
-  }
+  if (setting !== undefined) return wrongPgSettingError(setting, message)
   const error = Object.assign(new Error(message), { code })
   // The file's session could not be prepared: nothing of the file was run.
   if (migration === undefined || phase === 'session') {

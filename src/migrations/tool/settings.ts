@@ -1,3 +1,4 @@
+import type { ServiceError } from '../../errors/service-error.ts'
 import { type SettingProblem, wrongSettingsError } from '../../errors/wrong-settings.ts'
 import { parseActions, type SqlAction } from './action-settings.ts'
 import { type Gmrc, readGmrc } from './gmrc.ts'
@@ -105,6 +106,13 @@ function parseGmrcSettings(
     },
     actions,
   }
+}
+
+/** The error for a setting of `pgSettings` that PostgreSQL refuses with these words. */
+export function wrongPgSettingError(setting: string, words: string): ServiceError {
+  return wrongSettingsError([
+    { name: `.gmrc, pgSettings, ${setting}`, given: words, expected: 'what PostgreSQL accepts' },
+  ])
 }
 
 function typeOf(value: unknown): string {

@@ -154,7 +154,8 @@ test("graphile-migrate's own lock is held in every file, and by one session", as
     set app.${name} = '1';
     create table ${name} as
       select mode, pid = pg_backend_pid() as own from pg_locks
-       where locktype = 'advisory' and objid::bigint = 4727445306447283 & 4294967295;`
+       where locktype = 'advisory' and objid::bigint = 4727445306447283 & 4294967295
+         and database = (select oid from pg_database where datname = current_database());`
 
   await runTool(await describeRun(t, database, [show('first'), show('second'), show('third')]))
 
