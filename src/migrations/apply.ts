@@ -21,6 +21,13 @@ import {
 import { type GmrcSettings, loadGmrcSettings } from './tool/settings.ts'
 import { createUnfinishedGuard } from './unfinished-guard.ts'
 
+/** Which actions of `.gmrc` a start has run: each runs once. */
+export interface ActionsRun {
+  hasRunBefore: boolean
+  /** A migration has begun, and what comes after all of them has not run yet. */
+  owesAfter: boolean
+}
+
 interface ToolSettingsOptions {
   readonly config: Pick<Config, 'migrationsDir' | 'placeholderVariables' | 'secrets'>
   readonly database: Pick<Database, 'url' | 'name'>
@@ -36,6 +43,7 @@ export interface ApplyOptions {
     | 'databaseWaitMs'
     | 'lockTimeoutMs'
     | 'lockRetryMs'
+    | 'migrationLockMs'
     | 'nodeVariables'
     | 'placeholderVariables'
     | 'secrets'
@@ -46,6 +54,8 @@ export interface ApplyOptions {
   readonly client: Client
   readonly lock: HeldLock
   readonly status: MigrationStatus
+  /** Of this start, through every loss of the database. */
+  readonly actionsRun: ActionsRun
   /** Placeholders that the service sets, whatever `.gmrc` says. */
   readonly placeholders: Readonly<Record<string, string>>
   readonly log: Log
@@ -69,9 +79,8 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   const retry = createMigrationRetry({ pool, lockRetryMs: config.lockRetryMs, log, signal, watch })
   const unfinished = createUnfinishedGuard(options)
   let pending = status.pending
-  let hasRun = false
   onProgress(`${pending.length} pending`)
-  const actionsRun = {
+  const actionOptions = {
     open: (purpose: string) => database.open(purpose, { asNewConnection: true }),
     pool,
     settings,
@@ -79,7 +88,8 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
     log,
     signal,
   }
-  await runActions(actions.before, actionsRun)
+  if (!options.actionsRun.hasRunBefore) await runActions(actions.before, actionOptions)
+  options.actionsRun.hasRunBefore = true
   while (pending.length > 0) {
     await unfinished.prepare(pending)
     try {
@@ -91,8 +101,9 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
             url: database.url,
             pending,
             lockTimeoutMs,
+            recordWaitMs: Math.max(1, config.migrationLockMs),
             onMigration(detail) {
-              hasRun = true
+              options.actionsRun.owesAfter = true
               watch.onMigration(detail)
             },
             onStarted: watch.start,
@@ -112,7 +123,8 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
     pending = await readPending()
     if (pending.length > 0) throw notAppliedError(pending.map(({ filename }) => filename))
   }
-  if (hasRun) await runActions(actions.after, actionsRun)
+  if (options.actionsRun.owesAfter) await runActions(actions.after, actionOptions)
+  options.actionsRun.owesAfter = false
   await unfinished.finish()
 }
 

@@ -122,6 +122,7 @@ function createRun(options: ProvisionOptions) {
   /** Everything that was pending when the history was first read. */
   let firstPending: readonly CommittedMigration[] | undefined
   let isApplying = false
+  const actionsRun = { hasRunBefore: false, owesAfter: false }
 
   async function provisionOn(session: Client, lock: HeldLock): Promise<ProvisionResult> {
     await lock.waitForTool()
@@ -132,7 +133,7 @@ function createRun(options: ProvisionOptions) {
     if (!status.pending.some(({ noTransaction }) => noTransaction)) await assertFinished(session)
     let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
     await hooks?.beforeMigrating?.(session, status)
-    if (status.pending.length > 0) {
+    if (status.pending.length > 0 || actionsRun.owesAfter) {
       // Imported only here, because a start with nothing pending has to be fast.
       const { applyPending } = await import('./apply.ts')
       isApplying = true
@@ -141,6 +142,7 @@ function createRun(options: ProvisionOptions) {
         client: session,
         lock,
         status,
+        actionsRun,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
         onProgress: (detail) => onProgress({ reason: 'migrating', detail }),
       }).finally(() => {

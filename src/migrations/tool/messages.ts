@@ -12,6 +12,8 @@ export interface ToolJob extends ToolSettings {
   readonly migrationsFolder: string
   /** PostgreSQL's `lock_timeout` for files that run in a transaction; undefined leaves the session's. */
   readonly lockTimeoutMs?: number | undefined
+  /** How long the record of a file that ran outside a transaction may wait for a lock on the history. */
+  readonly recordWaitMs: number
 }
 
 /**

@@ -24,6 +24,8 @@ export interface RunnerOptions {
   readonly settings: ToolSettings
   /** Undefined leaves the session's: `.gmrc` has one. */
   readonly lockTimeoutMs?: number | undefined
+  /** How long the record of a file that ran outside a transaction may wait. Default: no limit. */
+  readonly recordWaitMs?: number
   readonly pending: readonly CommittedMigration[]
   /** Cancels the tool's session over a connection of its own. */
   readonly pool: Queryable
@@ -71,6 +73,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       applicationName: application,
       migrationsFolder: options.migrationsDir,
       lockTimeoutMs: options.lockTimeoutMs,
+      recordWaitMs: options.recordWaitMs ?? 0,
     } satisfies ToolJob)
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
     const outcome = await waitForOutcome(child, { log, signal, progress, lossWatch })

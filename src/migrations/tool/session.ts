@@ -56,7 +56,10 @@ export interface Session {
    * Puts the session back to how it began and then runs `statement`, the entry in the history. The
    * first statement that completes checks the constraints that the file deferred.
    */
-  undoAndRun(statement: string): Promise<SessionState>
+  undoAndRun(
+    statement: string,
+    options?: { lockWaitMs?: number | undefined },
+  ): Promise<SessionState>
   end(): Promise<void>
 }
 
@@ -126,8 +129,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       client.query(script)
       await script.done
     },
-    async undoAndRun(statement) {
-      const statements = [...UNDO, apply, PLAIN_PATH, statement, stateQuery(TOOL_LOCK_KEY)]
+    async undoAndRun(statement, { lockWaitMs } = {}) {
+      const wait = lockWaitMs === undefined ? [] : [`set local lock_timeout = ${lockWaitMs}`]
+      const statements = [...UNDO, apply, PLAIN_PATH, ...wait, statement, stateQuery(TOOL_LOCK_KEY)]
       Object.assign(report, NOTHING_RUN)
       return lastRow(await client.query(statements.join(';\n')))
     },

@@ -217,7 +217,11 @@ class ToolConnection {
     const insert =
       'insert into graphile_migrate.migrations (hash, previous_hash, filename) ' +
       `values (${values.join(', ')})`
-    const state = await this.#watch('record', () => this.#session.undoAndRun(insert))
+    // A file that has run outside a transaction cannot be tried again, so its record waits for longer.
+    const lockWaitMs = this.#isInTransaction ? undefined : this.#run.job.recordWaitMs
+    const state = await this.#watch('record', () =>
+      this.#session.undoAndRun(insert, { lockWaitMs }),
+    )
     this.#isUsed ||=
       state.defaults !== this.#session.initial.defaults ||
       state.has_login_trigger ||
