@@ -13,7 +13,6 @@ import {
 import { outOfResourcesError } from '../postgres/out-of-resources.ts'
 import { createBlockedWait, describeBlockers, watchBlockers } from './blockers.ts'
 import type { CommittedMigration } from './files/migration.ts'
-import { createFormerSessions } from './former-sessions.ts'
 import {
   type AppliedMigration,
   type MigrationStatus,
@@ -113,7 +112,6 @@ function createRun(options: ProvisionOptions) {
     onWait: (detail) => onProgress({ reason: 'waiting_for_database', detail }),
   }
   const recovery = createRecovery({ ...reach, canReconnect: options.reconnects ?? true })
-  const former = createFormerSessions()
   const blocked = createBlockedWait({ timeoutMs: config.migrationLockMs, signal })
   const onWaiting = (detail: string) => {
     onProgress({ reason: 'waiting_for_lock', detail })
@@ -168,21 +166,19 @@ function createRun(options: ProvisionOptions) {
     attempt: () =>
       withMigrationLock(
         {
-          connect: async () => {
-            const session = await openLockSession(reach)
-            await former.end(session)
-            return session
-          },
+          connect: () => openLockSession(reach),
           timeoutMs: config.migrationLockMs,
           signal,
           onWaiting,
           onReleased: options.onReleased,
         },
         async (session, lock) => {
-          const pid = await former.note(session)
+          const { rows } = await session.query<{ pid: number }>(
+            'select pg_catalog.pg_backend_pid() as pid',
+          )
           const stop = watchBlockers({
             client: database.pool,
-            waiting: { pid },
+            waiting: { pid: rows[0]?.pid ?? 0 },
             // The tool needs the connection more.
             isActive: () => !isApplying,
             onChange(blockers) {

@@ -30,7 +30,8 @@ export interface Sessions {
   endAll(reason: string, except?: SessionClient): void
   /**
    * Ends the sessions that wait for an answer that will not come: according to the server, which is asked
-   * in another session, their backends have nothing to do. Returns how many.
+   * in another session, their backends have nothing to do. Returns how many. Also ends the backends of
+   * sessions that were closed without an answer: they may hold the migration lock.
    */
   endSilent(through: Queryable): Promise<number>
   /** Calls the listener whenever all sessions are ended; returns a function that removes it. */
@@ -54,6 +55,8 @@ const POOL_QUERY_MS = 10_000
 export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
   const clients = new Set<SessionClient>()
   const listeners = new Set<(reason: string) => void>()
+  /** Backends of sessions that were closed unanswered; the server may not notice, and keep their locks. */
+  const abandoned = new Set<number>()
   const gate = createLoginGate()
   let address: Address | undefined
 
@@ -76,6 +79,24 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
     return client
   }
 
+  function abandon(client: SessionClient, reason: string): void {
+    if (client.backendPid !== undefined) abandoned.add(client.backendPid)
+    client.destroy(reason)
+  }
+
+  async function endAbandoned(through: Queryable): Promise<void> {
+    if (abandoned.size === 0) return
+    const inUse = new Set([...clients].map(({ backendPid }) => backendPid))
+    const pids = [...abandoned].filter((pid) => !inUse.has(pid))
+    await through.query(
+      `select pg_catalog.pg_terminate_backend(pid)
+         from pg_catalog.pg_stat_activity
+        where pid = any ($1) and usename = session_user and application_name like $2`,
+      [pids, `${applicationName()}%`],
+    )
+    for (const pid of pids) abandoned.delete(pid)
+  }
+
   const pool = createPool({ open: () => open('', { queryTimeoutMs: POOL_QUERY_MS }), log })
   return {
     open,
@@ -84,10 +105,11 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
       return address
     },
     endAll(reason, except) {
-      for (const client of clients) if (client !== except) client.destroy(reason)
+      for (const client of clients) if (client !== except) abandon(client, reason)
       for (const listener of [...listeners]) listener(reason)
     },
     async endSilent(through) {
+      await endAbandoned(through)
       const waiting = [...clients].filter((client) => client.waitingMs > SUSPICIOUS_MS)
       const pids = waiting.flatMap(({ backendPid }) => backendPid ?? [])
       if (pids.length === 0) return 0
@@ -99,7 +121,8 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
       )
       const busy = new Set(rows.map(({ pid }) => pid))
       const silent = waiting.filter(({ backendPid }) => backendPid && !busy.has(backendPid))
-      for (const client of silent) client.destroy('the database no longer answers in this session')
+      for (const client of silent) abandon(client, 'the database no longer answers in this session')
+      await endAbandoned(through)
       return silent.length
     },
     onEndAll(listener) {

@@ -41,7 +41,7 @@ export interface Ending {
   readonly signal: NodeJS.Signals | null
 }
 
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 90_000
 
 /**
  * Starts the built service with these settings and no other environment variables. Its test fails if

@@ -29,6 +29,8 @@ export interface Fault {
   readonly takesServer?: boolean
   /** It is over when it has begun, or new sessions are served: nothing has to be waited for. */
   readonly isMomentary?: boolean
+  /** The server answers: if `/readyz` says that it does not in time, this machine is busy. */
+  readonly keepsAnswering?: boolean
   /** What must be there, and the reason for the page where it is not. */
   readonly findProblem?: () => string | undefined
 }
@@ -77,12 +79,14 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'slots exhausted',
+    keepsAnswering: true,
     meaning: 'other clients take every connection that is free (`53300`)',
     begin: exhaustSlots,
     end: sendCrowdAway,
   },
   {
     name: 'read-only',
+    keepsAnswering: true,
     meaning:
       '`default_transaction_read_only` is turned on for the server, as clouds do if the disk is full',
     begin: ({ server }) => setReadOnly(server, 'on'),
@@ -90,6 +94,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'disk full',
+    keepsAnswering: true,
     meaning: "the disk of the database (not that of the server's log) has no byte left (`53100`)",
     findProblem: findDiskProblem,
     prepare: moveToSmallDisk,
