@@ -27,12 +27,20 @@ export interface Observation {
 
 /** A loss shows within two seconds; this is for machines that are busy. */
 const SHOWS_WITHIN_MS = 3000
+const CHANGES_WITHIN_MS = 30_000
 /** How long a service with DATABASE_WAIT_SECONDS=3 may take to end. */
 const ENDS_WITHIN_MS = 30_000
 const SHORT_WAIT = { DATABASE_WAIT_SECONDS: '3' }
 
-/** Lets the fault happen in the situation; throws if anything is lost or does not heal. */
-export function runCell(template: Template, cell: Cell): Promise<Observation> {
+/**
+ * Lets the fault happen in the situation; throws if anything is lost or does not heal. A change of
+ * `/readyz` that is expected is waited for, however busy this machine is.
+ */
+export function runCell(
+  template: Template,
+  cell: Cell,
+  expectsChange = false,
+): Promise<Observation> {
   return withScope(async (scope) => {
     const { fault, situation, length } = cell
     const world = await openWorld(scope, template)
@@ -52,9 +60,12 @@ export function runCell(template: Template, cell: Cell): Promise<Observation> {
       scope.teardown(trace.stop)
       const begunAt = performance.now()
       if (!situation.isAtStart) await begin()
-      const seen = await trace.firstChange(begunAt)
+      const seen = await trace.firstChange(
+        begunAt,
+        expectsChange ? CHANGES_WITHIN_MS : SHOWS_WITHIN_MS,
+      )
       const run = { cell, world, stage, trace, seen }
-      if (length === 'long') return await runLong(run)
+      if (length !== 'short') return await runLong(run)
       return await (stage.answer ? runReset(run, stage.answer) : runShort(run))
     } catch (error) {
       const lines = service?.output().split('\n').slice(-25).join('\n')
@@ -188,7 +199,7 @@ async function assertStops(service: Service): Promise<void> {
 
 interface Trace {
   /** What `/readyz` says instead of what it said, or that it goes on saying it. */
-  firstChange(since: number): Promise<Pick<Observation, 'shows' | 'showsMs'>>
+  firstChange(since: number, withinMs: number): Promise<Pick<Observation, 'shows' | 'showsMs'>>
   /** Waits until the service is ready, has ended, or gives the reason. */
   settle(since: number, reason?: string): Promise<{ readyMs?: number; exit?: string }>
   /** How a service ends, or that it does not. */
@@ -219,8 +230,8 @@ function watch(service: Service, before: string, ignoresSlowness: boolean): Trac
   return {
     current,
     all: () => seen,
-    async firstChange(since) {
-      while (performance.now() - since < SHOWS_WITHIN_MS) {
+    async firstChange(since, withinMs) {
+      while (performance.now() - since < withinMs) {
         const [, shows] = seen
         if (shows !== undefined) return { shows, showsMs: performance.now() - since }
         if (exit !== undefined) return { shows: before, showsMs: undefined }

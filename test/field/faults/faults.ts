@@ -31,6 +31,9 @@ export interface Fault {
   readonly isMomentary?: boolean
   /** The server answers: if `/readyz` says that it does not in time, this machine is busy. */
   readonly keepsAnswering?: boolean
+  /** Where the service ends whatever the fault's length is, or why there is nothing to see. */
+  readonly endsAt?: readonly string[]
+  readonly senseless?: Readonly<Record<string, string>>
   /** What must be there, and the reason for the page where it is not. */
   readonly findProblem?: () => string | undefined
 }
@@ -47,6 +50,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'restart',
+    senseless: { 'at start': 'the server is up again before the service starts' },
     meaning: 'the server crashes, and starts at once',
     isMomentary: true,
     async begin({ server }) {
@@ -86,6 +90,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'read-only',
+    endsAt: ['at start'],
     keepsAnswering: true,
     meaning:
       '`default_transaction_read_only` is turned on for the server, as clouds do if the disk is full',
@@ -94,6 +99,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'disk full',
+    endsAt: ['at start'],
     keepsAnswering: true,
     meaning: "the disk of the database (not that of the server's log) has no byte left (`53100`)",
     findProblem: findDiskProblem,
@@ -103,6 +109,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'password changed',
+    endsAt: ['at start', 'waiting for the lock', 'migrating'],
     meaning:
       'the role gets another password and its sessions are ended; `DATABASE_URL_FILE` is replaced later',
     async begin({ server }) {
@@ -115,7 +122,7 @@ export const FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Takes every connection, also those that become free later, until the crowd is sent away. */
+/** Takes every connection, for a second also those that become free: an attempt may have one for a moment. */
 async function exhaustSlots({ scope, server }: World): Promise<void> {
   const state = { isOver: false }
   crowds.set(server, state)
@@ -127,7 +134,8 @@ async function exhaustSlots({ scope, server }: World): Promise<void> {
   }
   await takeAll()
   const keepTaking = async () => {
-    while (!state.isOver) {
+    const begunAt = performance.now()
+    while (!state.isOver && performance.now() - begunAt < 1000) {
       await sleep(20)
       await takeAll()
     }

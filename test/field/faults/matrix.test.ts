@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'tap'
 import { type Observation, runCell } from './cell.ts'
 import { FAULTS } from './faults.ts'
-import { describeRow, PAGE, readRow, writeTables } from './page.ts'
+import { describeRow, PAGE, readRow, saysThatItChanges, writeTables } from './page.ts'
 import { runAtOnce, withScope } from './scope.ts'
 import { createTemplate } from './server.ts'
 import { type Cell, listCells } from './situations.ts'
@@ -18,6 +18,7 @@ const only = new RegExp(process.env.FAULTS_ONLY ?? '')
 const isWanted = ({ fault, situation }: Cell) => only.test(`${fault.name} × ${situation.name}`)
 
 test('each fault in each situation: nothing is lost, it heals, and the page says how', async (t) => {
+  const committed = readFileSync(PAGE, 'utf8')
   const problems = new Map(FAULTS.map((fault) => [fault.name, fault.findProblem?.()]))
   const cells = listCells(FAULTS)
     .filter(isWanted)
@@ -28,7 +29,7 @@ test('each fault in each situation: nothing is lost, it heals, and the page says
 
     async function observe(cell: Cell): Promise<{ seen?: Observation; error?: unknown }> {
       try {
-        const seen = await runCell(template, cell)
+        const seen = await runCell(template, cell, saysThatItChanges(committed, cell))
         if (process.env.FAULTS_WRITE) {
           writeFileSync(PAGE, writeTables(readFileSync(PAGE, 'utf8'), FAULTS, [{ cell, seen }]))
         }

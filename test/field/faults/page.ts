@@ -18,7 +18,10 @@ const HEAD = ['Situation', '`/readyz`', 'after', 'Outcome', 'Ready again', 'afte
 export function writeTables(page: string, faults: readonly Fault[], rows: readonly Row[]): string {
   const cells = listCells(faults)
   if (!SECTION.test(page)) throw new Error(`${PAGE} has no <!-- faults --> section`)
-  const chapters = faults.map(({ name, meaning }) => {
+  const chapters = faults.map(({ name, meaning, senseless = {} }) => {
+    const notes = Object.entries(senseless)
+      .map(([situation, why]) => `\nNot ${situation}: ${why}.\n`)
+      .join('')
     const own = cells
       .filter(({ fault }) => fault.name === name)
       .flatMap((cell) => {
@@ -28,7 +31,7 @@ export function writeTables(page: string, faults: readonly Fault[], rows: readon
         const found = seen ? toCells(seen) : findCells(page, cell)
         return found ? [found] : []
       })
-    return `## ${name[0]?.toUpperCase()}${name.slice(1)}\n\n${meaning[0]?.toUpperCase()}${meaning.slice(1)}.\n\n${toTable(HEAD, own)}\n`
+    return `## ${name[0]?.toUpperCase()}${name.slice(1)}\n\n${meaning[0]?.toUpperCase()}${meaning.slice(1)}.\n\n${toTable(HEAD, own)}\n${notes}`
   })
   return page.replace(SECTION, (_, begin, end) => `${begin}\n${chapters.join('\n')}\n${end}`)
 }
@@ -37,6 +40,12 @@ export function writeTables(page: string, faults: readonly Fault[], rows: readon
 export function readRow(page: string, cell: Cell): string | undefined {
   const cells = findCells(page, cell)
   return cells && withoutTimes(cells)
+}
+
+/** Whether the page says that `/readyz` changes. */
+export function saysThatItChanges(page: string, cell: Cell): boolean {
+  const shows = findCells(page, cell)?.[1]
+  return shows !== undefined && !shows.startsWith('still')
 }
 
 function findCells(page: string, cell: Cell): string[] | undefined {

@@ -145,8 +145,8 @@ async function askForReset(service: Service, mode: string): Promise<Answer> {
   return { status: response.status, ...(code && { code }) }
 }
 
-/** How long the fault lasts, beside DATABASE_WAIT_SECONDS. */
-export type Length = 'short' | 'long'
+/** How long the fault lasts, beside DATABASE_WAIT_SECONDS; `any`: the service ends at once. */
+export type Length = 'short' | 'long' | 'any'
 
 export interface Cell {
   readonly fault: Fault
@@ -157,12 +157,15 @@ export interface Cell {
 /** Every cell that makes sense. */
 export function listCells(faults: readonly Fault[]): Cell[] {
   return faults.flatMap((fault) =>
-    SITUATIONS.flatMap((situation) =>
-      (['short', 'long'] as const)
-        .filter((length) => length === 'short' || canLast(fault, situation))
-        .map((length) => ({ fault, situation, length })),
+    SITUATIONS.filter(({ name }) => fault.senseless?.[name] === undefined).flatMap((situation) =>
+      listLengths(fault, situation).map((length) => ({ fault, situation, length })),
     ),
   )
+}
+
+function listLengths(fault: Fault, situation: Situation): readonly Length[] {
+  if (fault.endsAt?.includes(situation.name)) return ['any']
+  return canLast(fault, situation) ? ['short', 'long'] : ['short']
 }
 
 function canLast(fault: Fault, situation: Situation): boolean {

@@ -37,7 +37,7 @@ export interface Facts {
 export const TOKEN = 'a-token-of-the-matrix'
 export const PASSWORD = 'first-password'
 const HOLD_KEY = 20261126
-const FILLER_ROWS = 3000
+const PADDING_ROWS = 3000
 
 /** The check sleeps rather than waits for a lock, to be free of lock timeouts; a rebuild's trial passes. */
 const WAIT_WHILE_HELD = `
@@ -53,31 +53,31 @@ const WAIT_WHILE_HELD = `
   end;
   $$;`
 
-/** The second migration has enough rows to need room on the disk. */
+/** The padding needs room on the disk; a reset restores it after what it is held at. */
 const MIGRATIONS = [
   `create table public.things (id serial primary key, label text);
    insert into public.things (label) values ('one'), ('two'), ('three');
    ${WAIT_WHILE_HELD}`,
-  `create table public.filler (number int primary key, text text);
+  `create table public.padding (number int primary key, text text);
    create table public.held (amount int check (public.wait_while_held()));
    insert into public.held values (1);
-   insert into public.filler
-   select number, repeat(md5(number::text), 40) from generate_series(1, ${FILLER_ROWS}) as number;`,
+   insert into public.padding
+   select number, repeat(md5(number::text), 40) from generate_series(1, ${PADDING_ROWS}) as number;`,
   'create table public.last ();',
 ]
-const TABLES = ['filler', 'held', 'last', 'things']
-const TABLES_OF = [['things'], ['filler', 'held'], ['last']]
+const TABLES = ['held', 'last', 'padding', 'things']
+const TABLES_OF = [['things'], ['padding', 'held'], ['last']]
 export const MIGRATION_COUNT = MIGRATIONS.length
 
 /** What the rows are after all migrations. */
-export const CLEAN_ROWS = `one,two,three; 1; ${FILLER_ROWS}`
+export const CLEAN_ROWS = `one,two,three; 1; ${PADDING_ROWS}`
 /** A row that an application has committed before the fault. */
 export const MINE = `insert into public.things (label) values ('mine')`
-export const CLEAN_ROWS_AND_MINE = `one,two,three,mine; 1; ${FILLER_ROWS}`
+export const CLEAN_ROWS_AND_MINE = `one,two,three,mine; 1; ${PADDING_ROWS}`
 export const DIRT = `
   ${MINE};
   update public.held set amount = 2;
-  truncate public.filler;`
+  truncate public.padding;`
 export const DIRTY_ROWS = 'one,two,three,mine; 2; 0'
 
 export async function openWorld(scope: Scope, template: Template): Promise<World> {
@@ -138,11 +138,11 @@ async function readFacts(server: FaultServer): Promise<Facts> {
       hasHistory === 'null'
         ? []
         : await list('select filename as name from graphile_migrate.migrations order by filename')
-    const [rows = ''] = tables.includes('filler')
+    const [rows = ''] = tables.includes('padding')
       ? await list(
           `select concat_ws('; ', (select string_agg(label, ',' order by id) from public.things),
                             (select amount from public.held),
-                            (select count(*) from public.filler)) as name`,
+                            (select count(*) from public.padding)) as name`,
         )
       : []
     return { history, tables, rows }
@@ -157,7 +157,7 @@ export function assertAtBoundary({ history, tables, rows }: Facts): void {
   if (String(tables) !== String(expected)) {
     throw new Error(`${history.length} migrations are recorded, but the tables are ${tables}`)
   }
-  if (tables.includes('filler') && ![CLEAN_ROWS, CLEAN_ROWS_AND_MINE, DIRTY_ROWS].includes(rows)) {
+  if (tables.includes('padding') && ![CLEAN_ROWS, CLEAN_ROWS_AND_MINE, DIRTY_ROWS].includes(rows)) {
     throw new Error(`rows are missing: ${rows}`)
   }
 }
