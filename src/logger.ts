@@ -45,8 +45,8 @@ function createDestination(): DestinationStream {
   // A pipe that is not read would stop the process. Node.js writes at once what fits into it.
   const { stdout } = process
   let dropped = 0
-  // A reader that has gone does not end the service.
-  if (stdout.listenerCount('error') === 0) stdout.on('error', () => {})
+  // Without a listener each line would be an error that nothing handles, and that would be logged.
+  if (!stdout.listeners('error').includes(ignoreLostReader)) stdout.on('error', ignoreLostReader)
   return {
     write(line) {
       if (stdout.writableLength > MAX_UNREAD_BYTES) {
@@ -63,6 +63,9 @@ function createDestination(): DestinationStream {
     },
   }
 }
+
+/** A reader of the log that has gone does not end the service. */
+function ignoreLostReader(): void {}
 
 function isPipe(): boolean {
   const { mode } = fstatSync(1)
