@@ -222,6 +222,10 @@ function readUrlAgain(
   return url
 }
 
+/** Variables of Node.js itself that its child process needs: which certificates to trust, where to cache. */
+const NODE_VARIABLE =
+  /^(?:NODE_(?:EXTRA_CA_CERTS|USE_SYSTEM_CA|COMPILE_CACHE)|SSL_CERT_(?:FILE|DIR)|OPENSSL_CONF)$/
+
 /** Options of Node.js that decide which certificates it trusts. */
 const TRUST_OPTION = /^--(use-(openssl|bundled|system)-ca|(tls|openssl)-[a-z0-9.-]+(=.*)?)$/
 
@@ -230,21 +234,13 @@ function pickNodeVariables(
   execArgv: readonly string[] = process.execArgv,
 ): Record<string, string> {
   const picked: Record<string, string> = {}
-  const given = Object.entries(env).find(([name]) => name === 'NODE_OPTIONS')?.[1]
-  const options = [...(given?.split(/\s+/) ?? []), ...execArgv].filter((option) =>
-    TRUST_OPTION.test(option),
-  )
-  if (options.length > 0) picked.NODE_OPTIONS = [...new Set(options)].join(' ')
-  for (const [name, value] of Object.entries(env)) {
-    if (
-      value &&
-      /^(NODE_(EXTRA_CA_CERTS|USE_SYSTEM_CA|COMPILE_CACHE)|SSL_CERT_(FILE|DIR)|OPENSSL_CONF)$/.test(
-        name,
-      )
-    ) {
-      picked[name] = value
-    }
+  let options: readonly string[] = execArgv
+  for (const [name, value = ''] of Object.entries(env)) {
+    if (name === 'NODE_OPTIONS') options = [...value.split(/\s+/), ...execArgv]
+    else if (value !== '' && NODE_VARIABLE.test(name)) picked[name] = value
   }
+  const trust = new Set(options.filter((option) => TRUST_OPTION.test(option)))
+  if (trust.size > 0) picked.NODE_OPTIONS = [...trust].join(' ')
   return picked
 }
 

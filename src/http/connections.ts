@@ -123,7 +123,7 @@ export function createConnections(): Connections {
       else if (!socket.writable) socket.destroy()
       else {
         const code = CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'
-        endInTurn(socket, code, 'this request cannot be read')
+        endInTurn(socket, code, 'malformed HTTP request')
       }
     },
   }

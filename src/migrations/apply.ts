@@ -75,7 +75,7 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   const readPending = async () =>
     findPendingMigrations(status.committed, await readAppliedMigrations(client))
 
-  const watch = createToolWatch(options)
+  const watch = createToolWatch({ database, lockTimeoutMs, log, onProgress })
   const retry = createMigrationRetry({ pool, lockRetryMs: config.lockRetryMs, log, signal, watch })
   const unfinished = createUnfinishedGuard(options)
   let pending = status.pending

@@ -15,7 +15,7 @@ export interface Blocker {
   readonly state: string | null
   /** How long ago its transaction began. */
   readonly ageMs: number | null
-  /** With its literals replaced; null where the role may not see it. */
+  /** Its literals are replaced for a log; null where the role may not see it. */
   readonly query: string | null
 }
 
@@ -88,6 +88,8 @@ export interface WatchOptions {
   /** Not the session that waits. */
   readonly client: Queryable
   readonly waiting: Waiting
+  /** The longest that a session waits, if it has a limit: a shorter wait is looked at more often. */
+  readonly longestWaitMs?: number | undefined
   /** Whether to look at all, which takes a connection. */
   readonly isActive?: () => boolean
   /** Called whenever the blockers were read; with an empty list once nothing blocks any more. */
@@ -97,14 +99,18 @@ export interface WatchOptions {
 /** Most waits are shorter, and need no second session. */
 const FIRST_LOOK_MS = 300
 const INTERVAL_MS = 500
+/** How often a wait that has a limit is looked at, before it is over. */
+const LOOKS_PER_WAIT = 4
 
 /** Watches what sessions wait for, until the returned function is called. */
 export function watchBlockers({
   client,
   waiting,
+  longestWaitMs = 0,
   isActive = () => true,
   onChange,
 }: WatchOptions): () => void {
+  const limitMs = longestWaitMs > 0 ? longestWaitMs / LOOKS_PER_WAIT : Number.POSITIVE_INFINITY
   let isStopped = false
   let wasBlocked = false
   let timer: NodeJS.Timeout
@@ -117,12 +123,12 @@ export function watchBlockers({
     } catch {
       // Only information: whatever is wrong with the database shows where it is used.
     }
-    if (!isStopped) schedule(INTERVAL_MS)
+    if (!isStopped) schedule(Math.min(INTERVAL_MS, limitMs))
   }
   const schedule = (delayMs: number) => {
     timer = setTimeout(look, delayMs).unref()
   }
-  schedule(FIRST_LOOK_MS)
+  schedule(Math.min(FIRST_LOOK_MS, limitMs))
   return () => {
     isStopped = true
     clearTimeout(timer)

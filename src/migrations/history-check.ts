@@ -27,8 +27,8 @@ export async function findHistoryProblem(
 ): Promise<string | undefined | 'locked'> {
   if (count === 0) return undefined
   const found = await readBeginning(client, count)
-  if (found === 'locked' || found.fingerprint === fingerprint)
-    return found === 'locked' ? found : undefined
+  if (found === 'locked') return found
+  if (found.fingerprint === fingerprint) return undefined
   return found.count < count
     ? `the database has ${found.count} of ${count} migrations: another service may be rebuilding it; ` +
         'if not, restart this service to apply them'

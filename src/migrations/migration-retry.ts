@@ -19,11 +19,13 @@ export interface ToolWatch {
 
 export interface ToolWatchOptions {
   readonly database: { readonly pool: Queryable }
+  readonly lockTimeoutMs: number | undefined
   readonly log: Log
   readonly onProgress: (detail: string) => void
 }
 
-export function createToolWatch({ database, log, onProgress }: ToolWatchOptions): ToolWatch {
+export function createToolWatch(options: ToolWatchOptions): ToolWatch {
+  const { database, lockTimeoutMs, log, onProgress } = options
   let current = ''
   let last: readonly Blocker[] = []
   let logged = ''
@@ -44,7 +46,12 @@ export function createToolWatch({ database, log, onProgress }: ToolWatchOptions)
   return {
     start(application) {
       stopWatching()
-      stopWatching = watchBlockers({ client: database.pool, waiting: { application }, onChange })
+      stopWatching = watchBlockers({
+        client: database.pool,
+        waiting: { application },
+        longestWaitMs: lockTimeoutMs,
+        onChange,
+      })
     },
     stop: () => stopWatching(),
     onMigration(detail) {

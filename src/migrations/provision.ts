@@ -173,12 +173,9 @@ function createRun(options: ProvisionOptions) {
           onReleased: options.onReleased,
         },
         async (session, lock) => {
-          const { rows } = await session.query<{ pid: number }>(
-            'select pg_catalog.pg_backend_pid() as pid',
-          )
           const stop = watchBlockers({
             client: database.pool,
-            waiting: { pid: rows[0]?.pid ?? 0 },
+            waiting: { pid: session.backendPid ?? 0 },
             // The tool needs the connection more.
             isActive: () => !isApplying,
             onChange(blockers) {

@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import type { Client, DatabaseError } from 'pg'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import type { Log } from '../logger.ts'
@@ -11,18 +11,15 @@ import {
 } from '../postgres/errors.ts'
 import { liftTimeLimits } from '../postgres/session-settings.ts'
 import { createToolSettings } from './apply.ts'
-import { readBody } from './files/body.ts'
 import { readCommittedMigrations } from './files/committed.ts'
 import type { CommittedMigration } from './files/migration.ts'
 import type { OptionalSchema } from './optional-schema.ts'
 import { migrationFailedError } from './tool/failure.ts'
 import { UNDO } from './tool/leftovers.ts'
-import { locate, replacePlaceholders, toOffset } from './tool/location.ts'
+import { type Location, replacePlaceholders } from './tool/location.ts'
 import type { ToolError } from './tool/messages.ts'
-import { findRefusal } from './tool/refusal.ts'
-import { Script } from './tool/script.ts'
+import { type MigrationText, openLargeText, openLoadedText } from './tool/migration-text.ts'
 import type { ToolSettings } from './tool/settings.ts'
-import { findStatement } from './tool/statements.ts'
 import { describeFailure } from './tool/tool-pool.ts'
 
 export interface TrialOptions {
@@ -82,47 +79,41 @@ async function tryMigration(
   { placeholders, pgSettings }: ToolSettings,
 ): Promise<string | undefined> {
   if (migration.noTransaction) return 'it runs outside a transaction'
-  const body = {
-    text: migration.body ?? (await readWholeBody(migration)),
-    line: migration.bodyLine,
-  }
-  const text = replacePlaceholders(body.text, placeholders)
-  const fail = (error: ToolError, offset: number | undefined) =>
-    migrationFailedError(migration, {
-      ...error,
-      isTrial: true,
-      ...(offset !== undefined && locate(body, placeholders, offset)),
-    })
+  const fail = (error: ToolError, place: Location | undefined) =>
+    migrationFailedError(migration, { ...error, isTrial: true, ...place })
   await beginAsNewSession(session, pgSettings)
-  const { standardStrings } = await readStringSyntax(session)
-  const refusal = findRefusal(text, { standardStrings, noTransaction: false })
-  if (refusal !== undefined) throw fail({ message: refusal.problem, refusal }, refusal.offset)
+  const text = await openText(migration, placeholders, await readStringSyntax(session))
+  const { refusal } = text
+  if (refusal !== undefined) throw fail({ message: refusal.problem, refusal }, text.refusedAt)
   const statements = countStatements(session)
   try {
-    const script = new Script(text)
-    session.query(script)
-    await script.done
+    for await (const script of text.scripts()) {
+      session.query(script)
+      await script.done
+    }
     // What a commit would check.
     await session.query('set constraints all immediate')
     return undefined
   } catch (error) {
     if (isBlocked(error) || isConnectionLost(error) || sqlstateOf(error) === undefined) throw error
     if (isOnlyInThisTransaction(error)) return describeError(error)
-    const { position } = error as { readonly position?: string }
-    const offset =
-      position === undefined
-        ? findStatement(text, statements.completed, { standardStrings })
-        : toOffset(text, Number(position))
-    throw fail(describeFailure(error), offset)
+    const place = await text.locateFailure(error as DatabaseError, statements.completed)
+    throw fail(describeFailure(error), place)
   } finally {
     statements.stop()
   }
 }
 
-async function readWholeBody(migration: CommittedMigration): Promise<string> {
-  let text = ''
-  for await (const piece of readBody(migration)) text += piece
-  return text
+async function openText(
+  migration: CommittedMigration,
+  placeholders: ToolSettings['placeholders'],
+  syntax: { standardStrings: boolean },
+): Promise<MigrationText> {
+  const options = { ...syntax, noTransaction: false }
+  const { body, bodyLine: line } = migration
+  if (body === undefined) return openLargeText({ ...migration, placeholders }, options)
+  const sent = replacePlaceholders(body, placeholders)
+  return openLoadedText({ sent, body: () => ({ text: body, line }), placeholders }, options)
 }
 
 /**

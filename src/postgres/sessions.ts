@@ -4,6 +4,7 @@ import type { Queryable } from './client.ts'
 import type { SessionClient } from './connection/client.ts'
 import { openSession, type SessionOptions } from './connection/session.ts'
 import type { Address } from './connection/url.ts'
+import { findIdleBackends, SUSPICIOUS_MS } from './idle-backends.ts'
 import { createLoginGate } from './login-gate.ts'
 import { createPool, type Pool } from './pool.ts'
 import { SERVICE_SESSION } from './service-session.ts'
@@ -45,9 +46,6 @@ export interface SessionsOptions {
   readonly readUrl: () => string
   readonly log: Log
 }
-
-/** Shorter waits are not looked into. */
-const SUSPICIOUS_MS = 2000
 
 /** A statement of the pool is a short one: a status, a cancel. */
 const POOL_QUERY_MS = 10_000
@@ -113,14 +111,8 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
       const waiting = [...clients].filter((client) => client.waitingMs > SUSPICIOUS_MS)
       const pids = waiting.flatMap(({ backendPid }) => backendPid ?? [])
       if (pids.length === 0) return 0
-      const { rows } = await through.query<{ pid: number }>(
-        `select pid from pg_catalog.pg_stat_activity
-          where pid = any ($1)
-            and (state = 'active' or pg_catalog.clock_timestamp() - state_change < interval '1 second')`,
-        [pids],
-      )
-      const busy = new Set(rows.map(({ pid }) => pid))
-      const silent = waiting.filter(({ backendPid }) => backendPid && !busy.has(backendPid))
+      const idle = await findIdleBackends(through, pids)
+      const silent = waiting.filter(({ backendPid }) => backendPid && idle.has(backendPid))
       for (const client of silent) abandon(client, 'the database no longer answers in this session')
       await endAbandoned(through)
       return silent.length

@@ -1,19 +1,11 @@
+import type { Blocker as OpenTransaction } from '../migrations/blockers.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { isInsufficientPrivilege, sqlstateOf } from '../postgres/errors.ts'
 import { literal } from '../postgres/quote.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
 
-/** A transaction that blocks the reset. */
-export interface Blocker {
-  /** Null for a prepared transaction. */
-  readonly pid: number | null
-  /** Of a prepared transaction. */
-  readonly gid: string | null
-  readonly application: string | null
-  readonly state: string | null
-  readonly ageMs: number | null
-  /** Its first 200 characters; null where the role may not see it. */
-  readonly query: string | null
+/** A transaction that blocks the reset, with the first 200 characters of its query. */
+export interface Blocker extends OpenTransaction {
   /** The role that resets may not terminate it. */
   readonly mayNotEnd: boolean
 }

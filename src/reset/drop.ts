@@ -54,9 +54,10 @@ export interface ListOptions {
 }
 
 /**
- * Lists how to drop everything except what PostgreSQL, the service or an extension owns. Builds each statement from PostgreSQL's own description of the object (pg_identify_object), so that no
- * kind is forgotten. Every drop cascades, so a later statement may find its object gone. Objects that an
- * extension needs are kept, since dropping them would drop the extension.
+ * Lists how to drop everything except what PostgreSQL, the service or an extension owns. Builds each
+ * statement from PostgreSQL's own description of the object (pg_identify_object), so that no kind is
+ * forgotten. Every drop cascades, so a later statement may find its object gone. Objects that an extension
+ * needs are kept, since dropping them would drop the extension.
  */
 export async function listDrops(
   client: Client,

@@ -1,4 +1,3 @@
-import type { DatabaseIdentity } from '../baseline/disposable.ts'
 import type { SchemaDifference } from '../catalog/diff.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import { describeError } from '../postgres/errors.ts'
@@ -55,11 +54,10 @@ export function databaseLostError(cause: unknown): ServiceError {
 }
 
 /** Nothing was dropped, because nothing could be created after it. */
-export function readOnlyError({ name, host, port }: DatabaseIdentity): ServiceError {
+export function readOnlyError(reason: string): ServiceError {
   return new ServiceError(
     'database_read_only',
-    `database ${name} at ${host}:${port} is read-only (default_transaction_read_only is on, or it is a ` +
-      'standby), so the rebuild was refused and nothing was dropped: make it writable, then try again',
+    `${reason}, so the rebuild was refused and nothing was dropped: make it writable, then try again`,
   )
 }
 

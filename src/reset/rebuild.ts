@@ -7,6 +7,7 @@ import {
   notDisposableError,
 } from '../baseline/disposable.ts'
 import { ensureStore, forgetBaseline } from '../baseline/store.ts'
+import { findReadOnlyReason } from '../database/state.ts'
 import type { Log } from '../logger.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
 import type { MigrationTrial } from '../migrations/trial.ts'
@@ -53,7 +54,7 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
   const terminated: Blocker[] = []
   await migrate({
     async afterLocking(client) {
-      await assertWritable(client, database)
+      await assertWritable(client)
       // The store may be an older version's, if the start failed before it was upgraded.
       await ensureStore(client)
       if (!(await isDisposable(client))) throw notDisposableError(database)
@@ -184,11 +185,9 @@ function createSteps(client: Client, options: RebuildOptions, terminated: Blocke
   }
 }
 
-async function assertWritable(client: Client, database: DatabaseIdentity): Promise<void> {
-  const { rows } = await client.query<{ isReadOnly: boolean }>(
-    `select pg_catalog.current_setting('transaction_read_only')::boolean as "isReadOnly"`,
-  )
-  if (rows[0]?.isReadOnly) throw readOnlyError(database)
+async function assertWritable(client: Client): Promise<void> {
+  const reason = await findReadOnlyReason(client)
+  if (reason !== undefined) throw readOnlyError(reason)
 }
 
 /** Throws if the database is not, or no longer, marked disposable. */

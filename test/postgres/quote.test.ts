@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { literal, textArray } from '../../src/postgres/quote.ts'
+import { literal } from '../../src/postgres/quote.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
 const TEXTS = [
@@ -26,9 +26,5 @@ test('quoted texts come back unchanged, whatever standard_conforming_strings is'
       const { rows } = await client.query(`select ${literal(text)} as text`)
       t.strictSame(rows, [{ text }], setting)
     }
-    const { rows } = await client.query(
-      `select ${textArray(TEXTS)} as texts, ${textArray([])} as none`,
-    )
-    t.strictSame(rows, [{ texts: TEXTS, none: [] }], setting)
   }
 })

@@ -109,6 +109,26 @@ test('a migration that needs a transaction of its own is not tried, nor what fol
   }
 })
 
+test('a large migration is tried from its file, and its failing line is named', async (t) => {
+  const world = await createWorld(t)
+  const before = await takeSnapshot(world.pool)
+  const rows = Array.from(
+    { length: 9000 },
+    (_, row) => `insert into public.things values (${row});`,
+  )
+  const large = ['create table public.things (id int);', ...rows, 'select 1 / 0;'].join('\n')
+  t.ok(large.length > 300_000, 'it is read in pieces')
+
+  const error = await tryRebuild(t, world, [large]).catch((cause) => cause)
+
+  t.match(error, {
+    code: 'migration_failed',
+    extensions: { sqlstate: '22012', text: 'select 1 / 0;' },
+  })
+  t.equal(error.extensions.line, 4 + rows.length + 2)
+  t.same(await takeSnapshot(world.pool), before)
+})
+
 test('a trial leaves nothing behind, whatever it ran', async (t) => {
   const world = await createWorld(t)
   const role = `test_role_of_a_trial_${world.name}`

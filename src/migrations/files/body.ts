@@ -1,4 +1,5 @@
 import { readHeaders } from './headers.ts'
+import { countNewlines, offsetOfLine } from './lines.ts'
 import { createPauses, readPieces } from './pieces.ts'
 import { createTextReader } from './text.ts'
 
@@ -78,7 +79,7 @@ export async function findPlace(body: Body, offset: number): Promise<Place> {
     if (start + piece.length > offset) break
     const newline = piece.lastIndexOf('\n')
     if (newline !== -1) lineStart = start + newline + 1
-    line += countNewlines(piece, piece.length)
+    line += countNewlines(piece)
     start += piece.length
     await pause()
   }
@@ -87,22 +88,12 @@ export async function findPlace(body: Body, offset: number): Promise<Place> {
   if (newline !== -1) lineStart = start + newline + 1
   const end = piece.indexOf('\n', at)
   return {
-    line: line + countNewlines(piece, at),
+    line: line + countNewlines(piece, 0, at),
     column: offset - lineStart + 1,
     text: piece.slice(newline + 1, end === -1 ? undefined : end),
   }
 }
 
 function skipHeaders(text: string): string {
-  let start = 0
-  for (let left = readHeaders(text).lineCount; left > 0; left--) {
-    start = text.indexOf('\n', start) + 1 || text.length
-  }
-  return text.slice(start)
-}
-
-function countNewlines(text: string, end: number): number {
-  let count = 0
-  for (let at = text.indexOf('\n'); at !== -1 && at < end; at = text.indexOf('\n', at + 1)) count++
-  return count
+  return text.slice(offsetOfLine(text, readHeaders(text).lineCount))
 }

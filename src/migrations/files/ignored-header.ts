@@ -1,4 +1,5 @@
 import { readHeaders } from './headers.ts'
+import { countNewlines, offsetOfLine } from './lines.ts'
 
 const NO_TRANSACTION = 'no-transaction'
 const HEADERS = ['Previous', 'Hash', 'Message', 'AllowInvalidHash']
@@ -114,18 +115,4 @@ function nameOf(line: string): string {
 function isSame(name: string, header: string): boolean {
   const reduce = (text: string) => text.toLowerCase().replaceAll(/[-_ ]/g, '')
   return reduce(name) === reduce(header)
-}
-
-function offsetOfLine(text: string, lineCount: number): number {
-  let offset = 0
-  for (let line = 0; line < lineCount; line++)
-    offset = text.indexOf('\n', offset) + 1 || text.length
-  return offset
-}
-
-function countNewlines(text: string, from: number, to: number): number {
-  let count = 0
-  for (let at = text.indexOf('\n', from); at !== -1 && at < to; at = text.indexOf('\n', at + 1))
-    count++
-  return count
 }

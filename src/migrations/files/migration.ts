@@ -3,6 +3,7 @@ import { type BodyHash, createBodyHash } from './hash.ts'
 import { type Headers, readHeaders } from './headers.ts'
 import { createHeaderSearch, isOutsideTransaction } from './ignored-header.ts'
 import { mayHaveInvisible } from './invisible-characters.ts'
+import { countNewlines, offsetOfLine } from './lines.ts'
 import { PIECE_BYTES } from './pieces.ts'
 import { createTextReader } from './text.ts'
 
@@ -149,7 +150,6 @@ interface Beginning {
 
 function readBeginning(text: string): Beginning {
   const headers = readHeaders(text)
-  // Found by offsets: an array of all lines would take more memory than the text.
   const bodyStart = offsetOfLine(text, headers.lineCount)
   const newline = text.indexOf('\n', bodyStart)
   const previous = headers.values.get('Previous')
@@ -210,18 +210,4 @@ function createBodyParser(previousHash: string | null): BodyParser {
     },
     finish: () => ({ hash: hash.digest(), beginning, blankLines, hasCrLf, endsWithCr }),
   }
-}
-
-function offsetOfLine(text: string, line: number): number {
-  let offset = 0
-  for (let left = line; left > 0; left--) {
-    const newline = text.indexOf('\n', offset)
-    if (newline === -1) return text.length
-    offset = newline + 1
-  }
-  return offset
-}
-
-function countNewlines(text: string): number {
-  return text.split('\n').length - 1
 }

@@ -8,6 +8,8 @@ import { isConnectionLost, isConnectionRefusedForNow, sqlstateOf } from '../../p
 import { retryConnecting } from '../../postgres/retry.ts'
 import type { SqlAction } from './action-settings.ts'
 import { cancelSessions } from './cancel.ts'
+import { type Location, locate, replacePlaceholders, toOffset } from './location.ts'
+import { MAX_NOTICES } from './messages.ts'
 import { type ToolSettings, wrongPgSettingError } from './settings.ts'
 
 export interface ActionsOptions {
@@ -21,9 +23,6 @@ export interface ActionsOptions {
   readonly log: Log
   readonly signal: AbortSignal
 }
-
-const MAX_NOTICES = 20
-const MAX_TEXT_LENGTH = 200
 
 /**
  * Runs SQL actions of `.gmrc`, each in a session of its own with the settings that migrations have.
@@ -84,23 +83,12 @@ function logNotices(client: Client, { hook, file }: SqlAction, log: Log): void {
   })
 }
 
-/** As graphile-migrate does: a placeholder's name ends where the word ends. */
-function replacePlaceholders(text: string, placeholders: ToolSettings['placeholders']): string {
-  const names = Object.keys(placeholders)
-  if (names.length === 0) return text
-  return text.replace(
-    new RegExp(`(?:${names.join('|')})\\b`, 'g'),
-    (name) => placeholders[name] ?? name,
-  )
-}
-
 function actionFailedError(
   { hook, file, text }: SqlAction,
   { message, code, detail, hint, where, position }: Partial<DatabaseError>,
   placeholders: ToolSettings['placeholders'],
 ): ServiceError {
-  const line = findLine(replacePlaceholders(text, placeholders), position)
-  const lineText = line && text.split('\n')[line - 1]?.trim().slice(0, MAX_TEXT_LENGTH)
+  const { line, text: lineText } = locatePosition(text, placeholders, position)
   const report = [
     code === undefined ? message : `${message} (${code})`,
     line && `line ${line}: ${lineText}`,
@@ -133,10 +121,13 @@ function actionFailedError(
   )
 }
 
-/** Placeholders hold no line breaks worth counting: the line is that of the text as it was sent. */
-function findLine(sent: string, position: string | undefined): number | undefined {
-  if (position === undefined) return undefined
-  return (
-    [...sent].slice(0, Number(position) - 1).filter((character) => character === '\n').length + 1
-  )
+/** The line of the file that PostgreSQL's position means, if it gives one. */
+function locatePosition(
+  text: string,
+  placeholders: ToolSettings['placeholders'],
+  position: string | undefined,
+): Partial<Location> {
+  if (position === undefined) return {}
+  const offset = toOffset(replacePlaceholders(text, placeholders), Number(position))
+  return locate({ text, line: 1 }, placeholders, offset)
 }

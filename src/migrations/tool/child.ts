@@ -3,11 +3,9 @@
 // context; docs/internals/decisions says what that costs.
 import { Logger, migrate } from 'graphile-migrate'
 import pg from 'pg'
-import type { ToolError, ToolJob, ToolMessage } from './messages.ts'
+import { MAX_NOTICES, type ToolError, type ToolJob, type ToolMessage } from './messages.ts'
 import { replaceLargeFiles } from './stand-ins.ts'
 import { createToolPool, describeFailure, type ToolRun } from './tool-pool.ts'
-
-const MAX_NOTICES = 20
 
 let toolRun: ToolRun | undefined
 

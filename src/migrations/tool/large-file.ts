@@ -2,9 +2,9 @@ import { type Body, findPlace, readBody } from '../files/body.ts'
 import { PIECE_BYTES } from '../files/pieces.ts'
 import { mayLeaveUnseen } from './leftovers.ts'
 import { findOriginalOffset, type Location, replacePlaceholders, toLocation } from './location.ts'
-import { findReason, type Refusal, refuse } from './refusal.ts'
+import { findReason, MAX_STATEMENT_LENGTH, type Refusal, refuse } from './refusal.ts'
 import { Script } from './script.ts'
-import { createStatementReader } from './statements.ts'
+import { createStatementFinder, createStatementReader } from './statements.ts'
 import type { TokenOptions } from './tokens.ts'
 
 /**
@@ -131,16 +131,10 @@ export async function locateStatement(
   index: number,
   options: TokenOptions,
 ): Promise<Location | undefined> {
-  let count = 0
-  let start: number | undefined
-  const statements = createStatementReader((statement) => {
-    if (statement.isPsqlCommand || count++ < index) return false
-    start = statement.start
-    return true
-  }, options)
-  for await (const piece of readSent(file)) if (!statements.read(piece)) break
-  if (start === undefined) statements.finish()
-  return start === undefined ? undefined : locateOffset(file, start)
+  const finder = createStatementFinder(index, options)
+  for await (const piece of readSent(file)) if (!finder.read(piece)) break
+  if (finder.start === undefined) finder.finish()
+  return finder.start === undefined ? undefined : locateOffset(file, finder.start)
 }
 
 /** Finds the line of an offset in the text that is sent. */
@@ -181,8 +175,6 @@ async function readStatement(file: LargeFile, start: number, end: number): Promi
   }
   return (Number.isFinite(end) ? text : (text.split('\n')[0] ?? '')).trim()
 }
-
-const MAX_STATEMENT_LENGTH = 100
 
 async function* readSent({ path, placeholders }: LargeFile): AsyncGenerator<string, void> {
   for await (const piece of readBody({ path })) yield replacePlaceholders(piece, placeholders)

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { readHeaders } from '../files/headers.ts'
+import { countNewlines, offsetOfLine } from '../files/lines.ts'
 
 /** A line of a migration's file. */
 export interface Location {
@@ -8,7 +9,7 @@ export interface Location {
 }
 
 /** What graphile-migrate runs of a file, before placeholders are replaced. */
-export interface Body {
+export interface LoadedBody {
   readonly text: string
   /** The line of the file on which it begins, counted from 1. */
   readonly line: number
@@ -17,19 +18,16 @@ export interface Body {
 const MAX_TEXT_LENGTH = 200
 
 /** Reads a committed file's text below its headers. */
-export function readBody(path: string): Body {
+export function loadBody(path: string): LoadedBody {
   const file = readFileSync(path, 'utf8')
-  let start = 0
-  for (let left = readHeaders(file).lineCount; left > 0; left--) {
-    start = file.indexOf('\n', start) + 1
-  }
+  let start = offsetOfLine(file, readHeaders(file).lineCount)
   while (/\s/.test(file.charAt(start))) start++
-  return { text: `${file.slice(start).trimEnd()}\n`, line: 1 + countLines(file, start) }
+  return { text: `${file.slice(start).trimEnd()}\n`, line: 1 + countNewlines(file, 0, start) }
 }
 
 /** Finds the line of an offset in the text that was sent, in which placeholders are replaced. */
 export function locate(
-  body: Body,
+  body: LoadedBody,
   placeholders: Readonly<Record<string, string>>,
   sentOffset: number,
 ): Location {
@@ -40,7 +38,7 @@ export function locate(
   const start = body.text.lastIndexOf('\n', offset - 1) + 1
   const end = body.text.indexOf('\n', offset)
   return toLocation({
-    line: body.line + countLines(body.text, offset),
+    line: body.line + countNewlines(body.text, 0, offset),
     text: body.text.slice(start, end === -1 ? undefined : end),
   })
 }
@@ -89,14 +87,6 @@ export function findOriginalOffset(
     at = match.index + match[0].length
   }
   return at + left
-}
-
-/** Counts the line breaks before an offset. */
-function countLines(text: string, offset: number): number {
-  let count = 0
-  for (let at = text.indexOf('\n'); at !== -1 && at < offset; at = text.indexOf('\n', at + 1))
-    count++
-  return count
 }
 
 function isHighSurrogate(code: number): boolean {

@@ -1,6 +1,9 @@
 import type { Refusal } from './refusal.ts'
 import type { ToolSettings } from './settings.ts'
 
+/** How many notices of a file are logged; of the others, how many there were. */
+export const MAX_NOTICES = 20
+
 /** The one message that the service sends to the tool's process. */
 export interface ToolJob extends ToolSettings {
   /** In the message because other users of the machine could read it from the arguments. */

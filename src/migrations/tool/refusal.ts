@@ -18,7 +18,8 @@ export interface RefusalOptions extends TokenOptions {
   readonly noTransaction: boolean
 }
 
-const MAX_STATEMENT_LENGTH = 100
+/** How much of a refused statement is shown. */
+export const MAX_STATEMENT_LENGTH = 100
 
 const EXPLANATIONS: Readonly<Record<Refusal['reason'], { problem: string; remedy: string }>> = {
   transaction_control: {

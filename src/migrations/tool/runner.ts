@@ -60,7 +60,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     env: { ...options.nodeVariables },
     // The service's own process has printed the same warnings. A large file would let the space for new
     // objects grow to 48 MB, for strings that are soon gone.
-    execArgv: ['--no-warnings', '--max-semi-space-size=2', '--optimize-for-size', '--expose-gc'],
+    execArgv: ['--no-warnings', '--max-semi-space-size=2', '--optimize-for-size'],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   log.debug({ pid: child.pid }, 'migration tool started')

@@ -1,28 +1,41 @@
+import type { Socket } from 'node:net'
 import type { Queryable } from '../../postgres/client.ts'
 import type { SessionClient } from '../../postgres/connection/client.ts'
+import { findIdleBackends, SUSPICIOUS_MS } from '../../postgres/idle-backends.ts'
 
-const INTERVAL_MS = 1000
-/** Shorter waits are not looked into. */
-const SUSPICIOUS_MS = 2000
-
-/** Calls `onWaiting` once a second while a statement runs and nothing has arrived for two. */
-export function reportWaiting(client: SessionClient, onWaiting: (pid: number) => void): void {
+/**
+ * Calls `onWaiting` once a second while a statement runs and for two nothing has arrived, and nothing more
+ * of it was sent: a large file may take longer than that to be sent.
+ */
+export function reportWaiting(
+  client: SessionClient,
+  onWaiting: (pid: number) => void,
+  { intervalMs, suspiciousMs } = { intervalMs: 1000, suspiciousMs: SUSPICIOUS_MS },
+): void {
   const state = client as unknown as {
     readonly readyForQuery: boolean
-    readonly connection: { readonly stream: NodeJS.EventEmitter }
+    readonly connection: { readonly stream: Socket }
   }
   let heardAt = performance.now()
   const hear = () => {
     heardAt = performance.now()
   }
-  state.connection.stream.on('data', hear)
+  const { stream } = state.connection
+  stream.on('data', hear)
+  let sent = 0
   const timer = setInterval(() => {
-    if (state.readyForQuery) hear()
-    const isSuspicious = performance.now() - heardAt > SUSPICIOUS_MS
+    if (state.readyForQuery || countSent(stream) !== sent) hear()
+    sent = countSent(stream)
+    const isSuspicious = performance.now() - heardAt > suspiciousMs
     if (isSuspicious && client.backendPid !== undefined) onWaiting(client.backendPid)
-  }, INTERVAL_MS)
+  }, intervalMs)
   timer.unref()
   client.once('end', () => clearInterval(timer))
+}
+
+/** How much the server's machine has taken; what still waits in this process is not sent. */
+function countSent({ bytesWritten, writableLength }: Socket): number {
+  return bytesWritten - writableLength
 }
 
 export interface LossWatchOptions {
@@ -44,15 +57,6 @@ export function createLossWatch({ pool, onEndAll }: LossWatchOptions): LossWatch
   let isChecking = false
   const remove = onEndAll?.((reason) => report(reason))
 
-  async function isIdle(backendPid: number): Promise<boolean> {
-    const { rowCount } = await pool.query(
-      `select from pg_catalog.pg_stat_activity
-        where pid = $1
-          and (state = 'active' or pg_catalog.clock_timestamp() - state_change < interval '1 second')`,
-      [backendPid],
-    )
-    return rowCount === 0
-  }
   return {
     onLost(listener) {
       report = listener
@@ -60,9 +64,10 @@ export function createLossWatch({ pool, onEndAll }: LossWatchOptions): LossWatch
     check(backendPid) {
       if (isChecking) return
       isChecking = true
-      isIdle(backendPid)
-        .then((isSilent) => {
-          if (isSilent) report("the database no longer answers in the migration's session")
+      findIdleBackends(pool, [backendPid])
+        .then((idle) => {
+          if (idle.has(backendPid))
+            report("the database no longer answers in the migration's session")
         })
         // Whatever is wrong with the database shows where it is used.
         .catch(() => {})

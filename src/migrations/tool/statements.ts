@@ -119,18 +119,29 @@ export function findStatement(
   index: number,
   options?: TokenOptions,
 ): number | undefined {
+  const finder = createStatementFinder(index, options)
+  if (finder.read(sql)) finder.finish()
+  return finder.start
+}
+
+/** Creates a reader that finds a statement as `findStatement` does. */
+export function createStatementFinder(
+  index: number,
+  options?: TokenOptions,
+): StatementReader & { readonly start: number | undefined } {
   let start: number | undefined
   let count = 0
-  visitStatements(
-    sql,
-    (statement) => {
-      if (statement.isPsqlCommand || count++ < index) return false
-      start = statement.start
-      return true
+  const reader = createStatementReader((statement) => {
+    if (statement.isPsqlCommand || count++ < index) return false
+    start = statement.start
+    return true
+  }, options)
+  return {
+    ...reader,
+    get start() {
+      return start
     },
-    options,
-  )
-  return start
+  }
 }
 
 function describe(kind: TokenKind, tokens: Tokens): string {

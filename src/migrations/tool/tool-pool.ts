@@ -3,21 +3,12 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { isTooManyConnections } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
-import {
-  type Batch,
-  createScripts,
-  locateOffset,
-  locatePosition,
-  locateStatement,
-  planLargeFile,
-} from './large-file.ts'
-import { hasCodeThatLeavesUnseen, mayLeaveUnseen } from './leftovers.ts'
-import { type Body, type Location, locate, readBody, toOffset } from './location.ts'
+import { hasCodeThatLeavesUnseen } from './leftovers.ts'
+import { type Location, loadBody } from './location.ts'
 import type { Phase, ToolError, ToolJob } from './messages.ts'
-import { findRefusal, type Refusal } from './refusal.ts'
-import { Script } from './script.ts'
+import { type MigrationText, openLargeText, openLoadedText } from './migration-text.ts'
+import type { Refusal } from './refusal.ts'
 import { openSession, type Session, TOOL_LOCK_KEY, WrongPgSettingError } from './session.ts'
-import { findStatement } from './statements.ts'
 
 /** What the tool does at the moment, for notices and errors. */
 export interface ToolRun {
@@ -127,58 +118,48 @@ class ToolConnection {
     return result
   }
 
-  async #runFile(text: string): Promise<object> {
-    const { filename = '', largeFiles } = this.#run
-    const largeFile = largeFiles.get(filename)
-    if (largeFile !== undefined) await this.#runLargeFile(largeFile)
-    else await this.#runText(text)
+  async #runFile(sent: string): Promise<object> {
+    const text = await this.#openText(sent)
+    if (text.refusal !== undefined) throw this.#refuse(text.refusal, text.refusedAt)
+    this.#noteUnseen(text.mayLeaveUnseen)
+    const session = this.#session
+    const work = async () => {
+      await session.beginFile({ isInTransaction: this.#isInTransaction })
+      await this.#runScripts(text)
+    }
+    await this.#watch('file', work, (error) =>
+      text.locateFailure(error, session.report.completed),
+    ).finally(this.#run.onFileEnd)
     await this.#assertTransaction()
     return NO_ROWS
   }
 
-  async #runText(text: string): Promise<void> {
+  /** `sent` is the tool's text of the file; in place of a large one it has a stand-in. */
+  async #openText(sent: string): Promise<MigrationText> {
+    const { filename, job, largeFiles } = this.#run
+    const { placeholders } = job
     const { standardStrings } = this.#session
     const options = { standardStrings, noTransaction: !this.#isInTransaction }
-    const refusal = findRefusal(text, options)
-    if (refusal !== undefined) throw this.#refuse(refusal, this.#locate(refusal.offset))
-    this.#noteUnseen(mayLeaveUnseen(text))
-    const work = async () => {
-      await this.#session.beginFile({ isInTransaction: this.#isInTransaction })
-      await this.#session.run(new Script(text))
-    }
-    await this.#watch('file', work, (error) => this.#findFailure(text, error)).finally(
-      this.#run.onFileEnd,
-    )
+    const largeFile = filename === undefined ? undefined : largeFiles.get(filename)
+    if (largeFile !== undefined) return openLargeText({ ...largeFile, placeholders }, options)
+    const body = () =>
+      filename === undefined
+        ? undefined
+        : loadBody(join(job.migrationsFolder, 'committed', filename))
+    return openLoadedText({ sent, body, placeholders }, options)
   }
 
-  async #runLargeFile(migration: LargeMigration): Promise<void> {
+  async #runScripts(text: MigrationText): Promise<void> {
     const session = this.#session
     const { standardStrings, encoding } = session
-    const file = { ...migration, placeholders: this.#run.job.placeholders }
-    const plan = await planLargeFile(file, { standardStrings })
-    const { refusal, batches } = plan
-    if (refusal !== undefined) throw this.#refuse(refusal, await locateOffset(file, refusal.offset))
-    this.#noteUnseen(plan.mayLeaveUnseen)
-    let current: Batch | undefined
-    const work = async () => {
-      await session.beginFile({ isInTransaction: this.#isInTransaction })
-      for await (const { script, batch } of createScripts(file, batches)) {
-        current = batch
-        await session.run(script)
-        if (!this.#isAsBefore()) return
-        if (session.standardStrings !== standardStrings || session.encoding !== encoding) {
-          throw new Error(CHANGED_SYNTAX)
-        }
-      }
+    let isFirst = true
+    for await (const script of text.scripts()) {
+      if (!isFirst && !this.#isAsBefore()) return
+      const isChanged = session.standardStrings !== standardStrings || session.encoding !== encoding
+      if (!isFirst && isChanged) throw new Error(CHANGED_SYNTAX)
+      isFirst = false
+      await session.run(script)
     }
-    const locateFailure = async ({ code, position }: pg.DatabaseError) => {
-      if (current !== undefined && position !== undefined) {
-        return locatePosition(file, current, Number(position))
-      }
-      if (code === undefined) return undefined
-      return locateStatement(file, session.report.completed, { standardStrings })
-    }
-    await this.#watch('file', work, locateFailure).finally(this.#run.onFileEnd)
   }
 
   #noteUnseen(mayLeaveUnseen: boolean): void {
@@ -265,9 +246,7 @@ class ToolConnection {
   async #watch<T>(
     phase: Phase,
     work: () => Promise<T>,
-    locateFailure?: (
-      error: pg.DatabaseError,
-    ) => Location | undefined | Promise<Location | undefined>,
+    locateFailure?: (error: pg.DatabaseError) => Promise<Location | undefined>,
   ): Promise<T> {
     this.#run.phase = phase
     try {
@@ -300,23 +279,6 @@ class ToolConnection {
       ...location,
     }
     return new Error(problem)
-  }
-
-  /** By PostgreSQL's position, or else the first statement that did not complete. */
-  #findFailure(text: string, { code, position }: pg.DatabaseError): Location | undefined {
-    if (position !== undefined) return this.#locate(toOffset(text, Number(position)))
-    // Without a SQLSTATE the error is not PostgreSQL's, and belongs to no statement.
-    if (code === undefined) return undefined
-    const { standardStrings, report } = this.#session
-    const start = findStatement(text, report.completed, { standardStrings })
-    return start === undefined ? undefined : this.#locate(start)
-  }
-
-  #locate(offset: number): Location | undefined {
-    const { filename, job } = this.#run
-    if (filename === undefined) return undefined
-    const body: Body = readBody(join(job.migrationsFolder, 'committed', filename))
-    return locate(body, job.placeholders, offset)
   }
 }
 

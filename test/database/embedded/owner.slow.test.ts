@@ -13,16 +13,11 @@ import {
   startService,
   suspendBackend,
 } from './fixtures/embedded-process.ts'
-import { createTemplate } from './fixtures/template.ts'
+import { createTemplate, fillWithMark } from './fixtures/template.ts'
 
 const template = createTemplate(t)
 
-t.before(async () => {
-  const service = startService(t, { dataDir: template.dataDir, port: await findFreePort() })
-  await service.until(isReady)
-  await query(service.url, 'create table public.marks as select 1 as mark')
-  await service.stop()
-})
+t.before(() => fillWithMark(t, template))
 
 test('a server that outlived its service is stopped and restarted by the next service', async (t) => {
   const { service, dataDir, port } = await template.startCopy(t)

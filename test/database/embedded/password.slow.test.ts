@@ -13,17 +13,12 @@ import { readPassword, savePassword } from '../../../src/database/embedded/passw
 import { findFreePort } from '../../support/port.ts'
 import { until } from '../../support/until.ts'
 import { createFolder, isReady, query, startService } from './fixtures/embedded-process.ts'
-import { createTemplate } from './fixtures/template.ts'
+import { createTemplate, fillWithMark } from './fixtures/template.ts'
 
 // A folder from before: its password is the one that everybody knows.
 const template = createTemplate(t)
 
-t.before(async () => {
-  const service = startService(t, { dataDir: template.dataDir, port: await findFreePort() })
-  await service.until(isReady)
-  await query(service.url, 'create table public.marks as select 1 as mark')
-  await service.stop()
-})
+t.before(() => fillWithMark(t, template))
 
 /** Starts a service that chooses the password itself, and returns the URL to connect to it. */
 async function start(t: Test, dataDir: string, password: string | null = null) {

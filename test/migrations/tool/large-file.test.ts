@@ -1,11 +1,9 @@
 // Files that are sent in batches behave as files that are sent as one text.
 import { join } from 'node:path'
-import pino from 'pino'
 import { type Test, test } from 'tap'
-import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
 import { type RunnerOptions, runTool } from '../../../src/migrations/tool/runner.ts'
-import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
+import { describeRun } from '../../support/tool-run.ts'
 
 const ROWS = 14_000
 const INSERTS = Array.from(
@@ -15,21 +13,14 @@ const INSERTS = Array.from(
 const LARGE = `create table public.t (i int, name text, placeholder text);\n${INSERTS}`
 
 async function run(t: Test, bodies: readonly string[], more: Partial<RunnerOptions> = {}) {
-  const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
-  const migrationsDir = createMigrationsFolder(t, bodies)
-  const pending = await readCommittedMigrations(migrationsDir)
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const { pool } = database
+  const options = await describeRun(t, database, bodies)
+  const { pending, migrationsDir } = options
   t.notOk(pending[0]?.body, `${join(migrationsDir, 'committed')} has a large file`)
   const error = await runTool({
-    url,
-    databaseName: name,
-    pool,
-    migrationsDir,
+    ...options,
     settings: { placeholders: { ':SOME_NAME': 'a longer\nvalue' }, pgSettings: {} },
-    pending,
-    log: pino({ level: 'silent' }),
-    signal: new AbortController().signal,
-    nodeVariables: {},
-    onMigration: () => {},
     ...more,
   }).catch((thrown) => thrown)
   const { rows } = await pool.query<{ found: boolean }>(

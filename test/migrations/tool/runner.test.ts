@@ -1,34 +1,9 @@
 import pino from 'pino'
-import { type Test, test } from 'tap'
-import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
-import {
-  type RunnerOptions,
-  runTool,
-  ToolLockBusyError,
-} from '../../../src/migrations/tool/runner.ts'
+import { test } from 'tap'
+import { runTool, ToolLockBusyError } from '../../../src/migrations/tool/runner.ts'
 import { becomes } from '../../support/becomes.ts'
-import { createMigrationsFolder } from '../../support/migrations-folder.ts'
-import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
-
-async function describeRun(
-  t: Test,
-  { url, name, pool }: TestDatabase,
-  bodies: readonly string[],
-): Promise<RunnerOptions> {
-  const migrationsDir = createMigrationsFolder(t, bodies)
-  return {
-    url,
-    databaseName: name,
-    pool,
-    migrationsDir,
-    settings: { placeholders: {}, pgSettings: {} },
-    pending: await readCommittedMigrations(migrationsDir),
-    log: pino({ level: 'silent' }),
-    signal: new AbortController().signal,
-    nodeVariables: {},
-    onMigration: () => {},
-  }
-}
+import { createTestDatabase } from '../../support/postgres.ts'
+import { describeRun } from '../../support/tool-run.ts'
 
 test('each migration that starts is reported', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
