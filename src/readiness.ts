@@ -12,6 +12,19 @@ export const NOT_READY_REASONS = [
 
 export type NotReadyReason = (typeof NOT_READY_REASONS)[number]
 
+/** A blocking transaction as it may be shown to people: without its query, which may contain secrets. */
+export interface BlockingSession {
+  /** Null for a prepared transaction. */
+  readonly pid: number | null
+  /** Of a prepared transaction. */
+  readonly gid: string | null
+  readonly application: string | null
+  /** Null where the role may not see it. */
+  readonly state: string | null
+  /** How long ago its transaction began. */
+  readonly ageMs: number | null
+}
+
 export type ReadinessState =
   | {
       readonly ready: true
@@ -19,7 +32,13 @@ export type ReadinessState =
       /** `ahead by …` on a database that a newer version has migrated. */
       readonly ahead?: string
     }
-  | { readonly ready: false; readonly reason: NotReadyReason; readonly detail: string }
+  | {
+      readonly ready: false
+      readonly reason: NotReadyReason
+      readonly detail: string
+      /** The transactions that a migration waits for; `detail` names them in words. */
+      readonly blockers?: readonly BlockingSession[]
+    }
 
 /** The one state that /readyz, /status and the reset read. */
 export interface Readiness {

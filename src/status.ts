@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
@@ -7,6 +6,7 @@ import { type AppliedMigration, readAppliedMigrations } from './migrations/histo
 import type { Readiness } from './readiness.ts'
 import type { ResetStats } from './reset/resetter.ts'
 import { createFolderReader, type FileFacts, type FolderFacts } from './status/files.ts'
+import { createLastKnown } from './status/last-known.ts'
 import { SERVICE } from './version.ts'
 
 export interface StatusSources {
@@ -22,9 +22,6 @@ export interface StatusSources {
 
 type DescribedDatabase = Pick<Database, 'kind' | 'host' | 'port' | 'name' | 'pool'>
 
-/** How long a request waits for the database before it gets the last known facts. */
-const READ_TIMEOUT_MS = 2000
-
 /** More requests than people make: the others get the answer that was made last. */
 const MAX_READS_PER_SECOND = 20
 
@@ -36,30 +33,15 @@ type Facts = DatabaseFacts & {
 /** Creates the reader of the status, which answers in every state, if need be with the last known facts. */
 export function createStatusReader(sources: StatusSources): () => Promise<Status> {
   const { startedAt, migrationsDir, readiness, reset } = sources
-  let facts: Facts = { pgmq: null, schemas: {}, applied: [], isDisposable: false }
-  let reading: Promise<void> | undefined
+  const readKnownFacts = createLastKnown<DescribedDatabase, Facts>(
+    { pgmq: null, schemas: {}, applied: [], isDisposable: false },
+    readFacts,
+  )
   const readFolder = createFolderReader(migrationsDir)
-
-  /** Concurrent requests share one read. */
-  const refresh = (database: DescribedDatabase) => {
-    reading ??= readFacts(database)
-      .then(
-        (found) => {
-          facts = found
-        },
-        () => {},
-      )
-      .finally(() => {
-        reading = undefined
-      })
-    return reading
-  }
 
   async function read(): Promise<Status> {
     const database = sources.database()
-    if (database !== undefined && isReachable(readiness)) {
-      await Promise.race([refresh(database), sleep(READ_TIMEOUT_MS, undefined, { ref: false })])
-    }
+    const facts = await readKnownFacts(isReachable(readiness) ? database : undefined)
     const state = readiness.current
     return {
       service: {
@@ -90,7 +72,8 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
   }
 }
 
-function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
+/** Whether the database is worth asking in this state. */
+export function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
   if (current.ready) return true
   return current.reason !== 'waiting_for_database' && current.reason !== 'database_unavailable'
 }

@@ -9,7 +9,7 @@ import { isReadOnlySqlstate } from '../postgres/errors.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import { findPendingMigrations, type MigrationStatus, readAppliedMigrations } from './history.ts'
 import { SessionLostError } from './lost.ts'
-import { createMigrationRetry, createToolWatch } from './migration-retry.ts'
+import { createMigrationRetry, createToolWatch, type ToolWatchOptions } from './migration-retry.ts'
 import type { HeldLock } from './service-lock.ts'
 import { runActions } from './tool/actions.ts'
 import {
@@ -60,7 +60,7 @@ export interface ApplyOptions {
   readonly placeholders: Readonly<Record<string, string>>
   readonly log: Log
   readonly signal: AbortSignal
-  readonly onProgress: (detail: string) => void
+  readonly onProgress: ToolWatchOptions['onProgress']
 }
 
 /** Applies the pending migrations with graphile-migrate, and verifies that the history has them. */

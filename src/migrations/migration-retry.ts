@@ -21,7 +21,8 @@ export interface ToolWatchOptions {
   readonly database: { readonly pool: Queryable }
   readonly lockTimeoutMs: number | undefined
   readonly log: Log
-  readonly onProgress: (detail: string) => void
+  /** With the blockers that the migration waits for. */
+  readonly onProgress: (detail: string, blockers?: readonly Blocker[]) => void
 }
 
 export function createToolWatch(options: ToolWatchOptions): ToolWatch {
@@ -37,7 +38,7 @@ export function createToolWatch(options: ToolWatchOptions): ToolWatch {
       return
     }
     last = blockers
-    onProgress(`${current}: waiting for a lock, blocked by ${describeBlockers(blockers)}`)
+    onProgress(`${current}: waiting for a lock, blocked by ${describeBlockers(blockers)}`, blockers)
     const who = blockers.map(({ pid, gid }) => pid ?? gid).join()
     if (who !== logged) log.info({ detail: current, blockers }, 'a migration waits for a lock')
     logged = who
@@ -63,7 +64,7 @@ export function createToolWatch(options: ToolWatchOptions): ToolWatch {
     blockers: () => last,
     announceRetry() {
       const by = last.length > 0 ? `, blocked by ${describeBlockers(last)}` : ''
-      onProgress(`${current}: did not get a lock${by}; trying again`)
+      onProgress(`${current}: did not get a lock${by}; trying again`, last)
     },
   }
 }

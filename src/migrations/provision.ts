@@ -11,7 +11,7 @@ import {
   isOutOfResources,
 } from '../postgres/errors.ts'
 import { outOfResourcesError } from '../postgres/out-of-resources.ts'
-import { createBlockedWait, describeBlockers, watchBlockers } from './blockers.ts'
+import { type Blocker, createBlockedWait, describeBlockers, watchBlockers } from './blockers.ts'
 import type { CommittedMigration } from './files/migration.ts'
 import {
   type AppliedMigration,
@@ -33,6 +33,8 @@ import { assertFinished } from './unfinished-guard.ts'
 export interface ProvisionProgress {
   readonly reason: 'waiting_for_database' | 'waiting_for_lock' | 'migrating'
   readonly detail: string
+  /** Without their queries, which may contain secrets. */
+  readonly blockers?: readonly Omit<Blocker, 'query'>[]
 }
 
 export interface ProvisionOptions {
@@ -113,8 +115,8 @@ function createRun(options: ProvisionOptions) {
   }
   const recovery = createRecovery({ ...reach, canReconnect: options.reconnects ?? true })
   const blocked = createBlockedWait({ timeoutMs: config.migrationLockMs, signal })
-  const onWaiting = (detail: string) => {
-    onProgress({ reason: 'waiting_for_lock', detail })
+  const onWaiting = (detail: string, blockers?: readonly Blocker[]) => {
+    onProgress({ reason: 'waiting_for_lock', detail, ...showBlockers(blockers) })
     log.info({ detail }, 'waiting for the migration lock')
   }
   /** Everything that was pending when the history was first read. */
@@ -142,7 +144,8 @@ function createRun(options: ProvisionOptions) {
         status,
         actionsRun,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
-        onProgress: (detail) => onProgress({ reason: 'migrating', detail }),
+        onProgress: (detail, blockers) =>
+          onProgress({ reason: 'migrating', detail, ...showBlockers(blockers) }),
       }).finally(() => {
         isApplying = false
       })
@@ -181,7 +184,8 @@ function createRun(options: ProvisionOptions) {
             onChange(blockers) {
               blocked.note(blockers)
               if (blockers.length > 0) {
-                onWaiting(`waiting for another lock: blocked by ${describeBlockers(blockers)}`)
+                const by = describeBlockers(blockers)
+                onWaiting(`waiting for another lock: blocked by ${by}`, blockers)
               }
             },
           })
@@ -199,6 +203,11 @@ function createRun(options: ProvisionOptions) {
       else throw provisionError(error)
     },
   }
+}
+
+function showBlockers(blockers: readonly Blocker[] = []): Pick<ProvisionProgress, 'blockers'> {
+  if (blockers.length === 0) return {}
+  return { blockers: blockers.map(({ query: _, ...rest }) => rest) }
 }
 
 /** Returns a foreseen error if the lock session lacked a privilege or failed; else the error itself. */

@@ -1,0 +1,31 @@
+import { readSchemaOverview, type SchemaOverview } from '../catalog/overview.ts'
+import type { Queryable } from '../postgres/client.ts'
+import type { Readiness } from '../readiness.ts'
+import { isReachable } from '../status.ts'
+import { createLastKnown } from './last-known.ts'
+
+/** What the page shows of the catalogue beyond the status. */
+export interface Overview {
+  readonly schemas: readonly SchemaOverview[]
+  /** When the database said so; undefined if it has not been asked yet. */
+  readonly readAt?: Date
+}
+
+export interface OverviewSources {
+  readonly readiness: Pick<Readiness, 'current'>
+  /** Undefined until it is open. */
+  readonly database: () => { readonly pool: Queryable } | undefined
+}
+
+/** A schema changes rarely, and a page that is open asks every other second. */
+const MAX_AGE_MS = 4000
+
+/** Creates the reader of the overview, which answers in every state, if need be with the last known one. */
+export function createOverviewReader(sources: OverviewSources): () => Promise<Overview> {
+  const readKnown = createLastKnown<{ readonly pool: Queryable }, Overview>(
+    { schemas: [] },
+    async ({ pool }) => ({ schemas: await readSchemaOverview(pool), readAt: new Date() }),
+    { maxAgeMs: MAX_AGE_MS },
+  )
+  return async () => readKnown(isReachable(sources.readiness) ? sources.database() : undefined)
+}
