@@ -31,6 +31,8 @@ export async function listRoutes(): Promise<Route[]> {
     mask: (text) => text,
     readiness: createReadiness(),
     readStatus: neverCalled,
+    readMetrics: neverCalled,
+    onEvent: neverCalled,
     reset: { token: '', assertReady: neverCalled, reset: neverCalled },
   })
   const routes: Route[] = []
@@ -81,6 +83,7 @@ export function describeRoutes(routes: readonly Route[]): Json {
   }
 
   function describeResponse(status: string, schema: Json): Json {
+    if (schema.content !== undefined) return schema
     const mediaType = schema.$id === 'Problem' ? 'application/problem+json' : 'application/json'
     return {
       description: schema.description ?? STATUS_CODES[status] ?? '',

@@ -9,6 +9,7 @@ import { ServiceError } from './errors/service-error.ts'
 import { createApp } from './http/app.ts'
 import { listen } from './http/listen.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
+import { createMetrics } from './metrics.ts'
 import { describeAhead } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { waitForDatabase } from './postgres/wait.ts'
@@ -71,12 +72,16 @@ export function createService(
     serverVersion: () => state.serverVersion,
     reset: () => ({ enabled: config.resetEnabled, ...state.resetter?.stats }),
   })
+  const metrics = createMetrics({ readiness, pool: () => state.database?.sessions.pool.stats })
+  const { onEvent } = metrics
   const app = createApp({
     log,
     hosts: config,
     mask: createMask(config),
     readiness,
     readStatus,
+    readMetrics: metrics.read,
+    onEvent,
     reset: config.resetEnabled ? createResetRouteOptions() : undefined,
   })
   let running: Promise<void> | undefined
@@ -149,7 +154,7 @@ export function createService(
     // A third of the service's modules, which a start without reset does not load.
     const { openReset } = await import('./service/reset.ts')
     const { resetter, hooks } = openReset({
-      ...{ config, database, readiness, log, signal },
+      ...{ config, database, readiness, log, signal, onEvent },
       onMigrated: async (applied) => state.watch?.expect(applied),
     })
     state.resetter = resetter
@@ -164,6 +169,7 @@ export function createService(
       log,
       signal,
       onProgress: (progress) => readiness.set({ ready: false, ...progress }),
+      onEvent,
       hooks,
       ...(!once && { onReleased: (session) => state.watch?.adopt(session) }),
     })
@@ -181,6 +187,7 @@ export function createService(
     })
     const startMs = Date.now() - startedAt.getTime()
     log.info({ migrations: applied.length, appliedNow: appliedNow.length, startMs }, 'ready')
+    onEvent({ kind: 'ready', applied: applied.length, startMs })
   }
 
   /** With ON_MIGRATION_FAILURE=stay a database that is lost meanwhile is waited for without a limit. */

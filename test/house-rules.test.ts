@@ -21,15 +21,26 @@ const src = read(['src'], ['.ts'])
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   bin: ['service', 'http', 'config', 'logger', 'signals', 'errors'],
   service: [
-    ...['http', 'status', 'reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
+    ...[
+      'http',
+      'status',
+      'metrics',
+      'reset',
+      'migrations',
+      'baseline',
+      'catalog',
+      'database',
+      'postgres',
+    ],
     ...['errors', 'config', 'readiness', 'logger', 'version', 'signals'],
   ],
-  http: ['status', 'reset', 'config', 'readiness', 'logger', 'version', 'errors'],
+  http: ['status', 'metrics', 'reset', 'config', 'readiness', 'logger', 'version', 'errors'],
   status: [
     'http', // The types of its answer.
     ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
     ...['readiness', 'version', 'errors'],
   ],
+  metrics: ['postgres', 'readiness', 'version', 'events'],
   reset: ['migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
   migrations: ['catalog', 'database', 'postgres', 'errors'],
   baseline: ['catalog', 'database', 'postgres', 'errors'],
@@ -39,13 +50,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   errors: [],
   config: ['errors', 'postgres'],
   readiness: [],
+  events: [],
   logger: ['errors', 'config'],
   version: [],
   signals: ['errors'],
 }
 
 /** Their types may be named by every room below the service: arguments have types. */
-const TYPES_FOR_ALL = ['config', 'logger', 'readiness']
+const TYPES_FOR_ALL = ['config', 'events', 'logger', 'readiness']
 
 const roomOf = (path: string): string => path.split('/')[1]?.replace(/\.ts$/, '') ?? ''
 
@@ -62,7 +74,16 @@ const circles: Rule = (sources) =>
   findCircles(listImports(sources)).map((files) => `circle: ${files.join(', ')}`)
 
 /** The files that belong to no room. */
-const LOOSE = ['service', 'readiness', 'status', 'signals', 'logger', 'version']
+const LOOSE = [
+  'service',
+  'readiness',
+  'events',
+  'metrics',
+  'status',
+  'signals',
+  'logger',
+  'version',
+]
 
 const looseFiles: Rule = (sources) =>
   [...sources.keys()].filter(

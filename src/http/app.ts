@@ -4,25 +4,29 @@ import { createConnections } from './connections.ts'
 import { endConnectionsOnClose } from './drain.ts'
 import { answerFrameworkError, setErrorHandlers } from './plugins/error-handler.ts'
 import { checkHosts, type HostSettings } from './plugins/hosts.ts'
+import { observeRequests, type RequestObserver } from './plugins/observe-requests.ts'
 import { livezRoute } from './routes/livez.ts'
+import { type MetricsOptions, metricsRoute } from './routes/metrics.ts'
 import { type ReadyzOptions, readyzRoute } from './routes/readyz.ts'
 import { type ResetRouteOptions, resetRoute } from './routes/reset.ts'
 import { type StatusOptions, statusRoute } from './routes/status.ts'
 import { lazyCompilers } from './validation.ts'
 
-export interface AppDeps extends ReadyzOptions, StatusOptions {
+export interface AppDeps extends ReadyzOptions, StatusOptions, MetricsOptions {
   readonly log: FastifyBaseLogger
   /** The names that requests may be addressed to. */
   readonly hosts: HostSettings
   /** Removes secrets from every response: what a migration or PostgreSQL reports may contain one. */
   readonly mask: (text: string) => string
+  /** Receives every request that was answered. */
+  readonly onEvent: RequestObserver
   /** Undefined where RESET_ENABLED is not true: the route does not exist then. */
   readonly reset?: ResetRouteOptions | undefined
 }
 
 /** Creates the HTTP side of the service: the list of its routes, and one answer to every error. */
 export function createApp(deps: AppDeps): FastifyInstance {
-  const { log, hosts, mask, readiness, readStatus, reset } = deps
+  const { log, hosts, mask, readiness, readStatus, readMetrics, onEvent, reset } = deps
   const connections = createConnections()
   const app = fastify({
     serverFactory: connections.createServer,
@@ -36,6 +40,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
     clientErrorHandler: connections.reject,
     schemaController: { compilersFactory: lazyCompilers },
   })
+  observeRequests(app, onEvent)
   checkHosts(app, hosts)
   setErrorHandlers(app)
   endConnectionsOnClose(app)
@@ -44,6 +49,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
   app.register(livezRoute)
   app.register(readyzRoute, { readiness })
   app.register(statusRoute, { readStatus, mask })
+  app.register(metricsRoute, { readMetrics })
   if (reset !== undefined) app.register(resetRoute, reset)
   return app
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { findReadOnlyReason } from '../database/state.ts'
 import { ServiceError } from '../errors/service-error.ts'
+import type { MigrationEvent, OnEvent } from '../events.ts'
 import type { Log } from '../logger.ts'
 import { parseConnectionUrl } from '../postgres/connection/url.ts'
 import { isReadOnlySqlstate } from '../postgres/errors.ts'
@@ -61,6 +62,7 @@ export interface ApplyOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly onProgress: ToolWatchOptions['onProgress']
+  readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
 
 /** Applies the pending migrations with graphile-migrate, and verifies that the history has them. */
@@ -71,7 +73,8 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   const { settings, actions, hasLockTimeout } = await createToolSettings(options)
   const lockTimeoutMs = hasLockTimeout ? undefined : config.lockTimeoutMs
   if (lockTimeoutMs !== undefined) await warnOfDeadlockTimeout(client, lockTimeoutMs, log)
-  const run = { databaseName, pool, migrationsDir, settings, log, signal, nodeVariables }
+  const { onEvent } = options
+  const run = { databaseName, pool, migrationsDir, settings, log, signal, nodeVariables, onEvent }
   const readPending = async () =>
     findPendingMigrations(status.committed, await readAppliedMigrations(client))
 

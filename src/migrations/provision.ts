@@ -2,6 +2,7 @@ import type { Client } from 'pg'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
+import type { MigrationEvent, OnEvent } from '../events.ts'
 import type { Log } from '../logger.ts'
 import type { SessionClient } from '../postgres/connection/client.ts'
 import {
@@ -57,6 +58,7 @@ export interface ProvisionOptions {
   /** Ends every wait, and rolls back a migration that is running. */
   readonly signal: AbortSignal
   readonly onProgress: (progress: ProvisionProgress) => void
+  readonly onEvent?: OnEvent<MigrationEvent> | undefined
   readonly hooks?: ProvisionHooks
   /**
    * Takes over the session that held the migration lock, once it is released: where connections are few,
@@ -129,6 +131,11 @@ function createRun(options: ProvisionOptions) {
     await hooks?.afterLocking?.(session)
     const status = await readMigrationStatus(session, config.migrationsDir, config.whenAhead)
     recovery.noteApplied(status.applied.length)
+    options.onEvent?.({
+      kind: 'history_read',
+      applied: status.applied.length,
+      pending: status.pending.length,
+    })
     firstPending ??= status.pending
     if (!status.pending.some(({ noTransaction }) => noTransaction)) await assertFinished(session)
     let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)

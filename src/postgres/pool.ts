@@ -16,12 +16,26 @@ export interface Pool extends Queryable {
   end(): Promise<void>
 }
 
+/** A pool that says how busy it is. */
+export interface CountedPool extends Pool {
+  readonly stats: PoolStats
+}
+
+export interface PoolStats {
+  /** Sessions in use, being opened, or idle. */
+  readonly size: number
+  readonly idle: number
+  /** Queries that wait for a session. */
+  readonly waiting: number
+  readonly max: number
+}
+
 /** So that many services on one database do not use up its connections while idle. */
 const IDLE_MS = 1000
 const WAIT_MS = 5000
 
 /** Creates a pool that survives losing its sessions: the next query opens a new one. */
-export function createPool({ open, log, maxSessions = 5 }: PoolOptions): Pool {
+export function createPool({ open, log, maxSessions = 5 }: PoolOptions): CountedPool {
   const idle = new Map<SessionClient, NodeJS.Timeout>()
   const waiting: (() => void)[] = []
   let inUse = 0
@@ -96,6 +110,14 @@ export function createPool({ open, log, maxSessions = 5 }: PoolOptions): Pool {
 
   return {
     query: run as unknown as pg.ClientBase['query'],
+    get stats() {
+      return {
+        size: inUse + idle.size,
+        idle: idle.size,
+        waiting: waiting.length,
+        max: maxSessions,
+      }
+    },
     async end() {
       isEnding = true
       const clients = [...idle.keys()]

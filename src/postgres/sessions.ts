@@ -6,7 +6,7 @@ import { openSession, type SessionOptions } from './connection/session.ts'
 import type { Address } from './connection/url.ts'
 import { findIdleBackends, SUSPICIOUS_MS } from './idle-backends.ts'
 import { createLoginGate } from './login-gate.ts'
-import { createPool, type Pool } from './pool.ts'
+import { type CountedPool, createPool } from './pool.ts'
 import { SERVICE_SESSION } from './service-session.ts'
 
 export interface OpenOptions extends Pick<SessionOptions, 'timeoutMs' | 'signal'> {
@@ -21,7 +21,7 @@ export interface Sessions {
   /** Opens a session; operators see `purpose` in pg_stat_activity. */
   open(purpose: string, options?: OpenOptions): Promise<SessionClient>
   /** For single statements. */
-  readonly pool: Pool
+  readonly pool: CountedPool
   /** The host that accepted the last session; undefined before the first. */
   readonly address: Address | undefined
   /**

@@ -1,6 +1,8 @@
 import { baselineHasSchema } from '../baseline/store.ts'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
+import { ServiceError } from '../errors/service-error.ts'
+import type { OnEvent, ResetEvent } from '../events.ts'
 import type { Log } from '../logger.ts'
 import type { AppliedMigration } from '../migrations/history.ts'
 import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-schema.ts'
@@ -10,7 +12,7 @@ import { applicationName } from '../postgres/application-name.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import type { Readiness } from '../readiness.ts'
 import { assertReadyForReset } from '../reset/assert-ready.ts'
-import { createResetter, type Resetter } from '../reset/resetter.ts'
+import { createResetter, type ResetReport, type Resetter } from '../reset/resetter.ts'
 import { createResetSessions } from '../reset/session.ts'
 import { createResetHooks } from '../reset/startup.ts'
 
@@ -22,6 +24,7 @@ export interface OpenResetOptions {
   readonly signal: AbortSignal
   /** Receives the history after a rebuild. */
   readonly onMigrated: (applied: readonly AppliedMigration[]) => Promise<void>
+  readonly onEvent: OnEvent
 }
 
 export interface OpenedReset {
@@ -32,7 +35,7 @@ export interface OpenedReset {
 
 /** Creates the resetter of this database, on a session of its own. */
 export function openReset(options: OpenResetOptions): OpenedReset {
-  const { config, database, readiness, log, signal } = options
+  const { config, database, readiness, log, signal, onEvent } = options
   const sessions = createResetSessions({
     connect: () => database.open('reset'),
     database,
@@ -44,7 +47,9 @@ export function openReset(options: OpenResetOptions): OpenedReset {
     log,
     migrate: async (hooks, onProgress) => {
       const optionalSchema = await recallOptionalSchema(options)
-      const provisionOptions = { config, database, optionalSchema, log, signal, onProgress, hooks }
+      const provisionOptions = {
+        ...{ config, database, optionalSchema, log, signal, onProgress, onEvent, hooks },
+      }
       // A reset answers soon: the next rebuild repairs what a lost database leaves.
       const result = await provision({ ...provisionOptions, reconnects: false })
       await options.onMigrated(result.applied)
@@ -72,9 +77,28 @@ export function openReset(options: OpenResetOptions): OpenedReset {
           if (signal.aborted) assertReadyForReset(readiness, resetOptions.mode)
           resetOptions.assertWanted?.()
         }
-        return resetter.reset({ ...resetOptions, assertWanted })
+        const { mode } = resetOptions
+        return reportReset(mode, onEvent, resetter.reset({ ...resetOptions, assertWanted }))
       },
     },
+  }
+}
+
+/** Reports how a reset ended; its time does not include the wait for earlier ones, where it succeeded. */
+async function reportReset(
+  mode: ResetEvent['mode'],
+  onEvent: OnEvent,
+  resetting: Promise<ResetReport>,
+): Promise<ResetReport> {
+  const startedAt = performance.now()
+  try {
+    const report = await resetting
+    onEvent({ kind: 'reset', mode, outcome: 'succeeded', durationMs: report.durationMs })
+    return report
+  } catch (error) {
+    const outcome = error instanceof ServiceError ? error.code : 'internal_error'
+    onEvent({ kind: 'reset', mode, outcome, durationMs: performance.now() - startedAt })
+    throw error
   }
 }
 

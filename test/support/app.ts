@@ -19,6 +19,10 @@ export function createTestApp(t: Teardown, deps: Partial<AppDeps> = {}): Fastify
       throw new Error('no status here')
     },
     mask: (text) => text,
+    readMetrics: async () => {
+      throw new Error('no metrics here')
+    },
+    onEvent: () => {},
     ...deps,
   })
   t.teardown(() => app.close())

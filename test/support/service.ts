@@ -102,7 +102,8 @@ export function startService(
     const response = await fetch(`${msg.slice('listening at '.length)}${path}`)
     const text = await response.text()
     answers += `${text}\n`
-    return { status: response.status, body: JSON.parse(text) }
+    const isJson = /json/.test(response.headers.get('content-type') ?? '')
+    return { status: response.status, body: isJson ? JSON.parse(text) : text }
   }
   return {
     child,

@@ -1,3 +1,4 @@
+import type { MigrationEvent, OnEvent } from '../../events.ts'
 import type { Log } from '../../logger.ts'
 import type { CommittedMigration } from '../files/migration.ts'
 
@@ -15,10 +16,11 @@ export interface ProgressOptions {
   readonly pending: readonly CommittedMigration[]
   readonly log: Log
   readonly onMigration: (detail: string) => void
+  readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
 
 /** Creates a progress that writes one log line for each applied migration. */
-export function createProgress({ pending, log, onMigration }: ProgressOptions): Progress {
+export function createProgress({ pending, log, onMigration, onEvent }: ProgressOptions): Progress {
   let index = -1
   let startedAt = performance.now()
   const logApplied = () => {
@@ -27,6 +29,7 @@ export function createProgress({ pending, log, onMigration }: ProgressOptions): 
     const durationMs = Math.round(performance.now() - startedAt)
     const progress = `${index + 1} of ${pending.length}`
     log.info({ migration: migration.filename, progress, durationMs }, 'migration applied')
+    onEvent?.({ kind: 'migration_applied', filename: migration.filename, durationMs })
   }
   return {
     readLogLine(text) {

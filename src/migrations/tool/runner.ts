@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { MigrationEvent, OnEvent } from '../../events.ts'
 import type { Log } from '../../logger.ts'
 import { applicationName } from '../../postgres/application-name.ts'
 import type { Queryable } from '../../postgres/client.ts'
@@ -33,6 +34,7 @@ export interface RunnerOptions {
   readonly signal: AbortSignal
   readonly nodeVariables: Readonly<Record<string, string>>
   readonly onMigration: (detail: string) => void
+  readonly onEvent?: OnEvent<MigrationEvent> | undefined
   /** Called with the application name of the tool's sessions, before it connects. */
   readonly onStarted?: (application: string) => void
   /** Calls the listener when all sessions of the service are ended; returns a function that removes it. */

@@ -42,6 +42,8 @@ function createWorld(t: Test, { isEnabled = true, isDisposable = true, state = R
     hosts: { host: '127.0.0.1', allowedHosts: [] },
     mask: (text) => text,
     readStatus: () => Promise.reject(new Error('not requested')),
+    readMetrics: () => Promise.reject(new Error('not requested')),
+    onEvent: () => {},
     reset: isEnabled
       ? {
           token: TOKEN,
