@@ -2,7 +2,7 @@
 import { loadConfig } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
-import { createLogger } from '../src/logger.ts'
+import { createLogger, loadLineFormat } from '../src/logger.ts'
 import { commit } from './commands/commit.ts'
 import { status } from './commands/status.ts'
 import { uncommit } from './commands/uncommit.ts'
@@ -22,7 +22,7 @@ await runProgram(async ({ signal }) => {
   const config = loadConfig()
   // People read the output of the command; the log is for what goes wrong.
   const level = config.logLevel === 'info' ? 'warn' : config.logLevel
-  const log = createLogger(level, createMask(config))
+  const log = createLogger(level, createMask(config), await loadLineFormat())
   const database = await openDevelopmentDatabase(config, { log, signal })
   try {
     return await command({ config, database, signal }, argument)

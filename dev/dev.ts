@@ -6,7 +6,7 @@ import { type Config, loadConfig } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { waitUntilReady } from '../src/http/probe.ts'
-import { createLogger } from '../src/logger.ts'
+import { createLogger, loadLineFormat } from '../src/logger.ts'
 import { watch } from './commands/watch.ts'
 import { openDevelopmentDatabase } from './database.ts'
 import { runProgram } from './program.ts'
@@ -46,7 +46,7 @@ function startService(port: number): ChildProcess {
 
 async function watchWhenReady(config: Config, signal: AbortSignal): Promise<number> {
   if (!(await waitUntilReady(config, signal))) return EXIT.stopped
-  const log = createLogger(config.logLevel, createMask(config))
+  const log = createLogger(config.logLevel, createMask(config), await loadLineFormat())
   const database = await openDevelopmentDatabase(config, { log, signal })
   try {
     while (true) {

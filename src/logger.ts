@@ -1,19 +1,36 @@
 import { constants, fstatSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import pino, { type BaseLogger, type DestinationStream, type Logger } from 'pino'
 import type { Config } from './config/config.ts'
 import { maskLine } from './config/redact.ts'
 import { ServiceError } from './errors/service-error.ts'
 
 const { S_IFMT, S_IFIFO, S_IFSOCK } = constants
+const STDOUT = 1
 
 /** The part of pino that the service uses. */
 export type Log = Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 
+/** Turns a JSON line of the log into what is written instead. */
+export type LineFormat = (line: string) => string
+
+/** On a terminal the log is for people; a program gets JSON, and loads nothing for that. */
+export async function loadLineFormat(): Promise<LineFormat | undefined> {
+  if (!isatty(STDOUT)) return undefined
+  const { createReadableFormat } = await import('./logger/readable.ts')
+  // Node.js knows NO_COLOR, FORCE_COLOR and what the terminal can do.
+  return createReadableFormat({ color: process.stdout.hasColors() })
+}
+
 /**
- * Creates the log: JSON lines on standard output. Every line passes the mask before it is written, so
- * no caller can log a secret.
+ * Creates the log on standard output: JSON lines, unless there is a format. Every line passes the mask
+ * before it is formatted and written, so no caller can log a secret.
  */
-export function createLogger(level: Config['logLevel'], mask: (text: string) => string): Logger {
+export function createLogger(
+  level: Config['logLevel'],
+  mask: (text: string) => string,
+  format: LineFormat = (line) => line,
+): Logger {
   return pino(
     {
       level,
@@ -21,7 +38,7 @@ export function createLogger(level: Config['logLevel'], mask: (text: string) => 
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: describeError },
-      hooks: { streamWrite: (line) => maskLine(line, mask) },
+      hooks: { streamWrite: (line) => format(maskLine(line, mask)) },
     },
     createDestination(),
   )
@@ -41,7 +58,7 @@ export async function flushLog(limitMs = 500): Promise<void> {
 
 function createDestination(): DestinationStream {
   // Synchronous, because the last line before the process ends must not be lost.
-  if (!isPipe()) return pino.destination({ fd: 1, sync: true })
+  if (!isPipe()) return pino.destination({ fd: STDOUT, sync: true })
   // A pipe that is not read would stop the process. Node.js writes at once what fits into it.
   const { stdout } = process
   let dropped = 0
@@ -68,7 +85,7 @@ function createDestination(): DestinationStream {
 function ignoreLostReader(): void {}
 
 function isPipe(): boolean {
-  const { mode } = fstatSync(1)
+  const { mode } = fstatSync(STDOUT)
   return (mode & S_IFMT) === S_IFIFO || (mode & S_IFMT) === S_IFSOCK
 }
 

@@ -19,6 +19,7 @@ import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
 import { startWatch, type Watch } from './service/watch.ts'
 import { createStatusReader } from './status.ts'
+import { SERVICE } from './version.ts'
 
 /** The whole service, as the process sees it. */
 export interface Service {
@@ -219,6 +220,7 @@ export function createService(
 
   return {
     run() {
+      log.info({ version: SERVICE.version, node: process.version }, 'starting')
       running = start().catch(ending.fail)
       return ending.exitCode
     },

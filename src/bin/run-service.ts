@@ -3,14 +3,15 @@ import { type Config, createEnvironmentMask, loadConfig } from '../config/config
 import { createMask } from '../config/redact.ts'
 import { EXIT } from '../errors/codes.ts'
 import { ServiceError } from '../errors/service-error.ts'
-import { createLogger, flushLog } from '../logger.ts'
+import { createLogger, flushLog, type LineFormat, loadLineFormat } from '../logger.ts'
 import { createService, type ServiceOptions } from '../service.ts'
 import { onStopSignal } from '../signals.ts'
 
 /** Runs the service, and ends the process with its exit code. */
 export async function runService(options: ServiceOptions = {}): Promise<never> {
-  const config = loadConfigOrExit()
-  const log = createLogger(config.logLevel, createMask(config))
+  const format = await loadLineFormat()
+  const config = loadConfigOrExit(format)
+  const log = createLogger(config.logLevel, createMask(config), format)
   // Node.js would print warnings, its own and those of packages, as text of several lines.
   process.removeAllListeners('warning').on('warning', ({ name, message }) => {
     log.warn({ warning: message, type: name }, 'Node.js warning')
@@ -28,11 +29,11 @@ export async function runService(options: ServiceOptions = {}): Promise<never> {
   process.exit(exitCode)
 }
 
-function loadConfigOrExit(): Config {
+function loadConfigOrExit(format: LineFormat | undefined): Config {
   try {
     return loadConfig()
   } catch (error) {
-    createLogger('info', createEnvironmentMask()).fatal({ err: error }, 'exiting')
+    createLogger('info', createEnvironmentMask(), format).fatal({ err: error }, 'exiting')
     process.exit(error instanceof ServiceError ? error.exitCode : EXIT.unforeseen)
   }
 }

@@ -5,6 +5,7 @@ import { endConnectionsOnClose } from './drain.ts'
 import { answerFrameworkError, setErrorHandlers } from './plugins/error-handler.ts'
 import { checkHosts, type HostSettings } from './plugins/hosts.ts'
 import { observeRequests, type RequestObserver } from './plugins/observe-requests.ts'
+import { createRequestId, returnRequestIds } from './plugins/request-id.ts'
 import { livezRoute } from './routes/livez.ts'
 import { type MetricsOptions, metricsRoute } from './routes/metrics.ts'
 import { type ReadyzOptions, readyzRoute } from './routes/readyz.ts'
@@ -19,7 +20,7 @@ export interface AppDeps extends ReadyzOptions, StatusOptions, MetricsOptions {
   /** Removes secrets from every response: what a migration or PostgreSQL reports may contain one. */
   readonly mask: (text: string) => string
   /** Receives every request that was answered. */
-  readonly onEvent: RequestObserver
+  readonly onEvent?: RequestObserver | undefined
   /** Undefined where RESET_ENABLED is not true: the route does not exist then. */
   readonly reset?: ResetRouteOptions | undefined
 }
@@ -33,6 +34,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
     loggerInstance: log,
     // Probes come every second; what matters about them is in their answers.
     logController: new LogController({ disableRequestLogging: true }),
+    genReqId: createRequestId,
     bodyLimit: 64 * 1024,
     // A probe on a kept connection gets our `stopping` rather than Fastify's own 503.
     return503OnClosing: false,
@@ -40,7 +42,8 @@ export function createApp(deps: AppDeps): FastifyInstance {
     clientErrorHandler: connections.reject,
     schemaController: { compilersFactory: lazyCompilers },
   })
-  observeRequests(app, onEvent)
+  returnRequestIds(app)
+  if (onEvent !== undefined) observeRequests(app, onEvent)
   checkHosts(app, hosts)
   setErrorHandlers(app)
   endConnectionsOnClose(app)

@@ -23,16 +23,35 @@ export interface ToolWatchOptions {
   readonly log: Log
   /** With the blockers that the migration waits for. */
   readonly onProgress: (detail: string, blockers?: readonly Blocker[]) => void
+  /** How long a migration runs before the log says that it still does; then twice as long each time. */
+  readonly stillRunningMs?: number
 }
 
+const STILL_RUNNING_MS = 10_000
+const LONGEST_SILENCE_MS = 300_000
+
 export function createToolWatch(options: ToolWatchOptions): ToolWatch {
-  const { database, lockTimeoutMs, log, onProgress } = options
+  const { database, lockTimeoutMs, log, onProgress, stillRunningMs = STILL_RUNNING_MS } = options
   let current = ''
   let last: readonly Blocker[] = []
+  let blocking: readonly Blocker[] = []
+  let stillRunning: NodeJS.Timeout | undefined
   let logged = ''
   let stopWatching = () => {}
 
+  function watchTime(startedAt: number, waitMs: number): void {
+    clearTimeout(stillRunning)
+    stillRunning = setTimeout(() => {
+      const elapsedMs = Math.round(performance.now() - startedAt)
+      const blockers = blocking.length > 0 && { blockers: blocking }
+      log.info({ detail: current, elapsedMs, ...blockers }, 'still migrating')
+      watchTime(startedAt, Math.min(2 * waitMs, LONGEST_SILENCE_MS))
+    }, waitMs)
+    stillRunning.unref()
+  }
+
   function onChange(blockers: readonly Blocker[]): void {
+    blocking = blockers
     if (blockers.length === 0) {
       onProgress(current)
       return
@@ -54,11 +73,16 @@ export function createToolWatch(options: ToolWatchOptions): ToolWatch {
         onChange,
       })
     },
-    stop: () => stopWatching(),
+    stop() {
+      clearTimeout(stillRunning)
+      stopWatching()
+    },
     onMigration(detail) {
       if (current !== `applying ${detail}`) last = []
       current = `applying ${detail}`
       logged = ''
+      blocking = []
+      watchTime(performance.now(), stillRunningMs)
       onProgress(current)
     },
     blockers: () => last,

@@ -78,7 +78,7 @@ export function openReset(options: OpenResetOptions): OpenedReset {
           resetOptions.assertWanted?.()
         }
         const { mode } = resetOptions
-        return reportReset(mode, onEvent, resetter.reset({ ...resetOptions, assertWanted }))
+        return reportReset(mode, options, resetter.reset({ ...resetOptions, assertWanted }))
       },
     },
   }
@@ -87,7 +87,7 @@ export function openReset(options: OpenResetOptions): OpenedReset {
 /** Reports how a reset ended; its time does not include the wait for earlier ones, where it succeeded. */
 async function reportReset(
   mode: ResetEvent['mode'],
-  onEvent: OnEvent,
+  { onEvent, log }: Pick<OpenResetOptions, 'onEvent' | 'log'>,
   resetting: Promise<ResetReport>,
 ): Promise<ResetReport> {
   const startedAt = performance.now()
@@ -96,8 +96,13 @@ async function reportReset(
     onEvent({ kind: 'reset', mode, outcome: 'succeeded', durationMs: report.durationMs })
     return report
   } catch (error) {
+    const durationMs = Math.round(performance.now() - startedAt)
     const outcome = error instanceof ServiceError ? error.code : 'internal_error'
-    onEvent({ kind: 'reset', mode, outcome, durationMs: performance.now() - startedAt })
+    onEvent({ kind: 'reset', mode, outcome, durationMs })
+    // What is not the client's doing is logged with its answer.
+    if (error instanceof ServiceError && error.statusCode < 500) {
+      log.warn({ mode, code: outcome, reason: error.message, durationMs }, 'reset rejected')
+    }
     throw error
   }
 }

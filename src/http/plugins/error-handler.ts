@@ -2,6 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { ServiceError } from '../../errors/service-error.ts'
 import { createProblem, toProblem } from '../problem.ts'
 import type { Problem } from '../schemas/problem.ts'
+import { REQUEST_ID_HEADER } from './request-id.ts'
 
 const METHODS = ['GET', 'HEAD', 'POST'] as const
 
@@ -14,8 +15,12 @@ type Routes = Map<string, { readonly matches: RegExp; readonly methods: Set<stri
 export function setErrorHandlers(app: FastifyInstance): void {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = toProblem(error)
-    sendProblem(problem, reply)
-    if (problem.status < 500) return
+    if (problem.status < 500) {
+      sendProblem(problem, reply)
+      return
+    }
+    // The log says more about it, under the same id.
+    sendProblem({ ...problem, requestId: request.id }, reply)
     // A foreseen error is not a fault of the service.
     const level = error instanceof ServiceError ? 'warn' : 'error'
     request.log[level]({ err: error, url: request.url }, 'request failed')
@@ -36,9 +41,10 @@ export function setErrorHandlers(app: FastifyInstance): void {
 /** Answers a request that Fastify rejects before it has a route. */
 export function answerFrameworkError(
   error: FastifyError,
-  _request: FastifyRequest,
+  request: FastifyRequest,
   reply: FastifyReply,
 ): void {
+  reply.header(REQUEST_ID_HEADER, request.id)
   sendProblem(toProblem(error), reply)
 }
 
