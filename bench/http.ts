@@ -91,6 +91,7 @@ async function listen({ isCounting }: { readonly isCounting: boolean }) {
     readStatus: () => Promise.reject(new Error('not measured')),
     readMetrics: metrics.read,
     onEvent: isCounting ? metrics.onEvent : undefined,
+    apiDocsFolder: new URL('../dist/src/api-docs/', import.meta.url),
   })
   app.get('/static', async () => ({ status: 'ready' }))
   return { app, address: await app.listen({ host: '127.0.0.1', port: 0 }) }

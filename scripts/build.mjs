@@ -1,11 +1,12 @@
-// Compiles src/, client/ and dev/ into dist/, with the OpenAPI description beside them. The new build
+// Compiles src/, client/ and dev/ into dist/, with the API description beside the service. The new build
 // is moved into place by a rename, so that a service that starts meanwhile gets the old one or the new.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { replaceSchemas, writeOpenApi } from './schemas.mjs'
+import { writeApiDocs } from './api-docs.mjs'
+import { replaceSchemas } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
@@ -22,7 +23,7 @@ try {
   const sql = join('src', 'baseline', 'store.sql')
   copyFileSync(join(root, sql), join(fresh, sql))
   await replaceSchemas(root, fresh)
-  writeOpenApi(root, join(fresh, 'openapi.json'))
+  writeApiDocs(root, join(fresh, 'src', 'api-docs'))
   if (existsSync(dist)) renameSync(dist, old)
   renameSync(fresh, dist)
 } finally {

@@ -7,7 +7,8 @@ import { copyFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { schemasPlugin, writeOpenApi } from './schemas.mjs'
+import { writeApiDocs } from './api-docs.mjs'
+import { schemasPlugin } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const [, , folder] = process.argv
@@ -43,7 +44,7 @@ await build({
 // Read at run time, from beside the module that uses it.
 copyFileSync(join(root, 'src', 'baseline', 'store.sql'), join(outdir, 'store.sql'))
 
-writeOpenApi(root, join(outdir, 'openapi.json'))
+writeApiDocs(root, join(outdir, 'api-docs'))
 
 // Says that the files are ES modules.
 writeFileSync(join(outdir, 'package.json'), '{ "type": "module" }\n')

@@ -1,6 +1,5 @@
 // The schemas of src/http/schemas are written with TypeBox and run without it: loading it would cost a
 // start more than Fastify does. The build replaces each module by the JSON Schemas that it evaluates to.
-import { execFileSync } from 'node:child_process'
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -8,12 +7,17 @@ import { tsImport } from 'tsx/esm/api'
 
 const FOLDER = join('src', 'http', 'schemas')
 
+/** Of a route's schema the service uses what validates bodies; the rest is for the description. */
+function toRunTime(value) {
+  return value?.response === undefined ? value : { body: value.body }
+}
+
 /** Returns a module with the same exports as a TypeScript module of schemas, its functions left out. */
 async function evaluate(file) {
   const exported = await tsImport(pathToFileURL(file).href, import.meta.url)
   return Object.entries(exported)
     .filter(([, value]) => typeof value !== 'function')
-    .map(([name, value]) => `export const ${name} = ${JSON.stringify(value)}\n`)
+    .map(([name, value]) => `export const ${name} = ${JSON.stringify(toRunTime(value))}\n`)
     .join('')
 }
 
@@ -37,10 +41,4 @@ export const schemasPlugin = {
       }),
     )
   },
-}
-
-/** Writes the OpenAPI description that the schemas of the routes make. */
-export function writeOpenApi(root, file) {
-  const args = ['--import', 'tsx', join('scripts', 'openapi.ts'), file]
-  execFileSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
 }

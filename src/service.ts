@@ -83,6 +83,7 @@ export function createService(
     readStatus,
     readMetrics: metrics.read,
     onEvent,
+    apiDocsFolder: new URL('./api-docs/', import.meta.url),
     reset: config.resetEnabled ? createResetRouteOptions() : undefined,
   })
   let running: Promise<void> | undefined

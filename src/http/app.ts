@@ -6,6 +6,7 @@ import { answerFrameworkError, setErrorHandlers } from './plugins/error-handler.
 import { checkHosts, type HostSettings } from './plugins/hosts.ts'
 import { observeRequests, type RequestObserver } from './plugins/observe-requests.ts'
 import { createRequestId, returnRequestIds } from './plugins/request-id.ts'
+import { type ApiDocsOptions, apiDocsRoutes } from './routes/api-docs.ts'
 import { livezRoute } from './routes/livez.ts'
 import { type MetricsOptions, metricsRoute } from './routes/metrics.ts'
 import { type ReadyzOptions, readyzRoute } from './routes/readyz.ts'
@@ -13,7 +14,7 @@ import { type ResetRouteOptions, resetRoute } from './routes/reset.ts'
 import { type StatusOptions, statusRoute } from './routes/status.ts'
 import { lazyCompilers } from './validation.ts'
 
-export interface AppDeps extends ReadyzOptions, StatusOptions, MetricsOptions {
+export interface AppDeps extends ReadyzOptions, StatusOptions, MetricsOptions, ApiDocsOptions {
   readonly log: FastifyBaseLogger
   /** The names that requests may be addressed to. */
   readonly hosts: HostSettings
@@ -27,7 +28,8 @@ export interface AppDeps extends ReadyzOptions, StatusOptions, MetricsOptions {
 
 /** Creates the HTTP side of the service: the list of its routes, and one answer to every error. */
 export function createApp(deps: AppDeps): FastifyInstance {
-  const { log, hosts, mask, readiness, readStatus, readMetrics, onEvent, reset } = deps
+  const { log, hosts, mask, readiness, readStatus, readMetrics, onEvent, reset, apiDocsFolder } =
+    deps
   const connections = createConnections()
   const app = fastify({
     serverFactory: connections.createServer,
@@ -53,6 +55,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
   app.register(readyzRoute, { readiness })
   app.register(statusRoute, { readStatus, mask })
   app.register(metricsRoute, { readMetrics })
+  app.register(apiDocsRoutes, { apiDocsFolder })
   if (reset !== undefined) app.register(resetRoute, reset)
   return app
 }

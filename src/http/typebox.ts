@@ -19,8 +19,13 @@ export type RoutePlugin<Options extends FastifyPluginOptions = Record<never, nev
 declare module 'fastify' {
   /** What the OpenAPI description says of a route besides its schemas. */
   interface FastifySchema {
+    /** Default: made of the method and the path. */
+    readonly operationId?: string
+    readonly tags?: readonly string[]
     readonly summary?: string
     readonly description?: string
     readonly security?: readonly Readonly<Record<string, readonly string[]>>[]
+    /** By status and name; those of problems are in schemas/problem-details.ts. */
+    readonly responseHeaders?: Readonly<Record<number, Readonly<Record<string, TSchema>>>>
   }
 }

@@ -10,13 +10,14 @@ type Compilers = NonNullable<
 /**
  * Fastify's own compilers load ajv and fast-json-stringify, a third of its start. Here the first
  * request with a body loads ajv. Responses are few and small: their types are checked when the
- * service is compiled, and they are written by JSON.stringify.
+ * service is compiled, and they are written by JSON.stringify. Parameters are for their routes to check: one
+ * that names nothing is not found.
  */
 export const lazyCompilers = {
   buildValidator:
     () =>
-    ({ schema }: { schema: TSchema }) =>
-      createLazyValidator(schema),
+    ({ schema, httpPart }: { schema: TSchema; httpPart: string }) =>
+      httpPart === 'body' ? createLazyValidator(schema) : () => true,
   buildSerializer: () => () => JSON.stringify,
   // Fastify's types know no compilers but its own.
 } as unknown as Compilers

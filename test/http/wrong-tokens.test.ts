@@ -3,6 +3,14 @@ import { createWrongTokens } from '../../src/http/wrong-tokens.ts'
 import type { Log } from '../../src/logger.ts'
 import { createTestApp } from '../support/app.ts'
 
+const REPORT = {
+  mode: 'data' as const,
+  durationMs: 1,
+  tables: { emptied: [], restored: [] },
+  sequences: [],
+  queues: { emptied: [], dropped: [] },
+}
+
 function createLog() {
   const lines: unknown[][] = []
   const write = (...line: unknown[]) => lines.push(line)
@@ -64,7 +72,7 @@ test('POST /reset answers 429 to too many wrong tokens, and always accepts the r
     reset: {
       token: 'the-right-token-of-16',
       assertReady: () => {},
-      reset: async () => ({}) as never,
+      reset: async () => REPORT,
     },
   })
   const post = (token?: string) =>

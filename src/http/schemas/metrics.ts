@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 
 export const metricsSchema = {
+  tags: ['Status'],
   summary: 'Metrics for Prometheus',
   description: 'In the text format of Prometheus. Answered from memory, in every state.',
   response: {

@@ -13,7 +13,7 @@ export const ProblemSchema = Type.Object(
   {
     $id: 'Problem',
     additionalProperties: true,
-    description: 'RFC 9457, with further members that depend on the code.',
+    description: 'An error (RFC 9457), with further members that depend on its code.',
   },
 )
 
@@ -21,25 +21,27 @@ export type Problem = Readonly<Static<typeof ProblemSchema>> & {
   readonly [extension: string]: unknown
 }
 
+/** The problem documents of one HTTP status, as a route declares them. */
+export type ProblemResponse = typeof ProblemSchema & { readonly codes: readonly ErrorCode[] }
+
 type StatusOf<Code extends ErrorCode> = (typeof ERROR_CODES)[Code] extends {
   readonly status: infer Status extends number
 }
   ? Status
   : 500
 
-/** The responses of a route that answers these errors, by HTTP status. */
+/**
+ * The responses of a route that answers these errors, by HTTP status. Those that every route can
+ * answer are added by the description.
+ */
 export function problemResponses<Code extends ErrorCode>(
   ...codes: readonly Code[]
-): { [Status in StatusOf<Code>]: typeof ProblemSchema } {
-  const entries = codes.map((code) => ({ code, ...describeErrorCode(code) }))
-  const describe = (status: number) =>
-    entries
-      .filter((entry) => entry.status === status)
-      .map(({ code, meaning }) => `\`${code}\`: ${meaning}`)
-      .join('\n\n')
-  const responses = entries.map(({ status }) => [
-    status,
-    { ...ProblemSchema, description: describe(status) },
-  ])
-  return Object.fromEntries(responses)
+): { [Status in StatusOf<Code>]: ProblemResponse } {
+  const byStatus: Record<number, ProblemResponse> = {}
+  for (const code of codes) {
+    const { status } = describeErrorCode(code)
+    const others = byStatus[status]?.codes ?? []
+    byStatus[status] = { ...ProblemSchema, codes: [...others, code] }
+  }
+  return byStatus as { [Status in StatusOf<Code>]: ProblemResponse }
 }

@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { BlockerSchema } from './blocker.ts'
 import { problemResponses } from './problem.ts'
 
 const Names = Type.Immutable(Type.Array(Type.String()))
@@ -35,43 +36,76 @@ export const ResetRequestSchema = Type.Object(
       }),
     ),
   },
-  { $id: 'ResetRequest', additionalProperties: false },
-)
-
-const Blocker = Type.Object(
   {
-    pid: Type.Union([Type.Integer(), Type.Null()]),
-    gid: Type.Union([Type.String(), Type.Null()]),
-    application: Type.Union([Type.String(), Type.Null()]),
-    state: Type.Union([Type.String(), Type.Null()]),
-    ageMs: Type.Union([Type.Number(), Type.Null()]),
-    query: Type.Union([Type.String(), Type.Null()]),
-    mayNotEnd: Type.Boolean(),
+    $id: 'ResetRequest',
+    additionalProperties: false,
+    examples: [RESET_DEFAULTS],
   },
-  { $id: 'Blocker', description: 'A transaction that blocked the reset.' },
 )
 
 export const ResetReportSchema = Type.Object(
   {
     mode: Type.Enum(['data', 'rebuild']),
     durationMs: Type.Number(),
-    tables: Type.Object({ emptied: Names, restored: Names }),
+    tables: Type.Object(
+      { emptied: Names, restored: Names },
+      {
+        description: 'Without those of queues. A rebuild lists nothing, since it drops everything.',
+      },
+    ),
     sequences: Names,
     queues: Type.Object({ emptied: Names, dropped: Names }),
-    terminated: Type.Optional(Type.Immutable(Type.Array(Blocker))),
+    terminated: Type.Optional(
+      Type.Immutable(
+        Type.Array(BlockerSchema, {
+          description: 'Only with `terminateBlockers`: the transactions that were ended.',
+        }),
+      ),
+    ),
   },
-  { $id: 'ResetReport' },
+  {
+    $id: 'ResetReport',
+    description: 'What the reset changed.',
+    examples: [
+      {
+        mode: 'data',
+        durationMs: 2.31,
+        tables: { emptied: ['shop.orders'], restored: ['shop.colours'] },
+        sequences: ['shop.orders_id_seq'],
+        queues: { emptied: ['payments'], dropped: ['made_by_a_test'] },
+      },
+    ],
+  },
 )
 
+/** What a rebuild can answer besides, since it runs the migrations. */
+const MIGRATING = [
+  'wrong_settings',
+  'no_migrations',
+  'no_migrations_folder',
+  'migration_failed',
+  'action_failed',
+  'transaction_control',
+  'lock_timeout',
+  'migration_unfinished',
+  'migration_interrupted',
+  'migration_not_applied',
+] as const
+
 export const resetSchema = {
+  tags: ['Reset'],
   summary: 'Puts the data back to the baseline, the state after migrating',
-  description: 'Exists only with RESET_ENABLED=true. The body is optional.',
+  description:
+    'Exists only with `RESET_ENABLED=true`, and only does anything on a database that is marked disposable. ' +
+    'The body is optional, and read as JSON whatever its content type is. Resets run one after another; the ' +
+    'report covers a reset that started after this call.',
   security: [{ resetToken: [] }],
   body: ResetRequestSchema,
   response: {
     200: ResetReportSchema,
     ...problemResponses(
       'body_wrong',
+      'route_not_found',
       'token_missing',
       'token_wrong',
       'database_not_disposable',
@@ -81,13 +115,17 @@ export const resetSchema = {
       'not_owner',
       'privilege_missing',
       'rows_not_restorable',
+      'reset_schema_taken',
       'history_refused',
       'locked',
       'too_many_wrong_tokens',
       'internal_error',
-      'migration_failed',
+      ...MIGRATING,
       'not_ready',
       'database_lost',
+      'database_not_reached',
+      'database_read_only',
+      'out_of_resources',
       'reset_canceled',
       'migration_lock_timeout',
     ),

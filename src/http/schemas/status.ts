@@ -1,13 +1,12 @@
 import { type Static, Type } from 'typebox'
 import { NOT_READY_REASONS } from '../../readiness.ts'
-
-const Nullable = <Schema extends Parameters<typeof Type.Union>[0][number]>(schema: Schema) =>
-  Type.Union([schema, Type.Null()])
+import { Nullable } from './nullable.ts'
+import { EXAMPLE_STATUS } from './status-example.ts'
 
 const Names = Type.Immutable(Type.Array(Type.String()))
 
 const Migration = Type.Object({
-  filename: Type.String({ description: 'The full name of the file.' }),
+  filename: Type.String({ description: 'The full name of the file that the service has now.' }),
   name: Nullable(Type.String({ description: 'The slug in the name of the file.' })),
   message: Nullable(Type.String()),
   hash: Type.String(),
@@ -27,12 +26,12 @@ const Pgmq = Type.Object({
 })
 
 const Database = Type.Object({
-  kind: Type.Enum(['given', 'embedded']),
+  kind: Type.Enum(['given', 'embedded'], { description: '`given` by DATABASE_URL.' }),
   host: Type.String(),
   port: Type.Integer(),
   name: Type.String(),
   serverVersion: Nullable(Type.String()),
-  pgmq: Nullable(Pgmq),
+  pgmq: Nullable(Pgmq, 'Null if PGMQ is missing.'),
 })
 
 const Reset = Type.Object({
@@ -52,25 +51,33 @@ export const StatusSchema = Type.Object(
       uptimeSeconds: Type.Integer(),
     }),
     state: Type.Enum(['ready', ...NOT_READY_REASONS]),
-    detail: Nullable(Type.String()),
-    database: Nullable(Database),
+    detail: Nullable(Type.String(), 'Null if there is nothing to add.'),
+    database: Nullable(Database, 'Null until the embedded server has started.'),
     migrations: Type.Object({
       applied: Type.Immutable(Type.Array(AppliedMigration)),
       pending: Type.Immutable(Type.Array(Migration)),
       current: Type.Object({
-        empty: Type.Boolean({ description: 'current.sql has no statement.' }),
+        empty: Type.Boolean({
+          description:
+            'False while `current.sql` has statements: an uncommitted migration, which the service never runs.',
+        }),
       }),
     }),
-    schemas: Type.Record(Type.String(), Type.Object({ tables: Names, functions: Names })),
+    schemas: Type.Record(Type.String(), Type.Object({ tables: Names, functions: Names }), {
+      description:
+        'Without those of PostgreSQL, of extensions, of graphile-migrate and of the service. `public` appears ' +
+        'if it has objects. Overloaded functions are listed once.',
+    }),
     reset: Reset,
   },
-  { $id: 'Status' },
+  { $id: 'Status', description: 'What is known now.', examples: [EXAMPLE_STATUS] },
 )
 
 /** The details of the service and its database; no password, token or connection string. */
 export type Status = Static<typeof StatusSchema>
 
 export const statusSchema = {
+  tags: ['Status'],
   summary: 'Details of the service and its database, for people',
   description: 'Answers in every state; without a database, with the last known facts.',
   response: { 200: StatusSchema },

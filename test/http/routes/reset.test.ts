@@ -1,10 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import { request } from 'node:http'
-import { fastify } from 'fastify'
 import { type Test, test } from 'tap'
 import { notDisposableError } from '../../../src/baseline/disposable.ts'
 import { ServiceError } from '../../../src/errors/service-error.ts'
-import { createApp } from '../../../src/http/app.ts'
 import { createReadiness, type ReadinessState } from '../../../src/readiness.ts'
 import { assertReadyForReset } from '../../../src/reset/assert-ready.ts'
 import type { ResetOptions, ResetReport } from '../../../src/reset/resetter.ts'
@@ -36,14 +34,8 @@ function createWorld(t: Test, { isEnabled = true, isDisposable = true, state = R
   const readiness = createReadiness()
   readiness.set(state)
   const resets: ResetOptions[] = []
-  const app = createApp({
-    log: fastify({ logger: false }).log,
+  const app = createTestApp(t, {
     readiness,
-    hosts: { host: '127.0.0.1', allowedHosts: [] },
-    mask: (text) => text,
-    readStatus: () => Promise.reject(new Error('not requested')),
-    readMetrics: () => Promise.reject(new Error('not requested')),
-    onEvent: () => {},
     reset: isEnabled
       ? {
           token: TOKEN,
@@ -57,7 +49,6 @@ function createWorld(t: Test, { isEnabled = true, isDisposable = true, state = R
         }
       : undefined,
   })
-  t.teardown(() => app.close())
   const post = async (
     authorization?: string,
     payload?: string,

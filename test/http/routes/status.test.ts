@@ -7,7 +7,6 @@ import { createReadiness } from '../../../src/readiness.ts'
 import { createStatusReader, type StatusSources } from '../../../src/status.ts'
 import { createTestApp } from '../../support/app.ts'
 import { becomes } from '../../support/becomes.ts'
-import { readProjectFile } from '../../support/files.ts'
 import { createMigrationsFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
 
@@ -167,20 +166,3 @@ for (const reason of ['waiting_for_database', 'database_unavailable'] as const) 
     t.same(queries, [])
   })
 }
-
-/** What a JSON value is made of: the names of its members, with the first item for a list. */
-function shapeOf(value: unknown): unknown {
-  if (Array.isArray(value)) return value.slice(0, 1).map(shapeOf)
-  if (typeof value !== 'object' || value === null) return 'value'
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, shapeOf(item)]))
-}
-
-test('the documentation shows a status with exactly the members that a real one has', async (t) => {
-  const database = await createTestDatabase(t, { from: 'migrated' })
-  const page = readProjectFile('docs/use/http-api.md')
-  const [, example = ''] = /## `GET \/status`.*?```json\n(.*?)```/s.exec(page) ?? []
-
-  const status = await createStatusReader(describeSources(database, 'migrations'))()
-
-  t.strictSame(shapeOf(JSON.parse(example)), shapeOf(status))
-})
