@@ -5,12 +5,12 @@
 //
 // PostgreSQL is the embedded one, or DATABASE_URL's. Memory is read from /proc, so on Linux only. --write puts
 // the table into docs/internals/benchmarks.md.
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
+import { parseArgs, promisify } from 'node:util'
 import { writeCommitted } from '../test/support/migrations-folder.ts'
 import { replaceSection, toTable } from './report.ts'
 import { openBenchServer } from './server.ts'
@@ -159,12 +159,15 @@ async function measure(url: string, migrationsDir: string, { whenReady }: Case):
   return { ends, seconds, ...peaks }
 }
 
+/** In a process of its own, so that reading the answers does not hold up the probe beside it. */
 async function loadStatus(address: string): Promise<void> {
-  const until = performance.now() + 5000
-  const ask = async () => {
-    while (performance.now() < until) await (await fetch(`${address}/status`)).text()
-  }
-  await Promise.all(Array.from({ length: 20 }, ask))
+  const load = `
+    const until = performance.now() + 5000
+    const ask = async () => {
+      while (performance.now() < until) await (await fetch('${address}/status')).text()
+    }
+    await Promise.all(Array.from({ length: 20 }, ask))`
+  await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', load])
 }
 
 function createInserts(megabytes: number): string {

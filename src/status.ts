@@ -59,14 +59,26 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
   }
 
   let last: { readonly status: Status; readonly state: unknown } | undefined
+  let pending: { readonly status: Promise<Status>; readonly state: unknown } | undefined
   let [windowStart, reads] = [Number.NEGATIVE_INFINITY, 0]
+
+  /** Concurrent requests share one answer, which is then masked and written once. */
+  function share(state: unknown): Promise<Status> {
+    if (pending !== undefined && pending.state === state) return pending.status
+    const status = read().finally(() => {
+      if (pending?.status === status) pending = undefined
+    })
+    pending = { status, state }
+    return status
+  }
+
   return async () => {
     const state = readiness.current
     const now = performance.now()
     if (now - windowStart >= 1000) [windowStart, reads] = [now, 0]
     // A flood of requests gets the last answer, so that it does not keep the database or a probe busy.
     if (++reads > MAX_READS_PER_SECOND && last?.state === state) return last.status
-    const status = await read()
+    const status = await share(state)
     last = { status, state }
     return status
   }

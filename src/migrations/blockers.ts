@@ -3,6 +3,7 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { describeError } from '../postgres/errors.ts'
 import { hideLiterals } from '../postgres/hide-literals.ts'
+import { isToolSession, type ToolSessions } from './tool/cancel.ts'
 
 /** A transaction that another session waits for: it holds the lock, or is queued before that session. */
 export interface Blocker {
@@ -19,8 +20,8 @@ export interface Blocker {
   readonly query: string | null
 }
 
-/** The sessions that wait: one by its pid, or those of an application name. */
-export type Waiting = { readonly pid: number } | { readonly application: string }
+/** The sessions that wait. */
+export type Waiting = { readonly pid: number } | ToolSessions
 
 const MAX_QUERY_LENGTH = 200
 
@@ -35,7 +36,7 @@ export async function findBlockers(client: Queryable, waiting: Waiting): Promise
        select pid
          from pg_catalog.pg_stat_activity
         where datname = pg_catalog.current_database()
-          and (pid = $1 or application_name = $2)),
+          and ${isToolSession('$1', '$2')}),
      blocking as (
        select distinct pg_catalog.unnest(pg_catalog.pg_blocking_pids(pid)) as pid from waiting)
      select a.pid, null as gid, a.application_name as application, a.state,
@@ -65,7 +66,7 @@ export async function findBlockers(client: Queryable, waiting: Waiting): Promise
        join pg_catalog.pg_prepared_xacts as p on p.transaction = own.transactionid
       where exists (select from blocking where blocking.pid = 0)
       order by "ageMs" desc nulls last`,
-    'pid' in waiting ? [waiting.pid, null] : [null, waiting.application],
+    'pid' in waiting ? [null, [waiting.pid]] : [waiting.application, [...waiting.pids]],
   )
   return rows.map((row) => ({
     ...row,

@@ -3,12 +3,13 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { type Blocker, describeBlockers, watchBlockers } from './blockers.ts'
+import type { ToolSessions } from './tool/cancel.ts'
 import type { MigrationBlockedError } from './tool/runner.ts'
 
 /** Watches what the running migration waits for, and says so. */
 export interface ToolWatch {
-  /** Begins to watch the tool's sessions, by their application name. */
-  readonly start: (application: string) => void
+  /** Begins to watch the tool's sessions. */
+  readonly start: (sessions: ToolSessions) => void
   readonly stop: () => void
   readonly onMigration: (detail: string) => void
   /** The blockers that were seen last. */
@@ -64,11 +65,11 @@ export function createToolWatch(options: ToolWatchOptions): ToolWatch {
   }
 
   return {
-    start(application) {
+    start(sessions) {
       stopWatching()
       stopWatching = watchBlockers({
         client: database.pool,
-        waiting: { application },
+        waiting: sessions,
         longestWaitMs: lockTimeoutMs,
         onChange,
       })

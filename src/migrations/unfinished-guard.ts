@@ -10,6 +10,7 @@ import {
   describeUnfinished,
   findRepair,
   forgetUnfinished,
+  listCompleted,
   listUnfinished,
   planRepair,
   recallUnfinished,
@@ -44,16 +45,20 @@ export function createUnfinishedGuard(options: UnfinishedGuardOptions): Unfinish
   const listNew = async (session: Queryable) =>
     (await listUnfinished(session)).filter(({ oid }) => !known.has(oid))
 
-  async function drop(one: Unfinished): Promise<void> {
-    log.warn(
-      { index: one.qualifiedName },
-      'dropping an invalid index that a migration left; the migration makes it again',
-    )
+  async function drop(index: string, what: string): Promise<void> {
+    log.warn({ index }, `dropping ${what}; the migration makes it again`)
     try {
-      await client.query(`drop index concurrently if exists ${one.qualifiedName}`)
+      await client.query(`drop index concurrently if exists ${index}`)
     } catch (error) {
       if (isBlocked(error) || isConnectionLost(error)) throw error
-      log.warn({ err: error, index: one.qualifiedName }, 'could not drop an invalid index')
+      log.warn({ err: error, index }, `could not drop ${what}`)
+    }
+  }
+
+  /** The first pending file may have run, and was not recorded. */
+  async function dropCompleted(first: CommittedMigration): Promise<void> {
+    for (const index of await listCompleted(client, first)) {
+      await drop(index, 'an index that a migration made before it was interrupted')
     }
   }
 
@@ -68,7 +73,13 @@ export function createUnfinishedGuard(options: UnfinishedGuardOptions): Unfinish
         before === undefined ? plan(one) === 'refuse' : before.has(one.oid)
       known = new Set(found.filter(isForeign).map(({ oid }) => oid))
       await rememberUnfinished(client, [...known], log)
-      for (const one of await listNew(client)) if (plan(one) === 'drop') await drop(one)
+      for (const one of await listNew(client)) {
+        if (plan(one) === 'drop') {
+          await drop(one.qualifiedName, 'an invalid index that a migration left')
+        }
+      }
+      const [first] = pending
+      if (before !== undefined && first !== undefined) await dropCompleted(first)
       const left = await listNew(client)
       assertNoneUnfinished(
         left.filter((one) => plan(one) !== 'leave to the file'),

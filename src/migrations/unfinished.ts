@@ -134,9 +134,45 @@ export function assertNoneUnfinished(
   )
 }
 
+const NAME = '("(?:[^"]|"")+"|[\\p{L}_][\\p{L}\\p{N}_$]*)'
+const CREATED_INDEX = new RegExp(
+  `\\bcreate\\s+(?:unique\\s+)?index\\s+concurrently\\s+${NAME}\\s+on\\s+(?:only\\s+)?(?:${NAME}\\s*\\.\\s*)?${NAME}`,
+  'giu',
+)
+
+/**
+ * Lists the valid indexes that this file would make again, and fail: it completed, but the service was
+ * killed before it was recorded. An index that was there before is not one of them.
+ */
+export async function listCompleted(
+  client: Queryable,
+  { noTransaction, body = '' }: CommittedMigration,
+): Promise<string[]> {
+  if (!noTransaction) return []
+  const created = [...body.matchAll(CREATED_INDEX)].filter(([, name]) => !/^if$/i.test(name ?? ''))
+  const { rows } = await client.query<{ qualifiedName: string }>(
+    `select pg_catalog.format('%I.%I', n.nspname, c.relname) as "qualifiedName"
+       from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]))
+              as created (index, relation)
+       join pg_catalog.pg_class as c on c.relname = created.index
+       join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+       join pg_catalog.pg_index as i on i.indexrelid = c.oid and i.indisvalid
+       join pg_catalog.pg_class as t on t.oid = i.indrelid and t.relname = created.relation
+      where not exists (select from ${MEMORY} as memory where memory.oid = c.oid)
+      order by 1`,
+    [created.map(([, name]) => unquote(name)), created.map(([, , , table]) => unquote(table))],
+  )
+  return rows.map(({ qualifiedName }) => qualifiedName)
+}
+
+/** A name as the catalogue has it. */
+function unquote(name = ''): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase()
+}
+
 /**
  * Remembers in the database, beside the history, that migrations outside a transaction are running, and
- * what was unfinished before: a service that is killed has no other way to tell the next one.
+ * what was there before, complete or not: a service that is killed has no other way to tell the next one.
  */
 const MEMORY = 'graphile_migrate.commandbus_db_unfinished'
 
@@ -149,12 +185,12 @@ export async function recallUnfinished(
   )
   if (!exists[0]?.found) return undefined
   const { rows } = await client.query<{ oid: number }>(
-    `select oid::int8::float8 as oid from ${MEMORY}`,
+    `select oid::int8::float8 as oid from ${MEMORY} where not was_valid`,
   )
   return new Set(rows.map(({ oid }) => oid))
 }
 
-/** Remembers what is unfinished before the migrations run. */
+/** Remembers what is unfinished before the migrations run, and the first time also which indexes are not. */
 export async function rememberUnfinished(
   client: Queryable,
   known: readonly number[],
@@ -166,9 +202,23 @@ export async function rememberUnfinished(
     )
     // Where it exists, even `if not exists` would need the right to create one.
     if (!rows[0]?.found) await client.query('create schema graphile_migrate')
-    await client.query(`create table if not exists ${MEMORY} (oid oid primary key)`)
+    const { rows: memory } = await client.query<{ found: boolean }>(
+      `select pg_catalog.to_regclass('${MEMORY}') is not null as found`,
+    )
+    if (!memory[0]?.found) {
+      // Together: a service that is killed in between would take every index for one of the files'.
+      await client.query(
+        `create table ${MEMORY} as
+           select indexrelid as oid, true as was_valid
+             from pg_catalog.pg_index
+            where indisvalid and indexrelid >= 16384`,
+      )
+    }
     await client.query(
-      `insert into ${MEMORY} select pg_catalog.unnest($1::oid[]) on conflict do nothing`,
+      `insert into ${MEMORY} (oid, was_valid)
+       select oid, false
+         from pg_catalog.unnest($1::oid[]) as oid
+        where not exists (select from ${MEMORY} as memory where memory.oid = oid.oid)`,
       [known],
     )
   } catch (error) {

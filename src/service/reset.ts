@@ -7,7 +7,7 @@ import type { Log } from '../logger.ts'
 import type { AppliedMigration } from '../migrations/history.ts'
 import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-schema.ts'
 import { type ProvisionHooks, provision } from '../migrations/provision.ts'
-import { cancelSessions } from '../migrations/tool/cancel.ts'
+import { cancelSessions, describeSession } from '../migrations/tool/cancel.ts'
 import { applicationName } from '../postgres/application-name.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import type { Readiness } from '../readiness.ts'
@@ -116,7 +116,8 @@ async function openTrialSession({ config, database, log, signal }: OpenResetOpti
   const session = await retryConnecting(() => database.open(TRIAL, { asNewConnection: true }), {
     ...{ waitMs, log, signal },
   })
-  const cancel = () => void cancelSessions(database.pool, applicationName(TRIAL), log)
+  const described = describeSession(applicationName(TRIAL), session)
+  const cancel = () => void cancelSessions(database.pool, described, log)
   signal.addEventListener('abort', cancel)
   session.once('end', () => signal.removeEventListener('abort', cancel))
   return session

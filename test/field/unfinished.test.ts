@@ -24,6 +24,14 @@ async function readIndexes(pool: pg.Pool) {
   return rows
 }
 
+async function countTools(pool: pg.Pool) {
+  const { rowCount } = await pool.query(
+    `select from pg_stat_activity
+      where datname = current_database() and application_name like 'commandbus-db migration%'`,
+  )
+  return rowCount
+}
+
 async function setUp(t: Test, bodies: readonly string[]) {
   const database = await createTestDatabase(t, { from: 'empty' })
   await database.pool.query(TABLE)
@@ -141,14 +149,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       )
     }
     // The server notices by itself that the tool is gone; until then it would go on building.
-    const countTools = async () => {
-      const { rowCount } = await pool.query(
-        `select from pg_stat_activity
-          where datname = current_database() and application_name like 'commandbus-db migration%'`,
-      )
-      return rowCount
-    }
-    await becomes(t, countTools, 0)
+    await becomes(t, () => countTools(pool), 0)
     await holder.query('commit')
     holder.release()
 
@@ -157,6 +158,35 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     t.strictSame(await readIndexes(pool), [{ name: 't_x', valid: true }])
   })
 }
+
+test('an index that was complete, but not recorded when the service was killed, is made again', async (t) => {
+  const { pool, start } = await setUp(t, [
+    'create index "T before" on public.t (x);',
+    '--! no-transaction\ncreate index concurrently "T x" on public . t (x);',
+  ])
+  await start({
+    MIGRATIONS_DIR: createMigrationsFolder(t, ['create index "T before" on public.t (x);']),
+  }).waitForReady()
+  const holder = await pool.connect()
+  const service = start()
+  await service.waitForReason('migrating')
+  // The record of the file waits, but not the file.
+  await holder.query('begin; lock table graphile_migrate.migrations in share mode')
+  await becomes(t, async () => (await readIndexes(pool)).length, 2)
+  await service.waitForLog('a migration waits for a lock')
+  await service.stop('SIGKILL')
+  await becomes(t, async () => await countTools(pool), 0)
+  await holder.query('commit')
+  holder.release()
+  const before = await readIndexes(pool)
+
+  const next = start()
+  await next.waitForReady().catch((error) => t.fail(next.output(), { error: String(error) }))
+  t.match(await next.waitForLog('dropping an index that a migration made'), {
+    index: 'public."T x"',
+  })
+  t.strictSame(await readIndexes(pool), before)
+})
 
 test('a partition that is half detached is named, with the statements that repair it', async (t) => {
   const { pool, start } = await setUp(t, [

@@ -1,20 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import type { Client, DatabaseError } from 'pg'
+import type { DatabaseError } from 'pg'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import { applicationName } from '../../postgres/application-name.ts'
 import type { Queryable } from '../../postgres/client.ts'
+import type { SessionClient } from '../../postgres/connection/client.ts'
 import { isConnectionLost, isConnectionRefusedForNow, sqlstateOf } from '../../postgres/errors.ts'
 import { retryConnecting } from '../../postgres/retry.ts'
 import type { SqlAction } from './action-settings.ts'
-import { cancelSessions } from './cancel.ts'
+import { cancelSessions, describeSession } from './cancel.ts'
 import { type Location, locate, replacePlaceholders, toOffset } from './location.ts'
 import { MAX_NOTICES } from './messages.ts'
 import { type ToolSettings, wrongPgSettingError } from './settings.ts'
 
 export interface ActionsOptions {
   /** Opens a session for one action. */
-  readonly open: (purpose: string) => Promise<Client>
+  readonly open: (purpose: string) => Promise<SessionClient>
   readonly settings: ToolSettings
   /** Cancels an action over a connection of its own. */
   readonly pool: Queryable
@@ -46,7 +47,8 @@ async function runAction(action: SqlAction, options: ActionsOptions): Promise<vo
   const { open, settings, pool, waitMs, log, signal } = options
   const purpose = `action ${randomBytes(4).toString('hex')}`
   const client = await retryConnecting(() => open(purpose), { waitMs, log, signal })
-  const cancel = () => void cancelSessions(pool, applicationName(purpose), log)
+  const session = describeSession(applicationName(purpose), client)
+  const cancel = () => void cancelSessions(pool, session, log)
   signal.addEventListener('abort', cancel, { once: true })
   try {
     logNotices(client, action, log)
@@ -74,7 +76,7 @@ async function runAction(action: SqlAction, options: ActionsOptions): Promise<vo
   }
 }
 
-function logNotices(client: Client, { hook, file }: SqlAction, log: Log): void {
+function logNotices(client: SessionClient, { hook, file }: SqlAction, log: Log): void {
   let notices = 0
   client.on('notice', ({ severity, message: notice }) => {
     if (++notices > MAX_NOTICES) return

@@ -30,6 +30,7 @@ async function run(job: ToolJob): Promise<void> {
     failure: undefined,
     largeFiles: replaceLargeFiles(job.migrationsFolder),
     ...limitNotices(),
+    onSession: (backendPid, isOpen) => send({ type: 'session', backendPid, isOpen }),
     onWaiting: (backendPid) => send({ type: 'waiting', backendPid }),
   }
   toolRun = state

@@ -60,12 +60,14 @@ export interface WatchOptions {
   readonly signal: AbortSignal
   readonly progress: Progress
   readonly lossWatch: LossWatch
+  /** Kept up to date with what the tool reports. */
+  readonly pids: Set<number>
 }
 
 /** Logs what the tool's process reports, and resolves when it is done, has failed, died or is to stop. */
 export async function waitForOutcome(
   child: ChildProcess,
-  { log, signal, progress, lossWatch }: WatchOptions,
+  { log, signal, progress, lossWatch, pids }: WatchOptions,
 ): Promise<Outcome> {
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text) => log.warn({ text }, 'migration tool printed'))
@@ -84,7 +86,10 @@ export async function waitForOutcome(
     )
     child.on('message', (message: ToolMessage) => {
       if (message.type === 'done' || message.type === 'failed') resolve(message)
-      else if (message.type === 'waiting') lossWatch.check(message.backendPid)
+      else if (message.type === 'session') {
+        if (message.isOpen) pids.add(message.backendPid)
+        else pids.delete(message.backendPid)
+      } else if (message.type === 'waiting') lossWatch.check(message.backendPid)
       else logMessage(message, log, progress)
     })
   })

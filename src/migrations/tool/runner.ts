@@ -8,7 +8,7 @@ import { applicationName } from '../../postgres/application-name.ts'
 import type { Queryable } from '../../postgres/client.ts'
 import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
-import { cancelSessions } from './cancel.ts'
+import { cancelSessions, type ToolSessions } from './cancel.ts'
 import { type Aftermath, describeAftermath, ROLLED_BACK } from './failure.ts'
 import type { ToolJob } from './messages.ts'
 import { outcomeError, waitForOutcome } from './outcome.ts'
@@ -35,8 +35,8 @@ export interface RunnerOptions {
   readonly nodeVariables: Readonly<Record<string, string>>
   readonly onMigration: (detail: string) => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
-  /** Called with the application name of the tool's sessions, before it connects. */
-  readonly onStarted?: (application: string) => void
+  /** Called before the tool connects. */
+  readonly onStarted?: (sessions: ToolSessions) => void
   /** Calls the listener when all sessions of the service are ended; returns a function that removes it. */
   readonly onEndAll?: ((listener: (reason: string) => void) => () => void) | undefined
   /** Looks in the database for what became of a migration that did not complete. */
@@ -56,7 +56,9 @@ export { MigrationBlockedError, ToolLockBusyError, ToolSessionLostError } from '
  */
 export async function runTool(options: RunnerOptions): Promise<void> {
   const { settings, pool, log, signal } = options
+  const pids = new Set<number>()
   const application = applicationName(`migration ${randomBytes(4).toString('hex')}`)
+  const sessions = { application, pids }
   const progress = createProgress(options)
   const child = fork(findChildFile(), [], {
     env: { ...options.nodeVariables },
@@ -66,7 +68,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   })
   log.debug({ pid: child.pid }, 'migration tool started')
-  options.onStarted?.(application)
+  options.onStarted?.(sessions)
   try {
     child.send({
       ...settings,
@@ -78,13 +80,13 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       recordWaitMs: options.recordWaitMs ?? 0,
     } satisfies ToolJob)
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
-    const outcome = await waitForOutcome(child, { log, signal, progress, lossWatch })
+    const outcome = await waitForOutcome(child, { log, signal, progress, lossWatch, pids })
     if (outcome.type === 'done') return progress.finish()
     child.kill('SIGKILL')
     const migration = progress.current()
     // A tool that was refused a connection has no session.
     const hasSession = outcome.type !== 'failed' || !isConnectionRefusedForNow(outcome.error)
-    const canceled = hasSession && cancelSessions(pool, application, log)
+    const canceled = hasSession && cancelSessions(pool, sessions, log)
     // A database that does not answer is asked when it does.
     const isLost = outcome.type === 'lost'
     await (isLost ? Promise.race([canceled, sleep(CANCEL_LOST_MS)]) : canceled)

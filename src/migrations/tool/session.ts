@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly onNotice: (severity: string, text: string) => void
   /** PostgreSQL ends the session. The driver reports only that the connection is gone. */
   readonly onFatal: (error: pg.DatabaseError) => void
+  /** The session's backend: it is open, or was ended. One whose connection was cut may still run. */
+  readonly onSession: (backendPid: number, isOpen: boolean) => void
   /** Called again and again while a statement has no answer, with the backend that runs it. */
   readonly onWaiting: (backendPid: number) => void
 }
@@ -92,6 +94,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     },
   })
   isOpen = true
+  const { backendPid } = client
+  if (backendPid !== undefined) options.onSession(backendPid, true)
   reportWaiting(client, options.onWaiting)
   if (watched === undefined) throw new Error('no session was opened')
   const { report, parameters } = watched
@@ -135,7 +139,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       Object.assign(report, NOTHING_RUN)
       return lastRow(await client.query(statements.join(';\n')))
     },
-    end: () => client.end().catch(() => {}),
+    async end() {
+      const isEnded = await client.end().then(
+        () => true,
+        () => false,
+      )
+      if (isEnded && backendPid !== undefined) options.onSession(backendPid, false)
+    },
   }
 }
 

@@ -22,6 +22,7 @@ export interface ToolRun {
   readonly largeFiles: ReadonlyMap<string, LargeMigration>
   readonly onNotice: (severity: string, text: string) => void
   readonly onFileEnd: () => void
+  readonly onSession: (backendPid: number, isOpen: boolean) => void
   readonly onWaiting: (backendPid: number) => void
 }
 
@@ -292,6 +293,7 @@ function open(run: ToolRun): Promise<Session> {
     onNotice: (severity, text) => {
       if (run.phase === 'file') run.onNotice(severity, text)
     },
+    onSession: run.onSession,
     onWaiting: run.onWaiting,
     // The driver's own error, which follows, does not say why.
     onFatal: (error) => {

@@ -134,6 +134,16 @@ test('a flood of requests shares answers, until the state changes', async (t) =>
   t.equal((await readStatus()).state, 'stopping')
 })
 
+test('requests at the same time share one answer', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const readStatus = createStatusReader(describeSources(database, 'migrations'))
+
+  const answers = await Promise.all(Array.from({ length: 10 }, readStatus))
+
+  t.equal(new Set(answers).size, 1)
+  t.not(await readStatus(), answers[0])
+})
+
 test('before the database is open, the status has none', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const sources = describeSources(database, 'migrations')

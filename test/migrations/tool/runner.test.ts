@@ -45,11 +45,12 @@ test('pgSettings and placeholders reach the migrations', async (t) => {
   t.strictSame(rows, [{ name: 'value', path: 'public, pg_temp' }])
 })
 
-test('a stop ends a migration that traps the cancel', async (t) => {
+test('a stop ends a migration that traps the cancel and has another application name', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const stopping = new AbortController()
   const reason = new Error('stopping')
-  const body = `do $$ begin
+  const body = `set application_name = 'another name';
+  do $$ begin
     loop
       begin
         perform pg_sleep(3600);
