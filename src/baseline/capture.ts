@@ -5,6 +5,7 @@ import {
 } from '../catalog/fingerprint.ts'
 import { objectsSql } from '../catalog/objects.ts'
 import { hasPgmq } from '../catalog/queues.ts'
+import { NO_OTHER_SCHEMAS, notCompared, type OtherSchemas } from '../catalog/scope.ts'
 import {
   listMaterializedViews,
   listSequences,
@@ -27,11 +28,14 @@ const CAPTURE_LOCK_TIMEOUT_MS = 5000
 /**
  * Stores the current state of the database as its baseline, in a transaction of its own. Returns false
  * and leaves no baseline if the database is not (or no longer) marked disposable, or if another
- * session's open transaction has already written to it.
+ * session's open transaction has already written to it. The schemas of other tools are left out.
  */
-export async function captureBaseline(client: Queryable): Promise<boolean> {
+export async function captureBaseline(
+  client: Queryable,
+  others: OtherSchemas = NO_OTHER_SCHEMAS,
+): Promise<boolean> {
   try {
-    return await withCanonicalSettings(client, () => capture(client))
+    return await withCanonicalSettings(client, () => capture(client, notCompared(others)))
   } catch (error) {
     if (isOutOfResources(error)) {
       throw outOfResourcesError(
@@ -45,23 +49,22 @@ export async function captureBaseline(client: Queryable): Promise<boolean> {
   }
 }
 
-async function capture(client: Queryable): Promise<boolean> {
+async function capture(client: Queryable, leftOut: readonly string[]): Promise<boolean> {
   await forgetBaseline(client)
   if (!(await isDisposable(client))) return false
-  const tables = await listTables(client)
+  const tables = await listTables(client, leftOut)
   await client.query(`set local lock_timeout to ${CAPTURE_LOCK_TIMEOUT_MS}`)
-  if (tables.length > 0) {
-    await client.query(`lock table ${tables.map(({ name }) => name).join(', ')} in exclusive mode`)
-  }
-  for (const view of await listMaterializedViews(client)) {
+  const locked = tables.filter(({ isReadOnly }) => !isReadOnly).map(({ name }) => name)
+  if (locked.length > 0) await client.query(`lock table ${locked.join(', ')} in exclusive mode`)
+  for (const view of await listMaterializedViews(client, leftOut)) {
     // A reset can only refresh it, so the result of a refresh is the baseline.
     if (view.isPopulated) await client.query(`refresh materialized view ${view.name}`)
     await captureRelation(client, view.name, view.isPopulated ? view.name : undefined)
   }
   for (const table of tables) await captureTable(client, table)
-  await captureSequences(client)
+  await captureSequences(client, leftOut)
   await client.query(
-    `insert into provisioning.baseline_object (kind, name, definition) ${objectsSql(await hasPgmq(client))}`,
+    `insert into provisioning.baseline_object (kind, name, definition) ${objectsSql(await hasPgmq(client), { leftOut })}`,
   )
   // Last, because lifting row security has written to the catalogue.
   await client.query(
@@ -103,8 +106,8 @@ async function captureRelation(
   )
 }
 
-async function captureSequences(client: Queryable): Promise<void> {
-  const sequences = await listSequences(client)
+async function captureSequences(client: Queryable, leftOut: readonly string[]): Promise<void> {
+  const sequences = await listSequences(client, leftOut)
   if (sequences.length === 0) return
   const values = sequences.map(
     ({ name }) => `select ${literal(name)}, last_value, is_called from ${name}`,

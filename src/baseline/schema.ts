@@ -1,5 +1,8 @@
+import { isObjectIn } from '../catalog/diff.ts'
+import { emptiedStateSql } from '../catalog/emptied.ts'
 import { type ForeignKey, groupTables, listForeignKeys } from '../catalog/foreign-keys.ts'
 import { hasPgmq } from '../catalog/queues.ts'
+import { NO_OTHER_SCHEMAS, notCompared, type OtherSchemas } from '../catalog/scope.ts'
 import {
   hasSequenceDataFunction,
   listMaterializedViews,
@@ -26,12 +29,24 @@ export interface BaselineSequence extends Sequence {
   readonly isCalled: boolean
 }
 
-/** The objects of the baseline, as the catalogue has them now; newer objects are ignored. */
+/** The schemas of other tools, and what is in those that a reset empties. */
+export interface EmptiedSchemas extends OtherSchemas {
+  /** Of `emptiedStateSql`; undefined where no schema is to be emptied. */
+  readonly emptiedState: string | undefined
+}
+
+/**
+ * The objects of the baseline, as the catalogue has them now, and the tables and sequences of the schemas to
+ * be emptied; other newer objects are ignored.
+ */
 export interface BaselineSchema {
+  readonly others: EmptiedSchemas
   /** Parents before children. */
   readonly tables: readonly BaselineTable[]
   /** The same; tables that refer to each other in a circle share a group. */
   readonly groups: readonly (readonly BaselineTable[])[]
+  /** Not among `tables`: a reset can only tell whether they have changed. */
+  readonly readOnlyTables: readonly BaselineTable[]
   /** `isPopulated` is the baseline's. */
   readonly materializedViews: readonly MaterializedView[]
   readonly sequences: readonly BaselineSequence[]
@@ -42,33 +57,50 @@ export interface BaselineSchema {
   readonly hasSequenceData: boolean
 }
 
-/** Looks up the objects of the baseline in the catalogue. */
-export async function loadBaselineSchema(client: Queryable): Promise<BaselineSchema> {
-  const baseline = await loadBaseline(client)
-  const isKnown = ({ name }: { readonly name: string }) => baseline.relations.has(name)
+/** Looks up the objects of the baseline, and what has to be emptied, in the catalogue. */
+export async function loadBaselineSchema(
+  client: Queryable,
+  others: OtherSchemas = NO_OTHER_SCHEMAS,
+): Promise<BaselineSchema> {
+  const baseline = await loadBaseline(client, others)
+  // Read first: what changes after it is noticed by the reset.
+  const emptiedState = await readEmptiedState(client, others)
+  const isEmptied = ({ schema }: { readonly schema: string }) => others.emptied.includes(schema)
 
+  const all = (await listTables(client, others.ignored))
+    .filter((table) => baseline.relations.has(table.name) || isEmptied(table))
+    .map((table): BaselineTable => {
+      const hasRows = baseline.isPopulated.has(table.name)
+      // The triggers of a partition that was created since are those of a table that will be dropped.
+      const isOfBaseline = (trigger: Trigger) =>
+        trigger.table === table.name || baseline.relations.has(trigger.table) || isEmptied(table)
+      const firesInReset = (trigger: Trigger) =>
+        isOfBaseline(trigger) &&
+        (trigger.events.includes('delete') ||
+          trigger.events.includes('truncate') ||
+          (hasRows && trigger.events.includes('insert')))
+      return {
+        ...table,
+        hasRows,
+        triggers: table.triggers.filter(firesInReset),
+        rules: table.rules.filter(firesInReset),
+      }
+    })
+  const tables = all.filter(({ isReadOnly }) => !isReadOnly)
+  const names = new Set(tables.map(({ name }) => name))
   const foreignKeys = (await listForeignKeys(client)).filter(
-    ({ child, parent }) => baseline.relations.has(child) && baseline.relations.has(parent),
+    ({ child, parent }) => names.has(child) && names.has(parent),
   )
-  const tables = (await listTables(client)).filter(isKnown).map((table): BaselineTable => {
-    const hasRows = baseline.isPopulated.has(table.name)
-    const firesInReset = ({ events }: Trigger) =>
-      events.includes('delete') ||
-      events.includes('truncate') ||
-      (hasRows && events.includes('insert'))
-    return {
-      ...table,
-      hasRows,
-      triggers: table.triggers.filter(firesInReset),
-      rules: table.rules.filter(firesInReset),
-    }
-  })
   const groups = groupTables(tables, foreignKeys)
-  const views = (await listMaterializedViews(client)).filter(isKnown)
+  const views = (await listMaterializedViews(client, notCompared(others))).filter(({ name }) =>
+    baseline.relations.has(name),
+  )
   const parts = await listParts(client)
   return {
+    others: { ...others, emptiedState },
     tables: groups.flat(),
     groups,
+    readOnlyTables: all.filter(({ isReadOnly }) => isReadOnly),
     foreignKeys,
     parts: {
       ...parts,
@@ -78,7 +110,8 @@ export async function loadBaselineSchema(client: Queryable): Promise<BaselineSch
       ...view,
       isPopulated: baseline.isPopulated.get(view.name) ?? view.isPopulated,
     })),
-    sequences: (await listSequences(client)).flatMap((sequence) => {
+    sequences: (await listSequences(client, others.ignored)).flatMap((sequence) => {
+      if (isEmptied(sequence)) return { ...sequence, lastValue: sequence.start, isCalled: false }
       const value = baseline.sequences.get(sequence.name)
       return value ? { ...sequence, ...value } : []
     }),
@@ -87,12 +120,27 @@ export async function loadBaselineSchema(client: Queryable): Promise<BaselineSch
   }
 }
 
-/** Reads what the baseline holds, by name and without the rows. */
-async function loadBaseline(client: Queryable) {
+async function readEmptiedState(
+  client: Queryable,
+  { emptied }: OtherSchemas,
+): Promise<string | undefined> {
+  if (emptied.length === 0) return undefined
+  const { rows } = await client.query<{ state: string | null }>(
+    `select (${emptiedStateSql(emptied)}) as state`,
+  )
+  return rows[0]?.state ?? ''
+}
+
+/**
+ * Reads what the baseline holds, by name and without the rows. A schema that is left out may have been
+ * captured before it was.
+ */
+async function loadBaseline(client: Queryable, others: OtherSchemas) {
   const { rows: objects } = await client.query<{ kind: string; name: string }>(
     `select kind, name
        from provisioning.baseline_object
       where kind in ('table', 'view', 'materialized view', 'queue')
+        and not ${isObjectIn(notCompared(others))}
       order by name`,
   )
   const { rows: populated } = await client.query<{ name: string; isPopulated: boolean }>(
@@ -107,10 +155,15 @@ async function loadBaseline(client: Queryable) {
        from provisioning.baseline_sequence`,
   )
   const isQueue = ({ kind }: { kind: string }) => kind === 'queue'
+  const relations = new Set(objects.filter((object) => !isQueue(object)).map(({ name }) => name))
   return {
-    relations: new Set(objects.filter((object) => !isQueue(object)).map(({ name }) => name)),
+    relations,
     queues: objects.filter(isQueue).map(({ name }) => name),
-    isPopulated: new Map(populated.map(({ name, isPopulated }) => [name, isPopulated])),
+    isPopulated: new Map(
+      populated
+        .filter(({ name }) => relations.has(name))
+        .map(({ name, isPopulated }) => [name, isPopulated]),
+    ),
     sequences: new Map(sequences.map(({ name, ...value }) => [name, value])),
   }
 }

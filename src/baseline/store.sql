@@ -12,7 +12,7 @@ create schema if not exists provisioning;
 comment on schema provisioning is 'The store of commandbus-db for POST /reset.';
 
 create or replace view provisioning.store_format as
-select 3 as format;
+select 4 as format;
 comment on view provisioning.store_format is 'The version of this schema.';
 
 -- A dump, a template copy, a rename and a promotion each change at least one of these columns.

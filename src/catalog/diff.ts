@@ -1,5 +1,6 @@
+import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
-import { objectsSql } from './objects.ts'
+import { type ObjectsOptions, objectsSql } from './objects.ts'
 
 /** One object that differs between the catalogue and the stored definitions. */
 export interface SchemaDifference {
@@ -8,21 +9,22 @@ export interface SchemaDifference {
   readonly name: string
 }
 
-export interface DifferencesOptions {
+export interface DifferencesOptions extends ObjectsOptions {
   /** A query for the definitions to compare with: kind, name, definition. */
   readonly stored: string
   readonly hasPgmq: boolean
 }
 
 /** Selects every object whose definition is not the stored one, as a SchemaDifference. */
-export function differencesSql({ stored, hasPgmq }: DifferencesOptions): string {
+export function differencesSql({ stored, hasPgmq, ...options }: DifferencesOptions): string {
+  const { leftOut = [] } = options
   return sql`
     with stored as (
-      ${stored}
+      ${leftOut.length === 0 ? stored : withoutSchemas(stored, leftOut)}
     ),
     current as (
       (
-        ${objectsSql(hasPgmq)}
+        ${objectsSql(hasPgmq, options)}
       )
       ${hasPgmq ? UNLISTED_QUEUES_SQL : ''}
     )
@@ -36,6 +38,27 @@ export function differencesSql({ stored, hasPgmq }: DifferencesOptions): string 
       full join stored using (kind, name)
      where current.definition is distinct from stored.definition
      order by name, kind`
+}
+
+/** The stored objects that are not in one of these schemas, which may have been stored before it was left out. */
+function withoutSchemas(stored: string, schemas: readonly string[]): string {
+  return sql`
+    select kind, name, definition
+      from (
+        ${stored}
+      ) as stored
+     where not ${isObjectIn(schemas)}`
+}
+
+/** True for an object in one of these schemas, by its `kind` and its quoted and qualified `name`. */
+export function isObjectIn(schemas: readonly string[]): string {
+  return sql`
+    (kind not in ('extension', 'queue')
+     and exists (
+           select from unnest(array[${schemas.map(literal).join(', ')}]::text[]) as schema
+            where case when kind = 'schema' then name = quote_ident(schema)
+                       else starts_with(name, quote_ident(schema) || '.')
+                  end))`
 }
 
 /** A queue exists as long as its table does: PGMQ's list of queues is data, and restored as such. */

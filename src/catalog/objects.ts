@@ -1,18 +1,29 @@
 import { sql } from '../postgres/sql-text.ts'
-import { isExtensionMember, isUserSchema, RELATION_CTE } from './scope.ts'
+import { isExtensionMember, isUserSchema, relationCte } from './scope.ts'
+
+export interface ObjectsOptions {
+  /** Schemas whose objects are left out. */
+  readonly leftOut?: readonly string[]
+  /** An expression of the type oid[]: partitions that are left out, with everything that comes with them. */
+  readonly partitionsLeftOut?: string
+}
 
 /**
  * Selects every object of the user's with its definition as text: kind, name, definition. What a
  * definition leaves out is not compared: privileges, comments, storage parameters of columns.
  */
-export function objectsSql(hasPgmq: boolean): string {
+export function objectsSql(
+  hasPgmq: boolean,
+  { leftOut = [], partitionsLeftOut }: ObjectsOptions = {},
+): string {
+  const where = partitionsLeftOut === undefined ? '' : isNoPartOf(partitionsLeftOut)
   return sql`
-    with ${RELATION_CTE}
+    with ${relationCte({ leftOut, where })}
     select 'schema' as kind,
            quote_ident(nspname) as name,
            nspowner::regrole::text as definition
       from pg_namespace
-     where ${isUserSchema('nspname')}
+     where ${isUserSchema('nspname', leftOut)}
        and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}
     union all
     select 'extension', quote_ident(extname), ''
@@ -69,6 +80,7 @@ export function objectsSql(hasPgmq: boolean): string {
                where tgconstraint = pg_constraint.oid and tgparentid = 0))
       from relation
       join pg_constraint on conrelid = relation.oid
+       ${partitionsLeftOut === undefined ? '' : `and confrelid <> all (${partitionsLeftOut})`}
     union all
     select 'index',
            indexrelid::regclass::text,
@@ -108,7 +120,7 @@ export function objectsSql(hasPgmq: boolean): string {
            end || ' ' || proowner::regrole
       from pg_proc
       join pg_namespace on pg_namespace.oid = pronamespace
-     where ${isUserSchema('nspname')}
+     where ${isUserSchema('nspname', leftOut)}
        and not ${isExtensionMember('pg_proc', 'pg_proc.oid')}
     union all
     select 'type',
@@ -128,10 +140,21 @@ export function objectsSql(hasPgmq: boolean): string {
                where rngtypid = pg_type.oid))
       from pg_type
       join pg_namespace on pg_namespace.oid = typnamespace
-     where ${isUserSchema('nspname')}
+     where ${isUserSchema('nspname', leftOut)}
        and typtype in ('d', 'e', 'r')
        and not ${isExtensionMember('pg_type', 'pg_type.oid')}
     ${hasPgmq ? QUEUES_SQL : ''}`
+}
+
+/** A condition on pg_class: none of these partitions, nor a sequence of one. */
+function isNoPartOf(partitions: string): string {
+  return sql`
+    pg_class.oid <> all (${partitions})
+    and not (relkind = 'S' and exists (
+               select from pg_depend
+                where classid = 'pg_class'::regclass and objid = pg_class.oid
+                  and refclassid = 'pg_class'::regclass and refobjid = any (${partitions})
+                  and deptype in ('a', 'i')))`
 }
 
 const QUEUES_SQL = sql`

@@ -1,3 +1,4 @@
+import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
 
 /** The service's own schema: the baseline, and the row that marks a database disposable. */
@@ -17,11 +18,34 @@ export function isSystemSchema(name: string): string {
   return `(${name} ~ '^pg_' or ${name} = 'information_schema')`
 }
 
-/** True for every schema that is neither PostgreSQL's nor the service's nor the migration tool's. */
-export function isUserSchema(name: string): string {
+/** Schemas that other tools made in our database, by the names that the catalogue has. */
+export interface OtherSchemas {
+  /** Never compared nor touched. */
+  readonly ignored: readonly string[]
+  /** Emptied, and never compared. */
+  readonly emptied: readonly string[]
+}
+
+export const NO_OTHER_SCHEMAS: OtherSchemas = { ignored: [], emptied: [] }
+
+/** The schemas that are not compared. */
+export function notCompared({ ignored, emptied }: OtherSchemas): readonly string[] {
+  return [...ignored, ...emptied]
+}
+
+/** True for one of these schemas; `name` is an expression. */
+export function isOneOf(name: string, schemas: readonly string[]): string {
+  return schemas.length === 0 ? 'false' : `${name} in (${schemas.map(literal).join(', ')})`
+}
+
+/**
+ * True for every schema that is neither PostgreSQL's nor the service's nor the migration tool's, and not
+ * one of `leftOut`.
+ */
+export function isUserSchema(name: string, leftOut: readonly string[] = []): string {
   return sql`
     (not ${isSystemSchema(name)}
-     and ${name} not in ('${STORE_SCHEMA}', '${TOOL_SCHEMA}'))`
+     and ${name} not in (${[STORE_SCHEMA, TOOL_SCHEMA, ...leftOut].map(literal).join(', ')}))`
 }
 
 /** True for an object that an extension owns; `oid` is an expression. */
@@ -34,22 +58,44 @@ export function isExtensionMember(catalog: string, oid: string): string {
          and deptype = 'e')`
 }
 
+export interface RelationOptions {
+  /** Schemas whose relations are left out. */
+  readonly leftOut?: readonly string[]
+  /** Another condition, on pg_class and pg_namespace. */
+  readonly where?: string
+}
+
 /**
  * A common table expression `relation`: the user's tables, views, sequences and composite types, each
- * with its quoted and qualified `name`. An extension's are left out, except for PGMQ's queues; so are
- * the partitions of a queue, which come and go by themselves.
+ * with its quoted and qualified `name`. An extension's are left out, except for PGMQ's queues and for
+ * tables that the extension declares to hold the user's data, if this role may read them; so are the
+ * partitions of a queue, which come and go by themselves.
  */
-export const RELATION_CTE = sql`
-  relation as materialized (
-    select pg_class.*, nspname, format('%I.%I', nspname, relname) as name
-      from pg_class
-      join pg_namespace on pg_namespace.oid = relnamespace
-     where ${isUserSchema('nspname')}
-       and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
-       and relpersistence <> 't'
-       and (nspname = 'pgmq' and relkind in ('r', 'p', 'S')
-            or not (${isExtensionMember('pg_class', 'pg_class.oid')}
-                    -- Of a composite type, the type is the member and not the relation behind it.
-                    or relkind = 'c'
-                   and ${isExtensionMember('pg_type', 'reltype')}))
-       and not (nspname = 'pgmq' and relispartition))`
+export function relationCte({ leftOut = [], where = '' }: RelationOptions = {}): string {
+  const isNoPartOfQueue = `not (nspname = 'pgmq' and relispartition)`
+  const conditions = where === '' ? [isNoPartOfQueue] : [isNoPartOfQueue, where]
+  return sql`
+    relation as materialized (
+      select pg_class.*, nspname, format('%I.%I', nspname, relname) as name
+        from pg_class
+        join pg_namespace on pg_namespace.oid = relnamespace
+       where ${isUserSchema('nspname', leftOut)}
+         and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+         and relpersistence <> 't'
+         and (nspname = 'pgmq' and relkind in ('r', 'p', 'S')
+              or not (${isExtensionMember('pg_class', 'pg_class.oid')}
+                      -- Of a composite type, the type is the member and not the relation behind it.
+                      or relkind = 'c'
+                     and ${isExtensionMember('pg_type', 'reltype')})
+              or ${isExtensionData('pg_class.oid')}
+                 and has_table_privilege(pg_class.oid, 'select'))
+         ${conditions.map((condition) => `and ${condition}`).join('\n')})`
+}
+
+/** The same, without conditions. */
+export const RELATION_CTE = relationCte()
+
+/** True for a table or sequence of an extension that holds the user's data, as the extension itself declares. */
+export function isExtensionData(oid: string): string {
+  return `${oid} = any (array(select unnest(extconfig) from pg_catalog.pg_extension))`
+}

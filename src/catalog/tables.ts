@@ -1,5 +1,6 @@
 import type { Queryable } from '../postgres/client.ts'
-import { RELATION_CTE } from './scope.ts'
+import { refusesDeletes } from './publications.ts'
+import { isExtensionData, relationCte } from './scope.ts'
 
 /** A statement that can fire a trigger or a rule. */
 export type TriggerEvent = 'insert' | 'update' | 'delete' | 'truncate'
@@ -19,6 +20,8 @@ export interface Table {
   readonly oid: number
   /** Quoted and qualified. */
   readonly name: string
+  /** As the catalogue has it. */
+  readonly schema: string
   readonly isPartitioned: boolean
   /** Quoted; without the generated columns. */
   readonly columns: readonly string[]
@@ -28,6 +31,10 @@ export interface Table {
   readonly rules: readonly Trigger[]
   /** Row security hides rows from this role, too. */
   readonly isRowSecurityActive: boolean
+  /** It belongs to an extension, and this role can read it but not restore it. */
+  readonly isReadOnly: boolean
+  /** A publication prevents rows from being deleted, since nothing identifies them. */
+  readonly refusesDeletes: boolean
 }
 
 export interface MaterializedView {
@@ -40,6 +47,10 @@ export interface Sequence {
   readonly oid: number
   /** Quoted and qualified. */
   readonly name: string
+  /** As the catalogue has it. */
+  readonly schema: string
+  /** Where it starts, as text. */
+  readonly start: string
   /** Sessions may hold values of it. */
   readonly isCached: boolean
 }
@@ -60,11 +71,17 @@ export function sourceOf(table: Pick<Table, 'name' | 'isPartitioned'>): string {
 const FIRES = (enabled: string) =>
   `${enabled} in ('A', case current_setting('session_replication_role') when 'replica' then 'R' else 'O' end)`
 
-/** Lists the user's tables, without partitions, in order of their names. */
-export async function listTables(client: Queryable): Promise<Table[]> {
+/**
+ * Lists the user's tables, without partitions, in order of their names. Triggers of an extension's own table
+ * are not listed: the extension relies on them.
+ */
+export async function listTables(
+  client: Queryable,
+  leftOut: readonly string[] = [],
+): Promise<Table[]> {
   const { rows } = await client.query<Table>(
-    `with ${RELATION_CTE}
-     select oid::int8::float8 as oid, name, relkind = 'p' as "isPartitioned",
+    `with ${relationCte({ leftOut })}
+     select oid::int8::float8 as oid, name, nspname::text as schema, relkind = 'p' as "isPartitioned",
             array(select quote_ident(attname) from pg_attribute
                    where attrelid = relation.oid and attnum > 0 and not attisdropped
                      and attgenerated = '' order by attnum) as columns,
@@ -78,7 +95,8 @@ export async function listTables(client: Queryable): Promise<Table[]> {
                from pg_trigger
               where (tgrelid = relation.oid
                      or tgrelid in (select relid from pg_partition_tree(relation.oid)))
-                and not tgisinternal and ${FIRES('tgenabled')}) as triggers,
+                and not tgisinternal and ${FIRES('tgenabled')}
+                and not (nspname <> 'pgmq' and ${isExtensionData('relation.oid')})) as triggers,
             (select coalesce(jsonb_agg(jsonb_build_object(
                       'table', relation.name, 'name', quote_ident(rulename), 'enabled', ev_enabled,
                       'events', array[case ev_type when '2' then 'update' when '3' then 'insert'
@@ -86,7 +104,12 @@ export async function listTables(client: Queryable): Promise<Table[]> {
                       order by rulename), '[]')
                from pg_rewrite
               where ev_class = relation.oid and ev_type <> '1' and ${FIRES('ev_enabled')}) as rules,
-            row_security_active(relation.oid) as "isRowSecurityActive"
+            row_security_active(relation.oid) as "isRowSecurityActive",
+            nspname <> 'pgmq' and ${isExtensionData('relation.oid')}
+            and not pg_has_role(relowner, 'usage')
+            and not (has_table_privilege(relation.oid, 'insert')
+                     and has_table_privilege(relation.oid, 'delete')) as "isReadOnly",
+            ${refusesDeletes('relation.oid')} as "refusesDeletes"
        from relation
       where relkind in ('r', 'p') and not relispartition
       order by name`,
@@ -95,9 +118,12 @@ export async function listTables(client: Queryable): Promise<Table[]> {
 }
 
 /** Lists materialized views in the order of their creation, since they can build on each other. */
-export async function listMaterializedViews(client: Queryable): Promise<MaterializedView[]> {
+export async function listMaterializedViews(
+  client: Queryable,
+  leftOut: readonly string[] = [],
+): Promise<MaterializedView[]> {
   const { rows } = await client.query<MaterializedView>(
-    `with ${RELATION_CTE}
+    `with ${relationCte({ leftOut })}
      select oid::int8::float8 as oid, name, relispopulated as "isPopulated"
        from relation
       where relkind = 'm'
@@ -107,10 +133,14 @@ export async function listMaterializedViews(client: Queryable): Promise<Material
 }
 
 /** Lists the user's sequences in order of their names. */
-export async function listSequences(client: Queryable): Promise<Sequence[]> {
+export async function listSequences(
+  client: Queryable,
+  leftOut: readonly string[] = [],
+): Promise<Sequence[]> {
   const { rows } = await client.query<Sequence>(
-    `with ${RELATION_CTE}
-     select oid::int8::float8 as oid, name, seqcache > 1 as "isCached"
+    `with ${relationCte({ leftOut })}
+     select oid::int8::float8 as oid, name, nspname::text as schema, seqstart::text as start,
+            seqcache > 1 as "isCached"
        from relation join pg_sequence on seqrelid = oid
       where relkind = 'S'
       order by name`,
@@ -129,7 +159,7 @@ export async function hasSequenceDataFunction(client: Queryable): Promise<boolea
 /** Lists the relations that have parts. */
 export async function listParts(client: Queryable): Promise<Parts> {
   const { rows } = await client.query<Parts>(
-    `with ${RELATION_CTE}
+    `with ${relationCte()}
      select array(select name from relation where relkind in ('r', 'p', 'v', 'm', 'f')
                    order by name) as relations,
             exists (select from relation where relkind = 'c') as "hasCompositeTypes"`,

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { type Environment, listSecretValues, SettingsReader } from './env.ts'
 import { LearnedSecrets } from './learned-secrets.ts'
+import { type OtherSchemasSetting, readOtherSchemas } from './other-schemas.ts'
 import { readPlaceholderVariables } from './placeholder-variables.ts'
 import { createMask } from './redact.ts'
 
@@ -36,6 +37,7 @@ export interface Config {
   readonly onMigrationFailure: 'exit' | 'stay'
   readonly resetEnabled: boolean
   readonly resetToken: string | undefined
+  readonly otherSchemas: OtherSchemasSetting
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownMs: number
   /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
@@ -117,6 +119,7 @@ export function loadConfig(
     onMigrationFailure: read.oneOf('ON_MIGRATION_FAILURE', ['exit', 'stay']) ?? 'exit',
     resetEnabled: read.boolean('RESET_ENABLED', false),
     resetToken: read.secret('RESET_TOKEN'),
+    otherSchemas: readOtherSchemas(read),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
     shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
     nodeVariables: Object.freeze(pickNodeVariables(env)),

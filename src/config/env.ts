@@ -67,6 +67,20 @@ export class SettingsReader {
     return []
   }
 
+  /** Names in the database, separated by commas, each as it is there; quoted if it has other characters. */
+  identifiers(name: string): string[] {
+    const given = this.text(name) ?? ''
+    const names = parseIdentifiers(given)
+    if (names !== undefined) return names
+    this.reject(
+      name,
+      describe(given),
+      'names of schemas, separated by commas, as they are in the database; in double quotes if they have ' +
+        'other characters than letters, digits, _, $, - and blanks',
+    )
+    return []
+  }
+
   boolean(name: string, fallback: boolean): boolean {
     const choice = this.oneOf(name, ['true', 'false'])
     return choice === undefined ? fallback : choice === 'true'
@@ -152,6 +166,23 @@ export function listSecretValues(env: Environment): LearnedSecrets {
   }
   return secrets
 }
+
+/** Undefined if one of them is not a name; an empty one is none, as behind a last comma. */
+function parseIdentifiers(text: string): string[] | undefined {
+  const names: string[] = []
+  for (const item of text.match(/(?:"(?:[^"]|"")*"|[^,"])+|"/g) ?? []) {
+    const trimmed = item.trim()
+    if (trimmed === '') continue
+    const quoted = /^"((?:[^"]|"")+)"$/.exec(trimmed)?.[1]?.replaceAll('""', '"')
+    const name = quoted ?? (/^[\p{L}_][\p{L}\p{N}_$ -]*$/u.test(trimmed) ? trimmed : undefined)
+    if (name === undefined || Buffer.byteLength(name) > MAX_IDENTIFIER_BYTES) return undefined
+    names.push(name)
+  }
+  return [...new Set(names)]
+}
+
+/** PostgreSQL cuts longer ones. */
+const MAX_IDENTIFIER_BYTES = 63
 
 function quote(value: string): string {
   return JSON.stringify(value.length > 300 ? `${value.slice(0, 300)}…` : value)

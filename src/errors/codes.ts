@@ -280,6 +280,12 @@ const reset = {
     status: 409,
     meaning: 'The user of `DATABASE_URL` does not own what is to be reset; see `relations`.',
   },
+  ignored_objects_depend: {
+    status: 409,
+    meaning:
+      'Objects or rows in `RESET_IGNORE_SCHEMAS` (for a rebuild, also in `RESET_EMPTY_SCHEMAS`) need what the ' +
+      'reset has to remove; see `objects`. Nothing was changed.',
+  },
   ahead: {
     status: 409,
     meaning:

@@ -6,6 +6,10 @@ export interface DatabaseError {
   readonly code?: string
   readonly detail?: string
   readonly hint?: string
+  /** Of a violated constraint. */
+  readonly schema?: string
+  readonly table?: string
+  readonly constraint?: string
   readonly message: string
 }
 

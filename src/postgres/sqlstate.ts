@@ -3,6 +3,7 @@
  * (https://www.postgresql.org/docs/current/errcodes-appendix.html).
  */
 export const SQLSTATE = {
+  featureNotSupported: '0A000',
   readOnlySqlTransaction: '25006',
   protocolViolation: '08P01',
   activeSqlTransaction: '25001',
@@ -14,6 +15,8 @@ export const SQLSTATE = {
   invalidCatalogName: '3D000',
   invalidSchemaName: '3F000',
   deadlockDetected: '40P01',
+  foreignKeyViolation: '23503',
+  dependentObjectsStillExist: '2BP01',
   insufficientPrivilege: '42501',
   undefinedObject: '42704',
   undefinedTable: '42P01',

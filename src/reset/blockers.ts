@@ -13,6 +13,8 @@ export interface Blocker extends OpenTransaction {
 export interface BlockerSearch {
   /** The relations that the reset locks against writers; those of the store are added. */
   readonly oids: readonly number[]
+  /** Relations and schemas that the reset never locks. */
+  readonly ignoredOids?: readonly number[]
   /** The relation whose lock the last attempt did not get. */
   readonly relation: string | undefined
   /** That lock excludes readers, too; where `relation` is undefined, it is one on any object. */
@@ -27,7 +29,7 @@ export interface BlockerSearch {
  */
 export async function listBlockers(
   client: Queryable,
-  { oids, relation, excludesReaders, minAgeMs }: BlockerSearch,
+  { oids, ignoredOids = [], relation, excludesReaders, minAgeMs }: BlockerSearch,
 ): Promise<Blocker[]> {
   const { rows } = await client.query<Blocker>(
     `with needed (oid) as (
@@ -42,6 +44,7 @@ export async function listBlockers(
           -- Oids are unique per database only: a template copy has the same ones.
           and database = (select oid from pg_database where datname = current_database())
           and pid is distinct from pg_backend_pid()
+          and coalesce(relation, objid) <> all ($5::oid[])
           and (relation in (select oid from needed) and mode <> 'AccessShareLock'
                or $3 and (relation = to_regclass($2)
                           or to_regclass($2) is null and coalesce(relation, objid) >= 16384)))
@@ -65,7 +68,7 @@ export async function listBlockers(
       where coalesce(xact_start, prepared.prepared, '-infinity')
             < clock_timestamp() - make_interval(secs => $4 / 1000.0)
       order by "ageMs" desc nulls last`,
-    [oids, relation ?? null, excludesReaders, minAgeMs],
+    [oids, relation ?? null, excludesReaders, minAgeMs, ignoredOids],
   )
   return rows
 }

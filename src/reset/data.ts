@@ -1,5 +1,6 @@
 import { type DatabaseIdentity, notDisposableError } from '../baseline/disposable.ts'
 import type { SchemaDifference } from '../catalog/diff.ts'
+import type { OtherSchemas } from '../catalog/scope.ts'
 import {
   type DatabaseError,
   isConstraintViolation,
@@ -10,6 +11,7 @@ import {
 import { RESET_STATE, SQLSTATE } from '../postgres/sqlstate.ts'
 import type { Blocker } from './blockers.ts'
 import {
+  ignoredObjectsDependError,
   noBaselineError,
   notOwnerError,
   rowsNotRestorableError,
@@ -42,7 +44,7 @@ async function tryReset(
   sessions: ResetSessions,
   database: DatabaseIdentity,
   attempt: Attempt,
-  isRegenerated = false,
+  regenerated = 0,
 ): Promise<Changes> {
   try {
     const session = await sessions.open()
@@ -51,12 +53,17 @@ async function tryReset(
     const { message, detail } = error as DatabaseError
     const sqlstate = sqlstateOf(error)
     if (sqlstate === RESET_STATE.notDisposable) throw notDisposableError(database)
-    if (isRowRejected(error)) throw rowsNotRestorableError(message)
+    const referring = findIgnoredReference(error, sessions.others)
+    if (referring !== undefined) throw ignoredObjectsDependError([referring])
+    if (isConstraintViolation(error)) throw rowsNotRestorableError(message)
     if (!mayBeStale(error)) throw error
     sessions.forgetFunction()
-    if (!isRegenerated) {
-      return tryReset(sessions, database, { ...attempt, lockFirst: undefined }, true)
+    // Another tool may make tables all the time in a schema that is to be emptied.
+    if (regenerated < (sqlstate === RESET_STATE.stale ? MAX_REGENERATED : 1)) {
+      return tryReset(sessions, database, { ...attempt, lockFirst: undefined }, regenerated + 1)
     }
+    // The table rejects them, such as one in a publication that has no key.
+    if (sqlstate === SQLSTATE.objectNotInPrerequisiteState) throw rowsNotRestorableError(message)
     if (sqlstate === RESET_STATE.noBaseline || isMissing(error)) throw noBaselineError()
     if (sqlstate === RESET_STATE.schemaChanged) {
       throw schemaChangedError(JSON.parse(detail ?? '[]') as SchemaDifference[])
@@ -66,9 +73,20 @@ async function tryReset(
   }
 }
 
-/** By a constraint; or by the table, such as one in a publication that has no key. */
-function isRowRejected(error: unknown): boolean {
-  return isConstraintViolation(error) || sqlstateOf(error) === SQLSTATE.objectNotInPrerequisiteState
+const MAX_REGENERATED = 5
+
+/**
+ * What an ignored schema has that refers to rows or objects which the reset has to remove; undefined if the
+ * error has another cause.
+ */
+function findIgnoredReference(error: unknown, { ignored }: OtherSchemas): string | undefined {
+  const { schema, table, constraint, detail } = error as DatabaseError
+  const sqlstate = sqlstateOf(error)
+  // The view or the like that needs a partition: one in another schema would be a difference.
+  if (sqlstate === SQLSTATE.dependentObjectsStillExist) return detail
+  const isIgnored =
+    sqlstate === SQLSTATE.foreignKeyViolation && schema !== undefined && ignored.includes(schema)
+  return isIgnored ? `rows of ${schema}.${table} (foreign key ${constraint})` : undefined
 }
 
 function mayBeStale(error: unknown): boolean {
@@ -76,6 +94,8 @@ function mayBeStale(error: unknown): boolean {
   return (
     isSyntaxOrAccessError(error) ||
     sqlstate === SQLSTATE.invalidSchemaName ||
+    // A publication may have been created since.
+    sqlstate === SQLSTATE.objectNotInPrerequisiteState ||
     sqlstate === RESET_STATE.noBaseline ||
     sqlstate === RESET_STATE.schemaChanged ||
     sqlstate === RESET_STATE.stale

@@ -1,9 +1,11 @@
 import type { Client } from 'pg'
 import { hasPgmq } from '../catalog/queues.ts'
-import { isUserSchema } from '../catalog/scope.ts'
+import { isUserSchema, NO_OTHER_SCHEMAS, notCompared, type OtherSchemas } from '../catalog/scope.ts'
 import { isInsufficientPrivilege, sqlstateOf } from '../postgres/errors.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
+import { listCatalogued } from './catalogued.ts'
 import { notOwnerError } from './errors.ts'
+import { othersCtes } from './other-schemas.ts'
 
 export interface Drop {
   /** Kind and name, for an error message. */
@@ -51,6 +53,8 @@ export async function dropQueues(client: Client): Promise<void> {
 export interface ListOptions {
   /** Lists what is in the user's schemas instead of the schemas, for dropping it in several transactions. */
   readonly inSchemas?: boolean
+  /** Schemas that stay as they are, with the event triggers, casts and the like that need them. */
+  readonly others?: OtherSchemas
 }
 
 /**
@@ -61,7 +65,7 @@ export interface ListOptions {
  */
 export async function listDrops(
   client: Client,
-  { inSchemas = false }: ListOptions = {},
+  { inSchemas = false, others = NO_OTHER_SCHEMAS }: ListOptions = {},
 ): Promise<Drop[]> {
   const { rows } = await client.query<Drop>(
     `with recursive needs (classid, objid, refclassid, refobjid) as (
@@ -75,9 +79,10 @@ export async function listDrops(
        select 'pg_namespace'::regclass, oid from pg_namespace where nspname = 'public'
        union
        select refclassid, refobjid from kept join needs using (classid, objid)),
+     ${othersCtes(await listCatalogued(client), others)},
      own_schema (name) as (
        select quote_ident(nspname) from pg_namespace
-        where ${isUserSchema('nspname')}
+        where ${isUserSchema('nspname', notCompared(others))}
           and not (nspname = 'pgmq' and to_regclass('pgmq.meta') is not null
                    and not exists (select from pg_extension where extname = 'pgmq'))),
      object as (
@@ -85,6 +90,7 @@ export async function listDrops(
          from (${await listCatalogued(client)}) as found (classid, objid)
         cross join pg_identify_object(classid, objid, 0)
         where not exists (select from kept where (kept.classid, kept.objid) = (found.classid, found.objid))
+          and (found.classid, found.objid) not in (select classid, objid from of_others)
           -- A part is dropped with its whole. A partitioned table depends on its own key, which is its part.
           -- An operator class is no part of its family, though the catalogue says so.
           and not exists (select from pg_depend
@@ -125,26 +131,4 @@ export async function listDrops(
       order by array_position('{event trigger,subscription,schema}', type), length(identity), identity`,
   )
   return rows
-}
-
-/** A query for all objects of this database, except those that every new database has. */
-async function listCatalogued(client: Client): Promise<string> {
-  const { rows } = await client.query<{ sql: string }>(
-    `select string_agg(
-              format('select %L::regclass::oid, oid from %I where oid >= 16384',
-                     case relname when 'pg_largeobject_metadata' then 'pg_largeobject' else relname end,
-                     relname),
-              ' union all ' order by relname) as sql
-       from pg_class
-       join pg_attribute on attrelid = pg_class.oid and attname = 'oid'
-      where relnamespace = 'pg_catalog'::regnamespace and relkind = 'r' and not relisshared
-        -- Extensions and default privileges stay; the others hold parts that are not marked as such.
-        and relname not in ('pg_extension', 'pg_amop', 'pg_amproc', 'pg_default_acl', 'pg_enum',
-                            'pg_user_mapping')`,
-  )
-  return `${rows[0]?.sql}
-    union all
-    select 'pg_subscription'::regclass, pg_subscription.oid
-      from pg_subscription join pg_database on pg_database.oid = subdbid
-     where datname = current_database()`
 }

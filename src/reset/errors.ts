@@ -70,6 +70,18 @@ export function notOwnerError(names: readonly string[]): ServiceError {
   )
 }
 
+/** Objects or rows of ignored schemas need what is to be removed; nothing was changed. */
+export function ignoredObjectsDependError(objects: readonly string[]): ServiceError {
+  const shown = objects.slice(0, 5).join(', ')
+  const more = objects.length > 5 ? ` and ${objects.length - 5} more` : ''
+  return new ServiceError(
+    'ignored_objects_depend',
+    'schemas that a reset leaves alone (RESET_IGNORE_SCHEMAS, or RESET_EMPTY_SCHEMAS in a rebuild) depend on what ' +
+      `the migrations made: ${shown}${more}; nothing was changed: remove them, or take their schema out of the setting`,
+    { extensions: { objects: objects.slice(0, 100) } },
+  )
+}
+
 /** The schema is not that of the baseline. */
 export function schemaChangedError(all: readonly SchemaDifference[]): ServiceError {
   const differences = withoutParts(all)

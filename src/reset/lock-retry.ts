@@ -26,6 +26,8 @@ export interface LockScope {
   readonly client: Queryable
   /** The relations that the reset locks. */
   readonly oids: readonly number[]
+  /** Relations and schemas that are never locked. */
+  readonly ignoredOids?: readonly number[]
 }
 
 /** The shortest time to wait for a lock: with less, a busy table is never locked. */
@@ -71,8 +73,8 @@ export async function withLockRetry<T>(
         continue
       }
 
-      const { client, oids } = await findScope()
-      const search = { oids, relation, excludesReaders }
+      const { client, ...scope } = await findScope()
+      const search = { ...scope, relation, excludesReaders }
       const minAgeMs = performance.now() - attemptAt
       let blockers = await listBlockers(client, { ...search, minAgeMs })
       // The blocker of the last attempt may have ended, and a younger transaction taken its place.

@@ -16,8 +16,10 @@ import { withCanonicalSettings } from '../postgres/session-settings.ts'
 import { RESET_STATE } from '../postgres/sqlstate.ts'
 import type { Blocker } from './blockers.ts'
 import { type Drop, dropObjects, dropQueues, listDrops } from './drop.ts'
-import { notOwnerError, readOnlyError } from './errors.ts'
+import { ignoredObjectsDependError, notOwnerError, readOnlyError } from './errors.ts'
+import { emptyExtensionData } from './extension-data.ts'
 import { type LockOptions, withLockRetry } from './lock-retry.ts'
+import { assertOfOtherTools, emptySchemas, listDependents } from './other-schemas.ts'
 import type { ResetSessions } from './session.ts'
 
 export interface RebuildTrial {
@@ -65,7 +67,8 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
     },
     async afterMigrating(client) {
       sessions.forgetFunction()
-      await captureBaseline(client)
+      await assertOfOtherTools(client, sessions.others)
+      await captureBaseline(client, sessions.others)
     },
   })
   return terminated
@@ -80,7 +83,12 @@ const BATCH_SIZE = 200
 /** The two steps of a rebuild that need locks. */
 function createSteps(client: Client, options: RebuildOptions, terminated: Blocker[]) {
   const { database, lock, onDropping, onDropped } = options
-  const findScope = async () => ({ client, oids: await listOids(client) })
+  const { others } = options.sessions
+  const findScope = async () => ({
+    client,
+    oids: await listOids(client),
+    ignoredOids: await listOids(client, others.ignored),
+  })
   let hasTooFewLocks = false
 
   /** Runs `work` in a transaction of the session that holds the lock on the disposable row. */
@@ -113,8 +121,7 @@ function createSteps(client: Client, options: RebuildOptions, terminated: Blocke
       const session = await openSession()
       try {
         await transact(session, 'rollback', async () => {
-          await dropObjects(session, await listDrops(session))
-          await dropQueues(session)
+          await dropEverything(session)
           onDropping('trying the migrations before anything is dropped')
           await trial.run(session)
         })
@@ -145,11 +152,20 @@ function createSteps(client: Client, options: RebuildOptions, terminated: Blocke
     },
   }
 
+  /** Drops everything, and puts back what stays: extensions, and the schemas of other tools. */
+  async function dropEverything(session: Client): Promise<void> {
+    const dependents = await listDependents(session, others)
+    if (dependents.length > 0) throw ignoredObjectsDependError(dependents)
+    await dropObjects(session, await listDrops(session, { others }))
+    await dropQueues(session)
+    await emptyExtensionData(session, others)
+    await emptySchemas(session, others)
+  }
+
   async function dropAtOnce(): Promise<void> {
     await transact(client, 'commit', async () => {
       await forgetBaseline(client)
-      await dropObjects(client, await listDrops(client))
-      await dropQueues(client)
+      await dropEverything(client)
       await client.query('drop schema if exists graphile_migrate cascade')
       onDropping('dropping everything')
     })
@@ -162,7 +178,9 @@ function createSteps(client: Client, options: RebuildOptions, terminated: Blocke
     // A service that starts after a crash must not take what is left for a migrated database, and still
     // has to rebuild it.
     await transact(client, 'commit', async () => {
-      drops = await listDrops(client, { inSchemas: true })
+      const dependents = await listDependents(client, others)
+      if (dependents.length > 0) throw ignoredObjectsDependError(dependents)
+      drops = await listDrops(client, { inSchemas: true, others })
       onDropping(`dropping ${drops.length} objects`)
       await forgetBaseline(client)
       await client.query(
@@ -216,9 +234,15 @@ function dropError(error: unknown): unknown {
   return isInsufficientPrivilege(error) ? notOwnerError([(error as Error).message]) : error
 }
 
-async function listOids(client: Client): Promise<number[]> {
+/** The relations of the user's, or those of some schemas, and the schemas themselves. */
+async function listOids(client: Client, schemas?: readonly string[]): Promise<number[]> {
   const { rows } = await client.query<{ oid: number }>(
-    'select oid::int8::float8 as oid from pg_class where oid >= 16384',
+    `select pg_class.oid::int8::float8 as oid
+       from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where pg_class.oid >= 16384 and ($1::text[] is null or nspname = any ($1))
+      union all
+     select oid::int8::float8 from pg_namespace where nspname = any ($1)`,
+    [schemas ?? null],
   )
   return rows.map((row) => row.oid)
 }

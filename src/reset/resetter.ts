@@ -66,6 +66,7 @@ const NO_CHANGES: Changes = {
   tables: { emptied: [], restored: [] },
   sequences: [],
   queues: { emptied: [], dropped: [] },
+  partitions: { dropped: [] },
 }
 
 const OUTCOME_RETRY_MS = 250

@@ -3,6 +3,7 @@ import { type DatabaseIdentity, isDisposable, notDisposableError } from '../base
 import { type BaselineSchema, loadBaselineSchema } from '../baseline/schema.ts'
 import { findBaseline } from '../baseline/store.ts'
 import { queueTablesOf } from '../catalog/queues.ts'
+import { NO_OTHER_SCHEMAS, type OtherSchemas } from '../catalog/scope.ts'
 import { applyResetSettings, INHERITED_SEARCH_PATH_SQL } from '../postgres/session-settings.ts'
 import { noBaselineError, notOwnerError, temporaryPrivilegeError } from './errors.ts'
 import { generateResetFunction, type ResetOutcome } from './function/generate.ts'
@@ -14,12 +15,15 @@ export interface Changes {
   readonly tables: { readonly emptied: string[]; readonly restored: string[] }
   readonly sequences: string[]
   readonly queues: { readonly emptied: string[]; readonly dropped: string[] }
+  readonly partitions: { readonly dropped: string[] }
 }
 
 export interface ResetSessionOptions {
   /** Opens a connection for resets only: PostgreSQL keeps function plans per connection. */
   readonly connect: () => Promise<Client>
   readonly database: DatabaseIdentity
+  /** Default: no other tool has schemas in the database. */
+  readonly others?: OtherSchemas
 }
 
 /** A connection with the reset function on it. */
@@ -39,7 +43,11 @@ interface Connection {
 }
 
 /** Keeps one connection with one reset function on it, and creates both when they are needed. */
-export function createResetSessions({ connect, database }: ResetSessionOptions) {
+export function createResetSessions({
+  connect,
+  database,
+  others = NO_OTHER_SCHEMAS,
+}: ResetSessionOptions) {
   let connection: Promise<Connection> | undefined
   let session: Promise<ResetSession> | undefined
   let lastSchema: BaselineSchema | undefined
@@ -68,10 +76,11 @@ export function createResetSessions({ connect, database }: ResetSessionOptions) 
   }
 
   return {
+    others,
     /** Throws if the database is not disposable or has no baseline. */
     async open(): Promise<ResetSession> {
       const connected = await ensureConnection()
-      session ??= createSession(connected, database).then(
+      session ??= createSession(connected, database, others).then(
         (created) => {
           lastSchema = created.schema
           return created
@@ -106,13 +115,14 @@ export type ResetSessions = ReturnType<typeof createResetSessions>
 async function createSession(
   { client, searchPath }: Connection,
   database: DatabaseIdentity,
+  others: OtherSchemas,
 ): Promise<ResetSession> {
   if (!(await isDisposable(client))) throw notDisposableError(database)
   const baseline = await findBaseline(client)
   if (baseline === undefined) throw noBaselineError()
-  await assertMayReset(client, database)
+  await assertMayReset(client, database, others)
 
-  const schema = await loadBaselineSchema(client)
+  const schema = await loadBaselineSchema(client, others)
   const lockWaitMs = await readLockWaitMs(client)
   await client.query(generateResetFunction({ baseline, schema, searchPath, lockWaitMs }))
   let planIds: readonly string[] | undefined
@@ -144,12 +154,16 @@ async function createSession(
   }
 }
 
-async function assertMayReset(client: Client, database: DatabaseIdentity): Promise<void> {
+async function assertMayReset(
+  client: Client,
+  database: DatabaseIdentity,
+  others: OtherSchemas,
+): Promise<void> {
   const { rows } = await client.query<{ hasTemporary: boolean }>(
     `select has_database_privilege(current_database(), 'temporary') as "hasTemporary"`,
   )
   if (!rows[0]?.hasTemporary) throw temporaryPrivilegeError(database.name)
-  const forbidden = await listForbidden(client)
+  const forbidden = await listForbidden(client, others)
   if (forbidden.length > 0) throw notOwnerError(forbidden)
 }
 
@@ -184,5 +198,6 @@ function describeChanges(schema: BaselineSchema, outcome: ResetOutcome): Changes
     },
     sequences: outcome.sequences.flatMap((number) => schema.sequences[number - 1]?.name ?? []),
     queues: { emptied: [...new Set(queues)].sort(), dropped: [...outcome.droppedQueues] },
+    partitions: { dropped: [...(outcome.droppedPartitions ?? [])] },
   }
 }

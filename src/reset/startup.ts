@@ -4,6 +4,7 @@ import { ensureStore, forgetBaseline } from '../baseline/store.ts'
 import type { Log } from '../logger.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
 import { INTERRUPTED, wasInterrupted } from './interrupted.ts'
+import { assertOfOtherTools } from './other-schemas.ts'
 import type { ResetSessions } from './session.ts'
 
 export interface ResetHooksOptions {
@@ -30,10 +31,11 @@ export function createResetHooks({
       isStateKnown = wasEmpty || (pending.length > 0 && (await isAtBaseline(sessions, log)))
     },
     async afterMigrating(client, { appliedNow }) {
+      await assertOfOtherTools(client, sessions.others)
       if (appliedNow.length > 0) {
         sessions.forgetFunction()
         if (!isStateKnown) await forgetBaseline(client)
-        const isCaptured = isStateKnown && (await captureBaseline(client))
+        const isCaptured = isStateKnown && (await captureBaseline(client, sessions.others))
         if (isCaptured)
           log.info('captured the baseline, the state after migrating: POST /reset restores it')
         else

@@ -39,6 +39,7 @@ export function openReset(options: OpenResetOptions): OpenedReset {
   const sessions = createResetSessions({
     connect: () => database.open('reset'),
     database,
+    others: config.otherSchemas,
   })
   const resetter = createResetter({
     sessions,

@@ -113,6 +113,35 @@ test('the highest port is accepted', async (t) => {
   t.match(loadConfig({ EMBEDDED_PORT: '65535' }), { embeddedPort: 65_535 })
 })
 
+test('schemas of other tools are listed as they are in the database', async (t) => {
+  const config = loadConfig({
+    RESET_IGNORE_SCHEMAS: ' graphile_worker, "Odd, ""schema""" ," ",PgBoss,graphile_worker,',
+    RESET_EMPTY_SCHEMAS: 'jobs',
+  })
+
+  t.same(config.otherSchemas, {
+    ignored: ['graphile_worker', 'Odd, "schema"', ' ', 'PgBoss'],
+    emptied: ['jobs'],
+  })
+})
+
+test('schemas that no other tool can have made, and one in both settings, are refused', async (t) => {
+  for (const name of [
+    'pg_catalog',
+    'information_schema',
+    'provisioning',
+    'graphile_migrate',
+    'pgmq',
+  ]) {
+    const problems = findProblems(t, { RESET_IGNORE_SCHEMAS: `jobs,${name}` })
+    t.match(problems.get('RESET_IGNORE_SCHEMAS'), { given: `"${name}"` })
+  }
+  const problems = findProblems(t, { RESET_IGNORE_SCHEMAS: 'a,b', RESET_EMPTY_SCHEMAS: 'c,b' })
+  t.match(problems.get('RESET_EMPTY_SCHEMAS'), {
+    given: '"b", which is also in RESET_IGNORE_SCHEMAS',
+  })
+})
+
 test('an empty value counts as not set', async (t) => {
   const config = loadConfig({ PORT: '', DATABASE_URL: '', DATABASE_URL_FILE: '', E2E_SCHEMA: '' })
 
@@ -137,6 +166,10 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['ON_MIGRATION_FAILURE', 'retry'],
   ['RESET_ENABLED', 'yes'],
   ['LOG_LEVEL', 'verbose'],
+  ['RESET_IGNORE_SCHEMAS', 'worker.job'],
+  ['RESET_IGNORE_SCHEMAS', 'worker, "unclosed'],
+  ['RESET_IGNORE_SCHEMAS', '*'],
+  ['RESET_EMPTY_SCHEMAS', `a${'ü'.repeat(40)}`],
   ['MIGRATIONS_DIR', '/nowhere'],
 ]
 for (const [name, value] of WRONG) {

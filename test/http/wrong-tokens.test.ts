@@ -9,6 +9,7 @@ const REPORT = {
   tables: { emptied: [], restored: [] },
   sequences: [],
   queues: { emptied: [], dropped: [] },
+  partitions: { dropped: [] },
 }
 
 function createLog() {

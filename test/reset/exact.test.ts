@@ -46,6 +46,7 @@ test('a reset of a clean database changes nothing, and reports that', async (t) 
     tables: { emptied: [], restored: [] },
     sequences: [],
     queues: { emptied: [], dropped: [] },
+    partitions: { dropped: [] },
   })
 })
 
@@ -64,6 +65,7 @@ test('a reset reports what it emptied, restored, set and dropped', async (t) => 
     tables: { emptied: ['commandbus.audit'], restored: ['e2e.config'] },
     sequences: ['commandbus.audit_audit_id_seq', 'pgmq.q_payments__commands_msg_id_seq'],
     queues: { emptied: ['payments__commands'], dropped: ['made_since'] },
+    partitions: { dropped: [] },
   })
 })
 

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { captureBaseline } from '../../src/baseline/capture.ts'
 import type { DatabaseIdentity } from '../../src/baseline/disposable.ts'
 import { ensureStore } from '../../src/baseline/store.ts'
+import { NO_OTHER_SCHEMAS, type OtherSchemas } from '../../src/catalog/scope.ts'
 import { resetData } from '../../src/reset/data.ts'
 import type { LockOptions } from '../../src/reset/lock-retry.ts'
 import { createResetSessions } from '../../src/reset/session.ts'
@@ -30,6 +31,7 @@ export interface WorldOptions {
   readonly from: 'migrated' | 'empty'
   /** Runs before the capture. */
   readonly schema?: string
+  readonly others?: OtherSchemas
   /** A plain role owns the database and resets it, instead of the server's superuser. */
   readonly asOwner?: boolean
 }
@@ -45,13 +47,15 @@ export async function createResetWorld(t: Teardown, options: WorldOptions): Prom
   if (options.schema !== undefined) await owner.query(options.schema)
   await ensureStore(owner)
   await owner.query('select provisioning.allow_reset($1)', [db.name])
-  await captureBaseline(owner)
+  const { others = NO_OTHER_SCHEMAS } = options
+  await captureBaseline(owner, others)
   await owner.end()
 
   const database = { name: db.name, host: '127.0.0.1', port: 5432 }
   const sessions = createResetSessions({
     connect: () => connect(resetUrl),
     database,
+    others,
   })
   const ownerPool = new pg.Pool({ connectionString: resetUrl })
   ownerPool.on('error', () => {})

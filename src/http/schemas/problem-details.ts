@@ -131,6 +131,16 @@ export const PROBLEM_DETAILS: Partial<Record<ErrorCode, ProblemDetails>> = {
       relations: { schema: Type.Array(Type.String()), example: ['shop.orders'] },
     },
   },
+  ignored_objects_depend: {
+    detail:
+      'schemas that a reset leaves alone depend on what the migrations made: view worker.names (depends on table shop.orders)',
+    members: {
+      objects: {
+        schema: Type.Array(Type.String(), { maxItems: 100 }),
+        example: ['view worker.names (depends on table shop.orders)'],
+      },
+    },
+  },
   ahead: {
     detail:
       'the database is ahead by 000003, so resets are off; deploy the version that has these migrations',

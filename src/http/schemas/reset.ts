@@ -55,6 +55,7 @@ export const ResetReportSchema = Type.Object(
     ),
     sequences: Names,
     queues: Type.Object({ emptied: Names, dropped: Names }),
+    partitions: Type.Object({ dropped: Names }),
     terminated: Type.Optional(
       Type.Immutable(
         Type.Array(BlockerSchema, {
@@ -73,6 +74,7 @@ export const ResetReportSchema = Type.Object(
         tables: { emptied: ['shop.orders'], restored: ['shop.colours'] },
         sequences: ['shop.orders_id_seq'],
         queues: { emptied: ['payments'], dropped: ['made_by_a_test'] },
+        partitions: { dropped: [] },
       },
     ],
   },
@@ -112,6 +114,7 @@ export const resetSchema = {
       'no_baseline',
       'ahead',
       'schema_changed',
+      'ignored_objects_depend',
       'not_owner',
       'privilege_missing',
       'rows_not_restorable',

@@ -2,7 +2,7 @@ import { rowsFingerprintSql } from '../../catalog/fingerprint.ts'
 import { literal } from '../../postgres/quote.ts'
 import { explain, lines, sql } from '../../postgres/sql-text.ts'
 import { forEachTable, inChunks } from './chunks.ts'
-import type { NumberedTable } from './numbered.ts'
+import type { NumberedTable, ReadOnlyTable } from './numbered.ts'
 
 /** Up to this many tables, looking for a row in each is faster than asking for their sizes first. */
 const MANY_TABLES = 200
@@ -19,7 +19,9 @@ export function detectDirtyTables(tables: readonly NumberedTable[]): string {
 }
 
 /** An expression: the table has a row, or the fingerprint of its rows is not that of the baseline. */
-export function hasOtherRows(table: NumberedTable): string {
+export function hasOtherRows(
+  table: Pick<NumberedTable, 'hasRows' | 'source' | 'baselineFingerprint'>,
+): string {
   if (!table.hasRows) return `exists (select from ${table.source})`
   return sql`
     (
@@ -59,9 +61,23 @@ function detectBySize(tables: readonly NumberedTable[]): string {
     ${lines(...tables.filter(needsRows).map(detect))}`
 }
 
+/** Raises an error for a table that has changed and that this role may not restore; its message is the name. */
+export function refuseReadOnlyTables(tables: readonly ReadOnlyTable[]): string {
+  return explain(
+    'Tables of extensions that this role may read but not write.',
+    ...tables.map(
+      (table) => sql`
+        if ${hasOtherRows(table)} then
+          raise insufficient_privilege using message = ${literal(table.name)};
+        end if;`,
+    ),
+  )
+}
+
 /** Fills v_large: the numbers of the dirty tables that are worth a truncate. */
 export function detectLargeTables(tables: readonly NumberedTable[]): string {
   const partitioned = tables.filter(({ isPartitioned }) => isPartitioned)
+  const undeletable = tables.filter(({ refusesDeletes }) => refusesDeletes)
   return lines(
     sql`
       -- Truncate dirty tables from ${TRUNCATE_FROM_BYTES / 1024} kB on. Measuring all files of a table takes long, so do it only
@@ -80,6 +96,15 @@ export function detectLargeTables(tables: readonly NumberedTable[]): string {
         ) then
           v_large := v_large || ${number};
         end if;`,
+    ),
+    explain(
+      'Nothing can be deleted from a table that a publication publishes without a key.',
+      ...undeletable.map(
+        ({ number, isToRestore }) => sql`
+          if ${isToRestore} and ${number} <> all (v_large) then
+            v_large := v_large || ${number};
+          end if;`,
+      ),
     ),
   )
 }

@@ -2,14 +2,25 @@ import type { BaselineSchema } from '../../baseline/schema.ts'
 import type { Baseline } from '../../baseline/store.ts'
 import { literal } from '../../postgres/quote.ts'
 import { dollarQuote, lines, paragraphs, sql } from '../../postgres/sql-text.ts'
-import { compareRows, detectDirtyTables, detectLargeTables } from './detect.ts'
+import {
+  compareRows,
+  detectDirtyTables,
+  detectLargeTables,
+  refuseReadOnlyTables,
+} from './detect.ts'
 import { lockLastBlocker, lockMaterializedViews, lockTables } from './locks.ts'
 import { detectStaleViews, refreshViews } from './materialized-views.ts'
 import { type NumberedSchema, numberSchema } from './numbered.ts'
+import { dropNewPartitions, hasPartitioned } from './partitions.ts'
 import { dropNewQueues, dropQueueFunction } from './queues.ts'
 import { detectHiddenRows, forceRowSecurity } from './row-security.ts'
 import { deleteRows, insertRows, restoreReferrers } from './rows.ts'
-import { checkSchema, KEEP_FINGERPRINTS, schemaCheckFunctions } from './schema-check.ts'
+import {
+  checkEmptiedSchemas,
+  checkSchema,
+  KEEP_FINGERPRINTS,
+  schemaCheckFunctions,
+} from './schema-check.ts'
 import { detectUsedSequences, restartCachedSequences, setSequences } from './sequences.ts'
 import { disableTriggers, enableTriggers } from './triggers.ts'
 import { truncateLargeTables } from './truncate.ts'
@@ -36,6 +47,8 @@ export interface ResetOutcome {
   readonly sequences: readonly number[]
   /** Names of queues. */
   readonly droppedQueues: readonly string[]
+  /** Quoted and qualified names; undefined where the baseline has no partitioned table. */
+  readonly droppedPartitions?: readonly string[]
 }
 
 /**
@@ -74,6 +87,7 @@ function lock(schema: NumberedSchema, { baseline, lockWaitMs }: ResetFunctionOpt
     heading('Lock: everything that may have to wait does so before anything is changed'),
     lockLastBlocker(lockWaitMs),
     lockTables(schema, { baseline, lockWaitMs }),
+    checkEmptiedSchemas(schema),
     lockMaterializedViews(schema.materializedViews),
     dropNewQueues(schema),
     checkSchema(schema),
@@ -86,6 +100,7 @@ function detectChanges(schema: NumberedSchema): string {
     heading('Detect changes'),
     detectDirtyTables(tables),
     detectHiddenRows(tables),
+    refuseReadOnlyTables(schema.readOnlyTables),
     detectUsedSequences(schema),
     detectStaleViews(materializedViews),
     sql`
@@ -106,11 +121,15 @@ function detectChanges(schema: NumberedSchema): string {
 
 function change(schema: NumberedSchema, { searchPath }: ResetFunctionOptions): string {
   const { tables, materializedViews } = schema
+  const dropped = hasPartitioned(schema)
+    ? [`'droppedQueues', v_dropped_queues,`, `'droppedPartitions', v_dropped_partitions`]
+    : [`'droppedQueues', v_dropped_queues`]
   return paragraphs(
     heading('Change: locks that block readers are taken at once, or not at all'),
     disableTriggers(schema),
     truncateLargeTables(schema),
     deleteRows(schema),
+    dropNewPartitions(schema),
     insertRows(schema, searchPath),
     sql`
       -- Check what the baseline defers: a table with pending checks cannot be altered.
@@ -134,11 +153,12 @@ function change(schema: NumberedSchema, { searchPath }: ResetFunctionOptions): s
         'dirty', array_positions(v_dirty, true),
         'restored', array_positions(v_restore, true),
         'sequences', v_used_sequences,
-        'droppedQueues', v_dropped_queues);`,
+        ${lines(...dropped)});`,
   )
 }
 
-function declare({ tables, sequences, fingerprinted, queues }: NumberedSchema): string {
+function declare(schema: NumberedSchema): string {
+  const { tables, sequences, fingerprinted, queues } = schema
   const array = (items: readonly unknown[]) => `'{${items.join(',')}}'`
   const names = (items: readonly { readonly name: string }[]) =>
     nameList(items.map(({ name }) => name))
@@ -193,6 +213,15 @@ function declare({ tables, sequences, fingerprinted, queues }: NumberedSchema): 
       v_unforced       int[]  := '{}';      -- Tables whose row security is not forced at the moment.
       v_used_sequences int[]  := '{}';
       v_dropped_queues text[] := '{}';
+      ${
+        hasPartitioned(schema)
+          ? lines(
+              `v_new_partitions     oid[]  := '{}';`,
+              `v_dropped_partitions text[] := '{}';  -- The names of the same.`,
+              'v_parent             text;',
+            )
+          : ''
+      }
 
       -- What the next reset has to compare
       v_transactions      text;             -- Those that were running when the schema was checked.

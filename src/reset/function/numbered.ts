@@ -16,6 +16,9 @@ export interface NumberedTable extends BaselineTable {
   readonly baselineFingerprint: string
 }
 
+/** A table that has no number, since it cannot be restored. */
+export type ReadOnlyTable = BaselineTable & Pick<NumberedTable, 'source' | 'baselineFingerprint'>
+
 export interface NumberedView extends MaterializedView {
   /** An expression: the view has to be refreshed. */
   readonly isStale: string
@@ -24,9 +27,10 @@ export interface NumberedView extends MaterializedView {
 
 /** The schema of the baseline, with the numbers and the expressions by which the function names its parts. */
 export interface NumberedSchema
-  extends Omit<BaselineSchema, 'tables' | 'groups' | 'materializedViews'> {
+  extends Omit<BaselineSchema, 'tables' | 'groups' | 'readOnlyTables' | 'materializedViews'> {
   readonly tables: readonly NumberedTable[]
   readonly groups: readonly (readonly NumberedTable[])[]
+  readonly readOnlyTables: readonly ReadOnlyTable[]
   readonly materializedViews: readonly NumberedView[]
   readonly tableOf: ReadonlyMap<string, NumberedTable>
   /** The relations whose rows have a fingerprint in the baseline: tables with rows, and materialized views. */
@@ -36,7 +40,7 @@ export interface NumberedSchema
 /** Numbers the tables, and the materialized views. */
 export function numberSchema(schema: BaselineSchema): NumberedSchema {
   const fingerprinted = [
-    ...schema.tables.filter((table) => table.hasRows),
+    ...[...schema.tables, ...schema.readOnlyTables].filter((table) => table.hasRows),
     ...schema.materializedViews,
   ].map(({ name }) => name)
   const fingerprintOf = (name: string) => `v_rows_fingerprints[${fingerprinted.indexOf(name) + 1}]`
@@ -54,6 +58,11 @@ export function numberSchema(schema: BaselineSchema): NumberedSchema {
     tables,
     tableOf,
     groups: schema.groups.map((group) => group.flatMap(({ name }) => tableOf.get(name) ?? [])),
+    readOnlyTables: schema.readOnlyTables.map((table) => ({
+      ...table,
+      source: sourceOf(table),
+      baselineFingerprint: fingerprintOf(table.name),
+    })),
     materializedViews: schema.materializedViews.map((view, index) => ({
       ...view,
       isStale: `v_stale[${index + 1}]`,

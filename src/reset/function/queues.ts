@@ -1,10 +1,10 @@
 import { QUEUE_TABLES_SQL } from '../../catalog/queues.ts'
 import { sql } from '../../postgres/sql-text.ts'
-import { raiseBlocked } from './blocked.ts'
+import { lockAtOnce, raiseBlocked } from './blocked.ts'
 import type { NumberedSchema } from './numbered.ts'
 
 /** The function that drops a queue. */
-export function dropQueueFunction({ queues }: NumberedSchema): string {
+export function dropQueueFunction({ queues, tableOf }: NumberedSchema): string {
   if (queues === undefined) return ''
   return sql`
     -- Drops a queue, unless any transaction, a reader's included, blocks it.
@@ -24,22 +24,31 @@ export function dropQueueFunction({ queues }: NumberedSchema): string {
           ${raiseBlocked('v_relation', 'reader')}
         end;
       end loop;
-      perform pgmq.drop_queue(p_queue);
+      ${tableOf.get('pgmq.meta')?.refusesDeletes ? DROP_PUBLISHED : 'perform pgmq.drop_queue(p_queue);'}
     end;
     $$;`
 }
+
+/** PGMQ deletes the queue from its list, which has no primary key. */
+const DROP_PUBLISHED = sql`
+  -- A publication refuses to delete from PGMQ's list of queues as long as nothing identifies its rows.
+  ${lockAtOnce('pgmq.meta')}
+  alter table pgmq.meta replica identity full;
+  perform pgmq.drop_queue(p_queue);
+  alter table pgmq.meta replica identity default;
+  `
 
 /** Drops the queues that were created since the baseline. */
 export function dropNewQueues({ queues }: NumberedSchema): string {
   if (queues === undefined) return ''
   return sql`
     -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
-    for v_queue in
+    foreach v_queue in array array(
       select queue_name
         from pgmq.meta
        where lower(queue_name) <> all (c_queue_names)
        order by 1
-    loop
+    ) loop
       v_dropped_queues := v_dropped_queues || v_queue;
       if not p_only_detect then
         perform pg_temp.drop_queue(v_queue);

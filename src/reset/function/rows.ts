@@ -18,10 +18,11 @@ export function restoreReferrers({ groups, tableOf, foreignKeys }: NumberedSchem
       .flatMap(({ parent }) => tableOf.get(parent) ?? [])
   }
   const referrers = forEachGroup('v_restore', groups, (group) => {
-    // Rows of the baseline refer to rows of the baseline only.
-    const parents = group.some(({ hasRows }) => hasRows)
-      ? parentsOf(group).filter(({ hasRows }) => hasRows)
-      : []
+    // Rows of the baseline refer to rows of the baseline only. What refers to a table is truncated with it.
+    const isFilled = group.some(({ hasRows }) => hasRows)
+    const parents = parentsOf(group).filter(
+      ({ hasRows, refusesDeletes }) => (isFilled && hasRows) || refusesDeletes,
+    )
     const members = group.map(({ isToRestore }) => isToRestore)
     const causes = [...new Set([...members, ...parents.map(({ isToRestore }) => isToRestore)])]
     if (causes.length === 1) return ''
@@ -42,7 +43,10 @@ export function restoreReferrers({ groups, tableOf, foreignKeys }: NumberedSchem
 /** Deletes all rows of the tables to restore. */
 export function deleteRows({ groups }: NumberedSchema): string {
   const statements = forEachGroup('v_restore', groups.toReversed(), (group) => {
-    const deletes = group.map(({ source }) => `delete from ${source}`)
+    const deletes = group
+      .filter(({ refusesDeletes }) => !refusesDeletes)
+      .map(({ source }) => `delete from ${source}`)
+    if (deletes.length === 0) return ''
     return ifToRestore(group, `${inOneStatement(deletes)};`)
   })
   return explain(

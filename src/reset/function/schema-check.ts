@@ -1,14 +1,19 @@
 import { STORED_OBJECTS_SQL } from '../../baseline/store.ts'
 import { differencesSql } from '../../catalog/diff.ts'
+import { emptiedStateSql } from '../../catalog/emptied.ts'
 import { OBJECTS_FINGERPRINT_SQL, PARTS_FINGERPRINT_SQL } from '../../catalog/fingerprint.ts'
+import { notCompared } from '../../catalog/scope.ts'
+import { literal } from '../../postgres/quote.ts'
 import { explain, paragraphs, sql } from '../../postgres/sql-text.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'
 import { inChunks } from './chunks.ts'
 import type { NumberedSchema } from './numbered.ts'
+import { findNewPartitions, hasPartitioned } from './partitions.ts'
 import { dropUnlistedQueues } from './queues.ts'
 
 /** The functions that the schema check calls. */
-export function schemaCheckFunctions({ queues }: NumberedSchema): string {
+export function schemaCheckFunctions(schema: NumberedSchema): string {
+  const isPartitioned = hasPartitioned(schema)
   return paragraphs(
     NEW_PLAN_ID,
     sql`
@@ -16,22 +21,27 @@ export function schemaCheckFunctions({ queues }: NumberedSchema): string {
 
       -- Changes with every object that is created, renamed, altered or dropped. Columns, constraints,
       -- triggers, rules and policies are not among them.
-      ${functionReturning('numeric', 'objects_fingerprint', OBJECTS_FINGERPRINT_SQL)}
+      ${functionReturning('numeric', 'objects_fingerprint()', OBJECTS_FINGERPRINT_SQL)}
 
       -- Changes with the columns, constraints, triggers, rules and policies of relations.
-      ${functionReturning('numeric', 'parts_fingerprint', PARTS_FINGERPRINT_SQL)}
+      ${functionReturning('numeric', 'parts_fingerprint()', PARTS_FINGERPRINT_SQL)}
 
       -- Changes when a transaction that wrote anything ends. This one is not counted.
-      ${functionReturning('text', 'running_transactions', RUNNING_TRANSACTIONS)}
+      ${functionReturning('text', 'running_transactions()', RUNNING_TRANSACTIONS)}
 
       -- The objects whose definition is not that of the baseline; null if there are none.
       ${functionReturning(
         'jsonb',
-        'schema_differences',
+        `schema_differences(${isPartitioned ? 'p_new_partitions oid[]' : ''})`,
         sql`
           select jsonb_agg(difference)
             from (
-              ${differencesSql({ stored: STORED_OBJECTS_SQL, hasPgmq: queues !== undefined })}
+              ${differencesSql({
+                stored: STORED_OBJECTS_SQL,
+                hasPgmq: schema.queues !== undefined,
+                leftOut: notCompared(schema.others),
+                ...(isPartitioned && { partitionsLeftOut: 'p_new_partitions' }),
+              })}
             ) as difference`,
       )}`,
   )
@@ -70,9 +80,9 @@ const RUNNING_TRANSACTIONS = sql`
     from pg_current_snapshot() as snapshot`
 
 /** A function in PL/pgSQL, which keeps the plan of its query; one in SQL would not before PostgreSQL 18. */
-function functionReturning(type: string, name: string, query: string): string {
+function functionReturning(type: string, signature: string, query: string): string {
   return sql`
-    create or replace function pg_temp.${name}()
+    create or replace function pg_temp.${signature}
     returns ${type}
     language plpgsql
     stable
@@ -83,6 +93,18 @@ function functionReturning(type: string, name: string, query: string): string {
       );
     end;
     $$;`
+}
+
+/** Raises an error if the schemas to be emptied have other tables than the function was generated for. */
+export function checkEmptiedSchemas({ others }: NumberedSchema): string {
+  if (others.emptiedState === undefined) return ''
+  return sql`
+    -- The schemas to be emptied may have other tables by now, or other triggers.
+    if coalesce((
+      ${emptiedStateSql(others.emptied)}
+    ), '') <> ${literal(others.emptiedState)} then
+      raise exception 'stale' using errcode = '${RESET_STATE.stale}';
+    end if;`
 }
 
 /** Raises an error if the schema is not that of the baseline, or not the one that was generated for. */
@@ -101,7 +123,8 @@ export function checkSchema(schema: NumberedSchema): string {
         v_parts_fingerprint_now := pg_temp.parts_fingerprint();
         v_keep_fingerprints := true;
         ${dropUnlistedQueues(schema)}
-        v_differences := pg_temp.schema_differences();
+        ${findNewPartitions(schema)}
+        v_differences := pg_temp.schema_differences(${hasPartitioned(schema) ? 'v_new_partitions' : ''});
         if v_differences is not null then
           raise exception 'schema changed'
             using errcode = '${RESET_STATE.schemaChanged}', detail = v_differences::text;

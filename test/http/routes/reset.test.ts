@@ -21,6 +21,7 @@ const REPORT: ResetReport = {
   tables: { emptied: [], restored: [] },
   sequences: [],
   queues: { emptied: [], dropped: [] },
+  partitions: { dropped: [] },
 }
 
 interface World {

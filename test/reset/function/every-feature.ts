@@ -4,11 +4,14 @@ import type { BaselineSchema, BaselineTable } from '../../../src/baseline/schema
 const plain = (oid: number, name: string): BaselineTable => ({
   oid,
   name,
+  schema: 'app',
   isPartitioned: false,
   columns: ['id', 'label'],
   triggers: [],
   rules: [],
   isRowSecurityActive: false,
+  isReadOnly: false,
+  refusesDeletes: false,
   hasRows: false,
 })
 
@@ -55,6 +58,22 @@ const quoted: BaselineTable = {
   hasRows: true,
 }
 
+/** Published without a key, and a table that refers to it. */
+const published: readonly BaselineTable[] = [
+  { ...plain(1009, 'app.published'), refusesDeletes: true },
+  plain(1010, 'app.of_published'),
+]
+
+/** PGMQ's list of queues, published as well. */
+const queueList: BaselineTable = {
+  ...plain(1011, 'pgmq.meta'),
+  hasRows: true,
+  refusesDeletes: true,
+}
+
+/** In a schema that is to be emptied. */
+const emptied: BaselineTable = { ...plain(1012, 'jobs.job'), schema: 'jobs' }
+
 const groups = [
   circle,
   [referrer],
@@ -62,24 +81,32 @@ const groups = [
   [partitioned],
   ...hidden.map((table) => [table]),
   [quoted],
+  ...published.map((table) => [table]),
+  [queueList],
+  [emptied],
 ]
+
+const sequence = { schema: 'app', start: '1' } as const
 
 /** A schema made by hand: one of everything that the reset function has special statements for. */
 export const EVERY_FEATURE: BaselineSchema = {
+  others: { ignored: ['worker'], emptied: ['jobs'], emptiedState: 'state' },
   tables: groups.flat(),
   groups,
   foreignKeys: [
     { child: 'app.circle_a', parent: 'app.circle_b', isDeferrable: false },
     { child: 'app.circle_b', parent: 'app.circle_a', isDeferrable: true },
     { child: 'app.referrer', parent: 'app.circle_a', isDeferrable: false },
+    { child: 'app.of_published', parent: 'app.published', isDeferrable: false },
   ],
+  readOnlyTables: [{ ...plain(1013, 'gis.spatial_ref_sys'), hasRows: true, isReadOnly: true }],
   materializedViews: [
     { oid: 2001, name: 'app.counted', isPopulated: true },
     { oid: 2002, name: 'app.unfilled', isPopulated: false },
   ],
   sequences: [
-    { oid: 3001, name: 'app.cached', isCached: true, lastValue: '5', isCalled: false },
-    { oid: 3002, name: 'app.used', isCached: false, lastValue: '12', isCalled: true },
+    { ...sequence, oid: 3001, name: 'app.cached', isCached: true, lastValue: '5', isCalled: false },
+    { ...sequence, oid: 3002, name: 'app.used', isCached: false, lastValue: '12', isCalled: true },
   ],
   parts: {
     relations: [...groups.flat().map(({ name }) => name), part, 'app.counted', 'app.unfilled'],

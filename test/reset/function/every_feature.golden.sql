@@ -118,7 +118,7 @@ end;
 $$;
 
 -- The objects whose definition is not that of the baseline; null if there are none.
-create or replace function pg_temp.schema_differences()
+create or replace function pg_temp.schema_differences(p_new_partitions oid[])
 returns jsonb
 language plpgsql
 stable
@@ -128,7 +128,16 @@ begin
     select jsonb_agg(difference)
       from (
         with stored as (
-          select kind, name, definition from provisioning.baseline_object
+          select kind, name, definition
+            from (
+              select kind, name, definition from provisioning.baseline_object
+            ) as stored
+           where not (kind not in ('extension', 'queue')
+                      and exists (
+                            select from unnest(array['worker', 'jobs']::text[]) as schema
+                             where case when kind = 'schema' then name = quote_ident(schema)
+                                        else starts_with(name, quote_ident(schema) || '.')
+                                   end))
         ),
         current as (
           (
@@ -137,7 +146,7 @@ begin
                 from pg_class
                 join pg_namespace on pg_namespace.oid = relnamespace
                where (not (nspname ~ '^pg_' or nspname = 'information_schema')
-                      and nspname not in ('provisioning', 'graphile_migrate'))
+                      and nspname not in ('provisioning', 'graphile_migrate', 'worker', 'jobs'))
                  and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
                  and relpersistence <> 't'
                  and (nspname = 'pgmq' and relkind in ('r', 'p', 'S')
@@ -152,14 +161,22 @@ begin
                                select from pg_catalog.pg_depend
                                 where classid = 'pg_catalog.pg_type'::pg_catalog.regclass
                                   and objid = reltype
-                                  and deptype = 'e')))
-                 and not (nspname = 'pgmq' and relispartition))
+                                  and deptype = 'e'))
+                      or pg_class.oid = any (array(select unnest(extconfig) from pg_catalog.pg_extension))
+                         and has_table_privilege(pg_class.oid, 'select'))
+                 and not (nspname = 'pgmq' and relispartition)
+                 and pg_class.oid <> all (p_new_partitions)
+                 and not (relkind = 'S' and exists (
+                            select from pg_depend
+                             where classid = 'pg_class'::regclass and objid = pg_class.oid
+                               and refclassid = 'pg_class'::regclass and refobjid = any (p_new_partitions)
+                               and deptype in ('a', 'i'))))
             select 'schema' as kind,
                    quote_ident(nspname) as name,
                    nspowner::regrole::text as definition
               from pg_namespace
              where (not (nspname ~ '^pg_' or nspname = 'information_schema')
-                    and nspname not in ('provisioning', 'graphile_migrate'))
+                    and nspname not in ('provisioning', 'graphile_migrate', 'worker', 'jobs'))
                and not exists (
                  select from pg_catalog.pg_depend
                   where classid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
@@ -220,6 +237,7 @@ begin
                        where tgconstraint = pg_constraint.oid and tgparentid = 0))
               from relation
               join pg_constraint on conrelid = relation.oid
+               and confrelid <> all (p_new_partitions)
             union all
             select 'index',
                    indexrelid::regclass::text,
@@ -260,7 +278,7 @@ begin
               from pg_proc
               join pg_namespace on pg_namespace.oid = pronamespace
              where (not (nspname ~ '^pg_' or nspname = 'information_schema')
-                    and nspname not in ('provisioning', 'graphile_migrate'))
+                    and nspname not in ('provisioning', 'graphile_migrate', 'worker', 'jobs'))
                and not exists (
                  select from pg_catalog.pg_depend
                   where classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
@@ -285,7 +303,7 @@ begin
               from pg_type
               join pg_namespace on pg_namespace.oid = typnamespace
              where (not (nspname ~ '^pg_' or nspname = 'information_schema')
-                    and nspname not in ('provisioning', 'graphile_migrate'))
+                    and nspname not in ('provisioning', 'graphile_migrate', 'worker', 'jobs'))
                and typtype in ('d', 'e', 'r')
                and not exists (
                  select from pg_catalog.pg_depend
@@ -336,7 +354,16 @@ begin
         using errcode = 'KBRLK', detail = v_relation, hint = 'all';
     end;
   end loop;
+  -- A publication refuses to delete from PGMQ's list of queues as long as nothing identifies its rows.
+  begin
+    lock table pgmq.meta in access exclusive mode nowait;
+  exception when lock_not_available then
+    raise exception 'locked'
+      using errcode = 'KBRLK', detail = 'pgmq.meta', hint = 'all';
+  end;
+  alter table pgmq.meta replica identity full;
   perform pgmq.drop_queue(p_queue);
+  alter table pgmq.meta replica identity default;
 end;
 $$;
 
@@ -360,9 +387,13 @@ declare
     /* 5 */ 'app.measurement',
     /* 6 */ 'app.hidden',
     /* 7 */ 'app.hidden_with_rows',
-    /* 8 */ '"Odd schema"."it''s ""odd"""'
+    /* 8 */ '"Odd schema"."it''s ""odd"""',
+    /* 9 */ 'app.published',
+    /* 10 */ 'app.of_published',
+    /* 11 */ 'pgmq.meta',
+    /* 12 */ 'jobs.job'
   ]::text[];
-  c_table_oids constant oid[] := '{1001,1002,1003,1004,1005,1006,1007,1008}'::oid[];
+  c_table_oids constant oid[] := '{1001,1002,1003,1004,1005,1006,1007,1008,1009,1010,1011,1012}'::oid[];
   c_sequence_names constant text[] := array[
     /* 1 */ 'app.cached',
     /* 2 */ 'app.used'
@@ -376,8 +407,10 @@ declare
     /* 2 */ 'app.referrer',
     /* 3 */ 'app.hidden_with_rows',
     /* 4 */ '"Odd schema"."it''s ""odd"""',
-    /* 5 */ 'app.counted',
-    /* 6 */ 'app.unfilled'
+    /* 5 */ 'pgmq.meta',
+    /* 6 */ 'gis.spatial_ref_sys',
+    /* 7 */ 'app.counted',
+    /* 8 */ 'app.unfilled'
   ]::text[];
   -- The queues of the baseline.
   c_queue_names constant text[] := array[
@@ -414,6 +447,9 @@ declare
   v_unforced       int[]  := '{}';      -- Tables whose row security is not forced at the moment.
   v_used_sequences int[]  := '{}';
   v_dropped_queues text[] := '{}';
+  v_new_partitions     oid[]  := '{}';
+  v_dropped_partitions text[] := '{}';  -- The names of the same.
+  v_parent             text;
 
   -- What the next reset has to compare
   v_transactions      text;             -- Those that were running when the schema was checked.
@@ -478,8 +514,12 @@ begin
         app.hidden,
         app.hidden_with_rows,
         app.measurement,
+        app.of_published,
+        app.published,
         app.referrer,
-        app.watched
+        app.watched,
+        jobs.job,
+        pgmq.meta
       in exclusive mode nowait;
     exception when lock_not_available then
       -- A writer has locked one of them: wait for one table after the other until the deadline.
@@ -493,6 +533,53 @@ begin
     raise exception 'locked'
       using errcode = 'KBRLK', detail = v_relation;
   end;
+
+  -- The schemas to be emptied may have other tables by now, or other triggers.
+  if coalesce((
+    with relation as materialized (
+      select pg_class.*, nspname, format('%I.%I', nspname, relname) as name
+        from pg_class
+        join pg_namespace on pg_namespace.oid = relnamespace
+       where (not (nspname ~ '^pg_' or nspname = 'information_schema')
+              and nspname not in ('provisioning', 'graphile_migrate'))
+         and relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+         and relpersistence <> 't'
+         and (nspname = 'pgmq' and relkind in ('r', 'p', 'S')
+              or not (exists (
+                select from pg_catalog.pg_depend
+                 where classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                   and objid = pg_class.oid
+                   and deptype = 'e')
+                      -- Of a composite type, the type is the member and not the relation behind it.
+                      or relkind = 'c'
+                     and exists (
+                       select from pg_catalog.pg_depend
+                        where classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+                          and objid = reltype
+                          and deptype = 'e'))
+              or pg_class.oid = any (array(select unnest(extconfig) from pg_catalog.pg_extension))
+                 and has_table_privilege(pg_class.oid, 'select'))
+         and not (nspname = 'pgmq' and relispartition)
+         and nspname in ('jobs'))
+    select md5(string_agg(
+             concat_ws(
+               ' ',
+               relation.oid, relispartition, relrowsecurity, relforcerowsecurity,
+               (select string_agg(oid || tgenabled::text, ' ' order by oid)
+                  from pg_trigger
+                 where tgrelid = relation.oid and not tgisinternal),
+               (select string_agg(oid || ev_enabled::text, ' ' order by oid)
+                  from pg_rewrite
+                 where ev_class = relation.oid),
+               (select string_agg(oid::text, ' ' order by oid)
+                  from pg_constraint
+                 where contype = 'f' and relation.oid in (conrelid, confrelid))),
+             ', ' order by relation.oid))
+      from relation
+     where relkind in ('r', 'p', 'S')
+  ), '') <> 'state' then
+    raise exception 'stale' using errcode = 'KBROL';
+  end if;
 
   -- A running refresh may have read rows that the reset is about to remove. Setting the comment
   -- that a view has anyway needs a lock that waits for the refresh, but not for readers.
@@ -512,12 +599,12 @@ begin
   end;
 
   -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
-  for v_queue in
+  foreach v_queue in array array(
     select queue_name
       from pgmq.meta
      where lower(queue_name) <> all (c_queue_names)
      order by 1
-  loop
+  ) loop
     v_dropped_queues := v_dropped_queues || v_queue;
     if not p_only_detect then
       perform pg_temp.drop_queue(v_queue);
@@ -541,6 +628,10 @@ begin
       or exists (select from app.hidden)
       or exists (select from app.hidden_with_rows)
       or exists (select from "Odd schema"."it's ""odd""")
+      or exists (select from app.published)
+      or exists (select from app.of_published)
+      or exists (select from pgmq.meta)
+      or exists (select from jobs.job)
       or exists (select from app.measurement_2026)
       or exists (select from app.counted)
       or exists (select from app.unfilled);
@@ -573,7 +664,53 @@ begin
       v_wrote_catalog := true;
       perform pg_temp.drop_queue(v_queue);
     end loop;
-    v_differences := pg_temp.schema_differences();
+    -- A partition that was created since is dropped, once no row of the baseline's tables refers to it.
+    v_new_partitions := array(
+      select pg_class.oid
+        from pg_inherits
+        join pg_class on pg_class.oid = inhrelid
+        join pg_namespace on pg_namespace.oid = relnamespace
+       where relispartition
+         and relkind in ('r', 'p')
+         and (not (nspname ~ '^pg_' or nspname = 'information_schema')
+              and nspname not in ('provisioning', 'graphile_migrate', 'pgmq', 'worker', 'jobs'))
+         and pg_partition_root(pg_class.oid) = any (c_table_oids)
+         and not exists (
+               select from provisioning.baseline_object
+                where kind = 'table' and name = format('%I.%I', nspname, relname))
+       order by pg_class.oid);
+    if v_new_partitions <> '{}' then
+      if p_only_detect then
+        return jsonb_build_object('isClean', false);
+      end if;
+      v_dropped_partitions := array(
+        select oid::regclass::text from unnest(v_new_partitions) as oid order by 1);
+      -- It is taken from its parent and from foreign keys, which readers of these tables must not see.
+      for v_relation in
+        select distinct oid::regclass::text
+          from (select inhparent from pg_inherits where inhrelid = any (v_new_partitions)
+                 union
+                select unnest(array[conrelid, confrelid])
+                  from pg_constraint
+                 where contype = 'f'
+                   and (conrelid = any (v_new_partitions) or confrelid = any (v_new_partitions)))
+               as needed (oid)
+         order by 1
+      loop
+        begin
+          execute format('lock table %s in access exclusive mode nowait', v_relation);
+        exception when lock_not_available then
+          raise exception 'locked'
+            using errcode = 'KBRLK', detail = v_relation, hint = 'all';
+        end;
+      end loop;
+      -- Its triggers are not among those that are disabled and enabled by name.
+      foreach v_relation in array v_dropped_partitions loop
+        execute format('alter table only %s disable trigger user', v_relation);
+      end loop;
+      v_wrote_catalog := true;
+    end if;
+    v_differences := pg_temp.schema_differences(v_new_partitions);
     if v_differences is not null then
       raise exception 'schema changed'
         using errcode = 'KBRSC', detail = v_differences::text;
@@ -610,7 +747,14 @@ begin
     /* 8 */ (
       select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
         from only "Odd schema"."it's ""odd"""
-    ) is distinct from v_rows_fingerprints[4]
+    ) is distinct from v_rows_fingerprints[4],
+    /* 9 */ exists (select from only app.published),
+    /* 10 */ exists (select from only app.of_published),
+    /* 11 */ (
+      select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+        from only pgmq.meta
+    ) is distinct from v_rows_fingerprints[5],
+    /* 12 */ exists (select from only jobs.job)
   ];
 
   -- Row security hides rows from this role as well: lift it in order to see them.
@@ -640,6 +784,14 @@ begin
       from only app.hidden_with_rows
   ) is distinct from v_rows_fingerprints[3];
 
+  -- Tables of extensions that this role may read but not write.
+  if (
+    select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+      from only gis.spatial_ref_sys
+  ) is distinct from v_rows_fingerprints[6] then
+    raise insufficient_privilege using message = 'gis.spatial_ref_sys';
+  end if;
+
   -- Has the sequence another value than in the baseline? Without `offset 0`, each would be read twice.
   v_used_sequences := array(
     select number
@@ -660,7 +812,7 @@ begin
     v_stale[1] := (
       select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
         from app.counted
-    ) is distinct from v_rows_fingerprints[5];
+    ) is distinct from v_rows_fingerprints[7];
   end if;
   v_stale[2] := (select relispopulated from pg_class where oid = 2002) <> false;
 
@@ -706,6 +858,16 @@ begin
          where name = '"Odd schema"."it''s ""odd"""'
       );
     end if;
+    if v_dirty[11] then
+      v_dirty[11] := (
+        select array_agg((whole_row.*)::text order by (whole_row.*)::text collate "C")
+          from only pgmq.meta as whole_row
+      ) is distinct from (
+        select array_agg(content order by content collate "C")
+          from provisioning.baseline_row
+         where name = 'pgmq.meta'
+      );
+    end if;
     return jsonb_build_object('isClean',
       v_attempt = v_last_attempt
       and v_dropped_queues = '{}'
@@ -718,13 +880,16 @@ begin
   -- them: those of tables with a foreign key to it, and of all tables in a circle of foreign
   -- keys.
   v_restore := v_dirty;
-  if true = any (v_restore[1:8]) then
+  if true = any (v_restore[1:12]) then
     if v_restore[1] or v_restore[2] then
       v_restore[1] := true;
       v_restore[2] := true;
     end if;
     if v_restore[3] or v_restore[1] then
       v_restore[3] := true;
+    end if;
+    if v_restore[10] or v_restore[9] then
+      v_restore[10] := true;
     end if;
   end if;
 
@@ -742,6 +907,13 @@ begin
   ) then
     v_large := v_large || 5;
   end if;
+  -- Nothing can be deleted from a table that a publication publishes without a key.
+  if v_restore[9] and 9 <> all (v_large) then
+    v_large := v_large || 9;
+  end if;
+  if v_restore[11] and 11 <> all (v_large) then
+    v_large := v_large || 11;
+  end if;
 
   ------------------------------------------------------------------------------------------
   -- Change: locks that block readers are taken at once, or not at all
@@ -749,7 +921,7 @@ begin
 
   -- Disable the triggers and rules that the rest would fire. By name: ENABLE TRIGGER USER would
   -- later enable those, too, that are disabled in the baseline.
-  if true = any (v_restore[1:8]) then
+  if true = any (v_restore[1:12]) then
     if v_restore[4] then
       begin
         lock table app.watched in access exclusive mode nowait;
@@ -769,7 +941,8 @@ begin
     end if;
   end if;
 
-  -- Truncate what is large, unless a reader blocks it or this role may not. PostgreSQL truncates a table
+  -- Truncate what is large, unless a reader blocks it, this role may not, or a table that is left alone
+  -- refers to it. PostgreSQL truncates a table
   -- only together with all tables that refer to it. So leave it if one of these is clean and has rows,
   -- which would be lost, or triggers, which would fire.
   foreach v_number in array v_large loop
@@ -782,20 +955,34 @@ begin
                     when 1 then 'only app.circle_a, only app.circle_b, only app.referrer'
                     when 2 then 'only app.circle_b, only app.circle_a, only app.referrer'
                     when 5 then 'app.measurement'
+                    when 9 then 'only app.published, only app.of_published'
                     else 'only ' || c_table_names[v_number]
                   end;
     begin
       execute format('lock table %s in access exclusive mode nowait', v_relation);
       execute format('truncate %s', v_relation);
       v_wrote_catalog := true;
-    exception when lock_not_available or insufficient_privilege then
+    exception when lock_not_available or insufficient_privilege or feature_not_supported then
       -- The rows are deleted below.
+      if v_number = any ('{9,11}'::int[]) then
+        if sqlstate = '55P03' then
+          raise exception 'locked'
+            using errcode = 'KBRLK', detail = c_table_names[v_number], hint = 'all';
+        end if;
+        raise;
+      end if;
     end;
   end loop;
 
   -- Delete, children before their parents. The foreign keys of a circle are checked at the end of
   -- the one statement that empties all its tables.
-  if true = any (v_restore[1:8]) then
+  if true = any (v_restore[1:12]) then
+    if v_restore[12] then
+      delete from only jobs.job;
+    end if;
+    if v_restore[10] then
+      delete from only app.of_published;
+    end if;
     if v_restore[8] then
       delete from only "Odd schema"."it's ""odd""";
     end if;
@@ -822,9 +1009,24 @@ begin
     end if;
   end if;
 
+  -- Drop the partitions that were created since, each with its own partitions.
+  if v_new_partitions <> '{}' then
+    -- A table with pending checks cannot be altered.
+    set constraints all immediate;
+    for v_relation, v_parent in
+      select inhrelid::regclass, inhparent::regclass
+        from pg_inherits
+       where inhrelid = any (v_new_partitions) and inhparent <> all (v_new_partitions)
+    loop
+      execute format('alter table %s detach partition %s', v_parent, v_relation);
+      execute format('drop table %s', v_relation);
+    end loop;
+    set constraints all deferred;
+  end if;
+
   -- Insert, parents before their children, with the search path of the role: constraints and
   -- generated columns may call functions that depend on it.
-  if true = any (v_restore[1:8]) then
+  if true = any (v_restore[1:12]) then
     if v_restore[1] then
       perform set_config('search_path', '"$user", public', true);
       insert into app.circle_a (id, label) overriding system value
@@ -897,6 +1099,24 @@ begin
                  from only "Odd schema"."it's ""odd""")
        where name = '"Odd schema"."it''s ""odd"""';
     end if;
+    if v_restore[11] then
+      perform set_config('search_path', '"$user", public', true);
+      insert into pgmq.meta (id, label) overriding system value
+      select (stored.whole_row).id, (stored.whole_row).label
+        from (
+          select content::pgmq.meta as whole_row
+            from provisioning.baseline_row
+           where name = 'pgmq.meta'
+           order by position
+          offset 0
+        ) as stored;
+      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      update provisioning.baseline_relation
+         set rows_fingerprint = (
+               select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+                 from only pgmq.meta)
+       where name = 'pgmq.meta';
+    end if;
   end if;
 
   -- Check what the baseline defers: a table with pending checks cannot be altered.
@@ -934,7 +1154,7 @@ begin
   end if;
 
   -- Enable them again, each in the state that it had.
-  if true = any (v_restore[1:8]) then
+  if true = any (v_restore[1:12]) then
     if v_restore[4] then
       alter table app.watched enable rule keep;
       alter table only app.watched enable trigger on_origin;
@@ -994,6 +1214,7 @@ begin
     'dirty', array_positions(v_dirty, true),
     'restored', array_positions(v_restore, true),
     'sequences', v_used_sequences,
-    'droppedQueues', v_dropped_queues);
+    'droppedQueues', v_dropped_queues,
+    'droppedPartitions', v_dropped_partitions);
 end;
 $reset$;

@@ -152,7 +152,9 @@ begin
                                select from pg_catalog.pg_depend
                                 where classid = 'pg_catalog.pg_type'::pg_catalog.regclass
                                   and objid = reltype
-                                  and deptype = 'e')))
+                                  and deptype = 'e'))
+                      or pg_class.oid = any (array(select unnest(extconfig) from pg_catalog.pg_extension))
+                         and has_table_privilege(pg_class.oid, 'select'))
                  and not (nspname = 'pgmq' and relispartition))
             select 'schema' as kind,
                    quote_ident(nspname) as name,
@@ -568,12 +570,12 @@ begin
   end;
 
   -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
-  for v_queue in
+  foreach v_queue in array array(
     select queue_name
       from pgmq.meta
      where lower(queue_name) <> all (c_queue_names)
      order by 1
-  loop
+  ) loop
     v_dropped_queues := v_dropped_queues || v_queue;
     if not p_only_detect then
       perform pg_temp.drop_queue(v_queue);
@@ -791,7 +793,8 @@ begin
   -- Change: locks that block readers are taken at once, or not at all
   ------------------------------------------------------------------------------------------
 
-  -- Truncate what is large, unless a reader blocks it or this role may not. PostgreSQL truncates a table
+  -- Truncate what is large, unless a reader blocks it, this role may not, or a table that is left alone
+  -- refers to it. PostgreSQL truncates a table
   -- only together with all tables that refer to it. So leave it if one of these is clean and has rows,
   -- which would be lost, or triggers, which would fire.
   foreach v_number in array v_large loop
@@ -805,7 +808,7 @@ begin
       execute format('lock table %s in access exclusive mode nowait', v_relation);
       execute format('truncate %s', v_relation);
       v_wrote_catalog := true;
-    exception when lock_not_available or insufficient_privilege then
+    exception when lock_not_available or insufficient_privilege or feature_not_supported then
       -- The rows are deleted below.
     end;
   end loop;
