@@ -1,8 +1,13 @@
 /**
  * What happens in the service. Each fact is reported once, where it happens, by a function that is handed
- * down as an argument; the metrics and the trace are made of these facts.
+ * down as an argument; the metrics and the trace of the start are made of these facts.
  */
-export type ServiceEvent = MigrationEvent | ReadyEvent | ResetEvent | RequestEvent
+export type ServiceEvent =
+  | MigrationEvent
+  | ReadyEvent
+  | StartFailedEvent
+  | ResetEvent
+  | RequestEvent
 
 export type OnEvent<Event extends ServiceEvent = ServiceEvent> = (event: Event) => void
 
@@ -23,6 +28,15 @@ export interface ReadyEvent {
   readonly applied: number
   /** Since the process started. */
   readonly startMs: number
+}
+
+/** The start is over: the service ends, or stays up, not ready (ON_MIGRATION_FAILURE=stay). */
+export interface StartFailedEvent {
+  readonly kind: 'start_failed'
+  /** The code of the error. */
+  readonly code: string
+  /** May have a secret from a migration: mask it. */
+  readonly message: string
 }
 
 export interface ResetEvent {

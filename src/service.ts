@@ -9,7 +9,6 @@ import { ServiceError } from './errors/service-error.ts'
 import { createApp } from './http/app.ts'
 import { listen } from './http/listen.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
-import { createMetrics } from './metrics.ts'
 import { describeAhead } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { waitForDatabase } from './postgres/wait.ts'
@@ -17,6 +16,7 @@ import { createReadiness, type NotReadyReason } from './readiness.ts'
 import { assertNotAhead, assertReadyForReset } from './reset/assert-ready.ts'
 import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
+import { createObservation } from './service/observation.ts'
 import { startWatch, type Watch } from './service/watch.ts'
 import { createStatusReader } from './status.ts'
 import { SERVICE } from './version.ts'
@@ -73,16 +73,18 @@ export function createService(
     serverVersion: () => state.serverVersion,
     reset: () => ({ enabled: config.resetEnabled, ...state.resetter?.stats }),
   })
-  const metrics = createMetrics({ readiness, pool: () => state.database?.sessions.pool.stats })
-  const { onEvent } = metrics
+  const mask = createMask(config)
+  const sources = { readiness, pool: () => state.database?.sessions.pool.stats }
+  const observation = createObservation({ config, startedAt, sources, mask, log })
+  const { metrics, onEvent } = observation
   const app = createApp({
     log,
     hosts: config,
-    mask: createMask(config),
+    mask,
     readiness,
     readStatus,
     readMetrics: metrics.read,
-    onEvent,
+    onEvent: metrics.onEvent,
     apiDocsFolder: new URL('./api-docs/', import.meta.url),
     reset: config.resetEnabled ? createResetRouteOptions() : undefined,
   })
@@ -95,9 +97,11 @@ export function createService(
     // Requests finish first, and a migration that is running is rolled back.
     close: async () => {
       await Promise.all([app.close(), running])
+      const observed = observation.close()
       await state.resetter?.close()
       await state.watch?.close()
       await state.database?.close()
+      await observed
     },
   })
   const { signal } = ending
@@ -215,14 +219,25 @@ export function createService(
     const mayStay = config.onMigrationFailure === 'stay' && !once && !signal.aborted
     if (stay === undefined || !mayStay) throw error
     const { reason, happened } = stay
+    reportFailure(error)
     log.error({ err: error }, `${happened}; staying up, not ready (ON_MIGRATION_FAILURE=stay)`)
     readiness.set({ ready: false, reason, detail: (error as ServiceError).message })
+  }
+
+  function reportFailure(error: unknown): void {
+    if (signal.aborted) return
+    const code = error instanceof ServiceError ? error.code : 'internal_error'
+    const message = error instanceof Error ? error.message : String(error)
+    onEvent({ kind: 'start_failed', code, message })
   }
 
   return {
     run() {
       log.info({ version: SERVICE.version, node: process.version }, 'starting')
-      running = start().catch(ending.fail)
+      running = start().catch((error) => {
+        reportFailure(error)
+        ending.fail(error)
+      })
       return ending.exitCode
     },
     stop: () => ending.begin(EXIT.stopped),

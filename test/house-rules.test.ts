@@ -21,17 +21,8 @@ const src = read(['src'], ['.ts'])
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   bin: ['service', 'http', 'config', 'logger', 'signals', 'errors'],
   service: [
-    ...[
-      'http',
-      'status',
-      'metrics',
-      'reset',
-      'migrations',
-      'baseline',
-      'catalog',
-      'database',
-      'postgres',
-    ],
+    ...['http', 'status', 'metrics', 'traces', 'reset', 'migrations'],
+    ...['baseline', 'catalog', 'database', 'postgres'],
     ...['errors', 'config', 'readiness', 'logger', 'version', 'signals'],
   ],
   http: ['status', 'metrics', 'reset', 'config', 'readiness', 'logger', 'version', 'errors'],
@@ -40,6 +31,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
     ...['readiness', 'version', 'errors'],
   ],
+  traces: ['version', 'events'],
   metrics: ['postgres', 'readiness', 'version', 'events'],
   reset: ['migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
   migrations: ['catalog', 'database', 'postgres', 'errors'],
@@ -75,14 +67,17 @@ const circles: Rule = (sources) =>
 
 /** The files that belong to no room. */
 const LOOSE = [
-  'service',
-  'readiness',
-  'events',
-  'metrics',
-  'status',
-  'signals',
-  'logger',
-  'version',
+  ...[
+    'service',
+    'status',
+    'metrics',
+    'traces',
+    'readiness',
+    'events',
+    'signals',
+    'logger',
+    'version',
+  ],
 ]
 
 const looseFiles: Rule = (sources) =>

@@ -38,6 +38,8 @@ export interface Config {
   readonly resetEnabled: boolean
   readonly resetToken: string | undefined
   readonly otherSchemas: OtherSchemasSetting
+  /** Base URL of the collector that gets the trace of a start. */
+  readonly otlpEndpoint: string | undefined
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownMs: number
   /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
@@ -120,6 +122,7 @@ export function loadConfig(
     resetEnabled: read.boolean('RESET_ENABLED', false),
     resetToken: read.secret('RESET_TOKEN'),
     otherSchemas: readOtherSchemas(read),
+    otlpEndpoint: read.httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT'),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
     shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
     nodeVariables: Object.freeze(pickNodeVariables(env)),
@@ -146,9 +149,13 @@ export function createEnvironmentMask(env: Environment = process.env): (text: st
   return createMask({ secrets: listSecretValues(env) })
 }
 
-/** Removes PostgreSQL's own variables: pg reads some (PGREPLICATION, PGBINARY) whatever it is given. */
+/** What libraries read themselves, whatever they are given: pg, for one, PGREPLICATION and PGBINARY. */
+const VARIABLE_OF_LIBRARY = /^(?:PG|OTEL_(?!EXPORTER_OTLP_ENDPOINT$))/
+
 function takeEnvironment(): Environment {
-  for (const name of Object.keys(process.env)) if (name.startsWith('PG')) delete process.env[name]
+  for (const name of Object.keys(process.env)) {
+    if (VARIABLE_OF_LIBRARY.test(name)) delete process.env[name]
+  }
   return process.env
 }
 

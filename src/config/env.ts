@@ -123,6 +123,20 @@ export class SettingsReader {
     return undefined
   }
 
+  /** The base URL of an HTTP server. One with a password would show it to everybody who sees the settings. */
+  httpUrl(name: string): string | undefined {
+    const given = this.text(name)
+    if (given === undefined) return undefined
+    const url = URL.canParse(given) ? new URL(given) : undefined
+    const isPlain =
+      url !== undefined &&
+      /^https?:$/.test(url.protocol) &&
+      url.username + url.password + url.search + url.hash === ''
+    if (isPlain) return given
+    this.reject(name, describe(given), 'http://HOST:PORT or https://HOST:PORT, without a user')
+    return undefined
+  }
+
   /** Whether a problem with this setting, or with its `_FILE`, was found. */
   hasProblem(setting: string): boolean {
     return this.problems.some(({ name }) => name === setting || name === `${setting}_FILE`)

@@ -217,8 +217,13 @@ export function createRecorder(sources: MetricsSources): Recorder {
           migrations.applied = event.applied
           migrations.pending = 0
           break
-        default:
+        case 'history_read':
+        case 'migration_applied':
           noteMigration(event)
+          break
+        case 'start_failed':
+          // The state shows it.
+          break
       }
     },
     read: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

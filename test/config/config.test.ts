@@ -29,13 +29,15 @@ function findProblems(
   return new Map()
 }
 
-test("PostgreSQL's own variables are removed before any package can read them", async (t) => {
+test('variables of PostgreSQL and OpenTelemetry are removed before any package can read them', async (t) => {
   process.env.PGREPLICATION = 'nonsense'
+  process.env.OTEL_EXPORTER_OTLP_HEADERS = 'a=b'
   t.teardown(() => delete process.env.PGREPLICATION)
 
   loadConfig()
 
   t.equal(process.env.PGREPLICATION, undefined)
+  t.equal(process.env.OTEL_EXPORTER_OTLP_HEADERS, undefined)
 })
 
 test('every setting has its default if nothing is set', async (t) => {
@@ -368,4 +370,16 @@ test('the password of the embedded server is masked, and has to be one line', as
 
   const problems = findProblems(t, { EMBEDDED_PASSWORD: 'two\nlines' })
   t.match(problems.get('EMBEDDED_PASSWORD'), { given: 'a value with control characters' })
+})
+
+test('a collector is an HTTP server, without a user and a password', async (t) => {
+  for (const given of ['http://collector:4318', 'https://c.example/otlp/']) {
+    t.equal(loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: given }).otlpEndpoint, given)
+  }
+  for (const given of [
+    ...['collector:4318', 'grpc://c:1', 'http://c/?a=b', `http://me:${SECRET}@c:1`],
+  ]) {
+    const problems = findProblems(t, { OTEL_EXPORTER_OTLP_ENDPOINT: given })
+    t.strictSame([...problems.keys()], ['OTEL_EXPORTER_OTLP_ENDPOINT'], given)
+  }
 })
