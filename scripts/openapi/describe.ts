@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { describeErrorCode, type ErrorCode } from '../../src/errors/codes.ts'
-import { CODES_OF_EVERY_ROUTE } from '../../src/http/schemas/problem-details.ts'
+import { CODES_OF_EVERY_ROUTE } from '../../src/http/schemas/common-codes.ts'
 import { SERVICE } from '../../src/version.ts'
 import { type Components, createComponents, type Json } from './components.ts'
 import { describeHeaders } from './headers.ts'

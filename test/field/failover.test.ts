@@ -201,13 +201,11 @@ test('connections that go silent hold up neither a reset nor a stop', async (t) 
   t.ok(Date.now() - stoppedAt < 3000, `stopped after ${Date.now() - stoppedAt} ms`)
 })
 
-async function reset(service: Service) {
-  const { msg } = await service.waitForLog('listening at')
-  const response = await fetch(`${msg.slice('listening at '.length)}/reset`, {
+function reset(service: Service) {
+  return service.request('/reset', {
     method: 'POST',
     headers: { authorization: `Bearer ${TOKEN}` },
   })
-  return { status: response.status, body: await response.json() }
 }
 
 function readLog({ folder }: Cluster): string {

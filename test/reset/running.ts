@@ -25,17 +25,14 @@ export async function startResetting(
   const settings = { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN, ...env }
   const service = startService(t, settings, [process.execPath, entry])
   if (isReady) await service.waitForReady()
-  const { msg } = await service.waitForLog('listening at')
   return {
     ...service,
-    async reset(body, signal) {
-      const response = await fetch(`${msg.slice('listening at '.length)}/reset`, {
+    reset: (body, signal) =>
+      service.request('/reset', {
         method: 'POST',
         headers: { authorization: `Bearer ${TOKEN}` },
         ...(body !== undefined && { body: JSON.stringify(body) }),
         ...(signal !== undefined && { signal }),
-      })
-      return { status: response.status, body: await response.json() }
-    },
+      }),
   }
 }

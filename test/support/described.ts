@@ -1,10 +1,11 @@
 // Holds answers against the OpenAPI description: what a test receives must be what is described.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import type { ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import {
-  CODES_OF_EVERY_ROUTE,
-  CODES_WITHOUT_ROUTE,
-} from '../../src/http/schemas/problem-details.ts'
+import { CODES_OF_EVERY_ROUTE, CODES_WITHOUT_ROUTE } from '../../src/http/schemas/common-codes.ts'
+import { projectDir } from './server.ts'
 
 type Json = Record<string, unknown>
 
@@ -50,6 +51,12 @@ const PROBLEM: Response = {
   content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
 }
 const CODES: readonly string[] = [...CODES_OF_EVERY_ROUTE, ...CODES_WITHOUT_ROUTE]
+
+/** Reads the description that the build made. */
+export function readBuiltDescription(): Description {
+  const zipped = readFileSync(join(projectDir, 'dist/src/api-docs/openapi.json.gz'))
+  return JSON.parse(gunzipSync(zipped).toString())
+}
 
 /** Creates a function that says how an answer differs from its description, if it does. */
 export function createAnswerCheck({ paths, components }: Description): AnswerCheck {

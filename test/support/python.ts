@@ -34,7 +34,7 @@ export async function installPythonPackage(
         .concat(['--only-binary', ':all:', '--retries', '0', '--timeout', '10'])
         .concat(options.dependencies ? [] : ['--no-deps'])
         .concat(['--target', fresh, `${name}==${version}`]),
-      { timeout: 90_000 },
+      { timeout: 240_000 },
     )
     await rename(fresh, dir)
     return { dir }

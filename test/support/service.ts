@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { AnswerCheck } from './described.ts'
 import { addPassword, findLeaks, listGivenSecrets } from './leaks.ts'
 import { projectDir } from './server.ts'
 
@@ -27,6 +28,8 @@ export interface Service {
   output(): string
   log(): LogLine[]
   get(path: string): Promise<Answer>
+  /** Like `get`, with any method, headers and body. */
+  request(path: string, options: RequestInit): Promise<Answer>
   waitForLog(msg: string): Promise<LogLine>
   waitForReady(): Promise<void>
   waitForReason(reason: string): Promise<Answer>
@@ -45,7 +48,7 @@ const DEADLINE_MS = 90_000
 
 /**
  * Starts the built service with these settings and no other environment variables. Its test fails if
- * anything that it prints or answers shows a secret.
+ * anything that it prints or answers shows a secret, or if an answer is not as the service describes it.
  */
 export function startService(
   t: Teardown,
@@ -68,6 +71,8 @@ export function startService(
   })
   let output = ''
   let answers = ''
+  const mismatches: string[] = []
+  let check: Promise<AnswerCheck> | undefined
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {
       output += text
@@ -80,6 +85,7 @@ export function startService(
     killGroup(child)
     const { length } = findLeaks(output + answers, secrets)
     if (length > 0) throw new Error(`the service showed ${length} of its secrets`)
+    if (mismatches.length > 0) throw new Error(mismatches.join('\n'))
   })
 
   // Without the lines that are there only to be searched for secrets.
@@ -97,19 +103,28 @@ export function startService(
   }
   const waitForLog = (msg: string) =>
     waitFor(`log line "${msg}"`, () => log().find((line) => line.msg.startsWith(msg)))
-  const get = async (path: string): Promise<Answer> => {
+  const request = async (path: string, options: RequestInit): Promise<Answer> => {
     const { msg } = await waitForLog('listening at')
-    const response = await fetch(`${msg.slice('listening at '.length)}${path}`)
+    const response = await fetch(`${msg.slice('listening at '.length)}${path}`, options)
+    const { status, headers } = response
     const text = await response.text()
     answers += `${text}\n`
-    const isJson = /json/.test(response.headers.get('content-type') ?? '')
-    return { status: response.status, body: isJson ? JSON.parse(text) : text }
+    check ??= loadCheck()
+    const mismatch = (await check)({
+      ...{ method: options.method ?? 'GET', url: path, status, body: text },
+      headers: Object.fromEntries(headers),
+    })
+    if (mismatch !== undefined) mismatches.push(mismatch)
+    const isJson = /json/.test(headers.get('content-type') ?? '')
+    return { status, body: isJson ? JSON.parse(text) : text }
   }
+  const get = (path: string) => request(path, {})
   return {
     child,
     output: () => output,
     log,
     get,
+    request,
     waitForLog,
     async waitForReady() {
       await waitFor('readiness', async () => (await get('/readyz')).status === 200)
@@ -125,6 +140,12 @@ export function startService(
     },
     ended,
   }
+}
+
+/** Loaded with the first answer: most of the time that this takes is for the validator. */
+async function loadCheck(): Promise<AnswerCheck> {
+  const { createAnswerCheck, readBuiltDescription } = await import('./described.ts')
+  return createAnswerCheck(readBuiltDescription())
 }
 
 function parseLog(output: string): LogLine[] {

@@ -135,14 +135,12 @@ async function reachReset(
 }
 
 async function askForReset(service: Service, mode: string): Promise<Answer> {
-  const { msg } = await service.waitForLog('listening at')
-  const response = await fetch(`${msg.slice('listening at '.length)}/reset`, {
+  const { status, body } = await service.request('/reset', {
     method: 'POST',
     headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
     body: JSON.stringify({ mode }),
   })
-  const { code } = (await response.json()) as { code?: string }
-  return { status: response.status, ...(code && { code }) }
+  return { status, ...(body.code && { code: body.code }) }
 }
 
 /** How long the fault lasts, beside DATABASE_WAIT_SECONDS; `any`: the service ends at once. */
