@@ -14,7 +14,8 @@ export interface MetricsSources {
 }
 
 export interface DriftFacts {
-  readonly checkedAt: Date
+  /** Null before the first check. */
+  readonly checkedAt: Date | null
   /** Null where it cannot be known. */
   readonly inSync: boolean | null
   readonly differences: readonly unknown[]
@@ -150,7 +151,7 @@ export function createRecorder(sources: MetricsSources): Recorder {
   gauge(
     'drift_last_check_timestamp_seconds',
     'When the schema was last compared, in Unix time.',
-    () => toSeconds(drift()?.checkedAt.getTime()),
+    () => toSeconds(drift()?.checkedAt?.getTime()),
   )
   const testDatabases = () => sources.testDatabases?.()
   gauge(
