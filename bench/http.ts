@@ -89,6 +89,7 @@ async function listen({ isCounting }: { readonly isCounting: boolean }) {
     mask: (text) => text,
     readiness,
     readStatus: () => Promise.reject(new Error('not measured')),
+    readOverview: async () => ({ schemas: [] }),
     readMetrics: metrics.read,
     onEvent: isCounting ? metrics.onEvent : undefined,
     apiDocsFolder: new URL('../dist/src/api-docs/', import.meta.url),

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { argv } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { ERROR_CODE_CHAPTERS } from '../src/errors/codes.ts'
+import { toMarkdownTable } from './markdown-table.ts'
 
 /** The page that holds the tables, from the project's folder. */
 export const PAGE = 'docs/operate/error-codes.md'
@@ -19,21 +20,9 @@ export function updateTables(page: string): string {
       exitCode === undefined ? '' : String(exitCode),
       meaning,
     ])
-    return `## ${title}\n\n${toTable(['Code', 'HTTP', 'Exit', 'Meaning'], rows)}\n`
+    return `## ${title}\n\n${toMarkdownTable(['Code', 'HTTP', 'Exit', 'Meaning'], rows)}\n`
   })
   return page.replace(SECTION, (_, begin, end) => `${begin}\n${chapters.join('\n')}\n${end}`)
-}
-
-/** Lays a Markdown table out as the formatter does. */
-function toTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((_, column) =>
-    Math.max(3, ...[head, ...rows].map((cells) => cells[column]?.length ?? 0)),
-  )
-  const rule = widths.map((width) => '-'.repeat(width))
-  return [head, rule, ...rows]
-    .map((cells) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)))
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n')
 }
 
 if (argv[1] === fileURLToPath(import.meta.url)) {

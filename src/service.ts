@@ -18,6 +18,7 @@ import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
 import { createObservation } from './service/observation.ts'
 import { startWatch, type Watch } from './service/watch.ts'
+import { createOverviewReader } from './status/overview.ts'
 import { createStatusReader } from './status.ts'
 import { SERVICE } from './version.ts'
 
@@ -83,6 +84,7 @@ export function createService(
     mask,
     readiness,
     readStatus,
+    readOverview: createOverviewReader({ readiness, database: () => state.database }),
     readMetrics: metrics.read,
     onEvent: metrics.onEvent,
     apiDocsFolder: new URL('./api-docs/', import.meta.url),

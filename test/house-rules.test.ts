@@ -25,7 +25,14 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     ...['baseline', 'catalog', 'database', 'postgres'],
     ...['errors', 'config', 'readiness', 'logger', 'version', 'signals'],
   ],
-  http: ['status', 'metrics', 'reset', 'config', 'readiness', 'logger', 'version', 'errors'],
+  http: [
+    ...['page', 'status', 'metrics', 'reset'],
+    ...['config', 'readiness', 'logger', 'version', 'errors'],
+  ],
+  page: [
+    'http', // The type of the status.
+    ...['status', 'catalog', 'readiness'],
+  ],
   status: [
     'http', // The types of its answer.
     ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
@@ -104,6 +111,8 @@ const sqlInHttp: Rule = (sources) =>
     .filter(([path]) => path.startsWith('src/http/'))
     .filter(([, text]) => /\.query\(|`\s*select\b/i.test(text))
     .map(([path]) => path)
+/** Data reaches the page through its template, which escapes it. */
+const pageMarkup = only(/new Html\(/, ['src/page/html.ts'])
 const leftOpen = only(/\b(TODO|FIXME|XXX)\b/, [])
 
 /** SQLSTATEs of PostgreSQL and of the reset function: one list. */
@@ -177,6 +186,7 @@ const RULES: readonly (readonly [string, Rule, Sources, string, string])[] = [
     "import 'x' from 'graphile-migrate'",
   ],
   ['HTTP holds no SQL', sqlInHttp, src, 'src/http/routes/status.ts', "pool.query('select 1')"],
+  ['one template makes markup', pageMarkup, src, 'src/page/state.ts', 'new Html(detail)'],
   ['SQLSTATEs stand in one place', sqlstates, src, 'src/reset/data.ts', "code === '42P01'"],
   ['nothing is left open', leftOpen, src, 'src/status.ts', ['// TO', 'DO: later'].join('')],
   [

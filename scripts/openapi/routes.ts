@@ -21,6 +21,7 @@ export const ALL_DEPS: { [Name in keyof Required<AppDeps>]: NonNullable<AppDeps[
   mask: (text) => text,
   readiness: createReadiness(),
   readStatus: neverCalled,
+  readOverview: neverCalled,
   readMetrics: neverCalled,
   onEvent: neverCalled,
   reset: { token: '', assertReady: neverCalled, reset: neverCalled },

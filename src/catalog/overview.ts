@@ -51,6 +51,9 @@ export interface RoutineOverview {
   readonly comment: string | null
 }
 
+/** How many tables and views, and how many routines, are read at most, the oldest first. */
+export const OVERVIEW_LIMIT = 1000
+
 /** Reads the tables, views and routines of the user's schemas, in one statement that locks no table. */
 export async function readSchemaOverview(client: Queryable): Promise<SchemaOverview[]> {
   const { rows } = await client.query<SchemaOverview>(OVERVIEW)
@@ -124,28 +127,40 @@ const ROUTINES = sql`
             'result', pg_get_function_result(pg_proc.oid),
             'comment', obj_description(pg_proc.oid, 'pg_proc'))
             order by proname, pg_get_function_arguments(pg_proc.oid)), '[]')
-     from pg_proc
-    where pronamespace = pg_namespace.oid
-      and not ${isExtensionMember('pg_proc', 'pg_proc.oid')})`
+     from routine as pg_proc
+    where pronamespace = pg_namespace.oid)`
 
 // As in /status: an empty public schema is PostgreSQL's default, and PGMQ's tables are its own.
 const OVERVIEW = sql`
-  with relation as materialized (
+  with user_schema as materialized (
+    select oid, nspname
+      from pg_namespace
+     where ${isUserSchema('nspname')}
+       and nspname <> 'pgmq'
+       and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}),
+  relation as materialized (
     select oid, relname, relnamespace, relkind
       from pg_class
      where relkind in ('r', 'p', 'f', 'v', 'm')
        and not relispartition
-       and not ${isExtensionMember('pg_class', 'pg_class.oid')}),
+       and relnamespace in (select oid from user_schema)
+       and not ${isExtensionMember('pg_class', 'pg_class.oid')}
+     order by oid
+     limit ${OVERVIEW_LIMIT}),
+  routine as materialized (
+    select *
+      from pg_proc
+     where pronamespace in (select oid from user_schema)
+       and not ${isExtensionMember('pg_proc', 'pg_proc.oid')}
+     order by oid
+     limit ${OVERVIEW_LIMIT}),
   schema as (
     select nspname as name,
            obj_description(pg_namespace.oid, 'pg_namespace') as comment,
            ${TABLES} as tables,
            ${VIEWS} as views,
            ${ROUTINES} as routines
-      from pg_namespace
-     where ${isUserSchema('nspname')}
-       and nspname <> 'pgmq'
-       and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')})
+      from user_schema as pg_namespace)
   select name, comment, tables, views, routines
     from schema
    where name <> 'public' or tables <> '[]' or views <> '[]' or routines <> '[]'

@@ -9,12 +9,18 @@ import { createRequestId, returnRequestIds } from './plugins/request-id.ts'
 import { type ApiDocsOptions, apiDocsRoutes } from './routes/api-docs.ts'
 import { livezRoute } from './routes/livez.ts'
 import { type MetricsOptions, metricsRoute } from './routes/metrics.ts'
+import { type PageOptions, pageRoute } from './routes/page.ts'
 import { type ReadyzOptions, readyzRoute } from './routes/readyz.ts'
 import { type ResetRouteOptions, resetRoute } from './routes/reset.ts'
 import { type StatusOptions, statusRoute } from './routes/status.ts'
 import { lazyCompilers } from './validation.ts'
 
-export interface AppDeps extends ReadyzOptions, StatusOptions, MetricsOptions, ApiDocsOptions {
+export interface AppDeps
+  extends ReadyzOptions,
+    StatusOptions,
+    PageOptions,
+    MetricsOptions,
+    ApiDocsOptions {
   readonly log: FastifyBaseLogger
   /** The names that requests may be addressed to. */
   readonly hosts: HostSettings
@@ -28,8 +34,8 @@ export interface AppDeps extends ReadyzOptions, StatusOptions, MetricsOptions, A
 
 /** Creates the HTTP side of the service: the list of its routes, and one answer to every error. */
 export function createApp(deps: AppDeps): FastifyInstance {
-  const { log, hosts, mask, readiness, readStatus, readMetrics, onEvent, reset, apiDocsFolder } =
-    deps
+  const { log, hosts, mask, readiness, readStatus, readOverview, readMetrics } = deps
+  const { onEvent, reset, apiDocsFolder } = deps
   const connections = createConnections()
   const app = fastify({
     serverFactory: connections.createServer,
@@ -54,6 +60,7 @@ export function createApp(deps: AppDeps): FastifyInstance {
   app.register(livezRoute)
   app.register(readyzRoute, { readiness })
   app.register(statusRoute, { readStatus, mask })
+  app.register(pageRoute, { readiness, readStatus, readOverview, mask })
   app.register(metricsRoute, { readMetrics })
   app.register(apiDocsRoutes, { apiDocsFolder })
   if (reset !== undefined) app.register(resetRoute, reset)

@@ -6,9 +6,10 @@ import { createLastKnown } from './last-known.ts'
 
 /** What the page shows of the catalogue beyond the status. */
 export interface Overview {
+  /** The same array for as long as nothing in it changes. */
   readonly schemas: readonly SchemaOverview[]
-  /** When the database said so; undefined if it has not been asked yet. */
-  readonly readAt?: Date
+  /** When the database said so, as ISO 8601; undefined if it has not been asked yet. */
+  readonly readAt?: string
 }
 
 export interface OverviewSources {
@@ -22,9 +23,14 @@ const MAX_AGE_MS = 4000
 
 /** Creates the reader of the overview, which answers in every state, if need be with the last known one. */
 export function createOverviewReader(sources: OverviewSources): () => Promise<Overview> {
+  let known: readonly SchemaOverview[] = []
   const readKnown = createLastKnown<{ readonly pool: Queryable }, Overview>(
-    { schemas: [] },
-    async ({ pool }) => ({ schemas: await readSchemaOverview(pool), readAt: new Date() }),
+    { schemas: known },
+    async ({ pool }) => {
+      const found = await readSchemaOverview(pool)
+      if (JSON.stringify(found) !== JSON.stringify(known)) known = found
+      return { schemas: known, readAt: new Date().toISOString() }
+    },
     { maxAgeMs: MAX_AGE_MS },
   )
   return async () => readKnown(isReachable(sources.readiness) ? sources.database() : undefined)

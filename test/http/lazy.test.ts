@@ -46,3 +46,10 @@ test('the build does not import TypeBox', async (t) => {
     [],
   )
 })
+
+test('what renders the page is loaded by its first request', async (t) => {
+  const text = readProjectFile('dist/src/http/routes/page.js')
+
+  t.match(text, /await import\(["']..\/..\/page\/document.js["']\)/)
+  t.notMatch(text, /^import .*page\/(?!\.)/m)
+})

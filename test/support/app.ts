@@ -36,6 +36,7 @@ export function createTestApp(t: Teardown, deps: Partial<AppDeps> = {}): Fastify
     readStatus: async () => {
       throw new Error('no status here')
     },
+    readOverview: async () => ({ schemas: [] }),
     mask: (text) => text,
     readMetrics: async () => {
       throw new Error('no metrics here')
