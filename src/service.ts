@@ -158,7 +158,12 @@ export function createService(
 
   async function prepareReset(database: Database): Promise<ProvisionHooks> {
     // A start that is refused leaves the mark as it is.
-    if (!config.resetEnabled) return { beforeMigrating: (client) => unmarkDisposable(client, log) }
+    if (!config.resetEnabled) {
+      if (config.seedsDir !== undefined) {
+        log.info({ seedsDir: config.seedsDir }, 'seeds are ignored, since RESET_ENABLED is false')
+      }
+      return { beforeMigrating: (client) => unmarkDisposable(client, log) }
+    }
     // A third of the service's modules, which a start without reset does not load.
     const { openReset } = await import('./service/reset.ts')
     const { resetter, hooks } = openReset({

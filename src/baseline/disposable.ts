@@ -102,7 +102,8 @@ async function isEmpty(client: Queryable): Promise<boolean> {
                        provisioning.disposable, provisioning.baseline,
                        provisioning.baseline_baseline_id_seq, provisioning.baseline_object,
                        provisioning.baseline_relation, provisioning.baseline_row,
-                       provisioning.baseline_sequence, provisioning.reset_attempt}'::text[])),
+                       provisioning.baseline_sequence, provisioning.reset_attempt,
+                       provisioning.seed}'::text[])),
      found (classid, oid) as (
        -- Indexes, and the types of tables and arrays, only exist beside one of these.
        select 'pg_class'::regclass, oid from pg_class

@@ -12,7 +12,7 @@ create schema if not exists provisioning;
 comment on schema provisioning is 'The store of commandbus-db for POST /reset.';
 
 create or replace view provisioning.store_format as
-select 4 as format;
+select 5 as format;
 comment on view provisioning.store_format is 'The version of this schema.';
 
 -- A dump, a template copy, a rename and a promotion each change at least one of these columns.
@@ -95,6 +95,14 @@ create table provisioning.baseline_sequence (
   is_called  boolean not null
 );
 comment on table provisioning.baseline_sequence is 'The value of every sequence.';
+
+create table if not exists provisioning.seed (
+  filename   text        primary key,
+  hash       text        not null,
+  applied_at timestamptz
+);
+comment on table provisioning.seed is
+  'The seeds of this database, as of its first migration; applied_at is null for one that has yet to run.';
 
 create or replace function provisioning.forbid_reset()
 returns void

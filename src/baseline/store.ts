@@ -5,7 +5,7 @@ import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
 
 /** The number in store.sql: raised with every change of the store. */
-export const STORE_FORMAT = 4
+export const STORE_FORMAT = 5
 
 /** The stored definitions, as `differencesSql` compares them. */
 export const STORED_OBJECTS_SQL = 'select kind, name, definition from provisioning.baseline_object'

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { type Environment, listSecretValues, SettingsReader } from './env.ts'
@@ -40,6 +40,8 @@ export interface Config {
   readonly otherSchemas: OtherSchemasSetting
   /** Base URL of the collector that gets the trace of a start. */
   readonly otlpEndpoint: string | undefined
+  /** Absolute path of the folder of seeds; undefined where there is none. */
+  readonly seedsDir: string | undefined
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownMs: number
   /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
@@ -123,6 +125,7 @@ export function loadConfig(
     resetToken: read.secret('RESET_TOKEN'),
     otherSchemas: readOtherSchemas(read),
     otlpEndpoint: read.httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT'),
+    seedsDir: findSeedsDir(read, migrationsDir),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
     shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
     nodeVariables: Object.freeze(pickNodeVariables(env)),
@@ -177,6 +180,14 @@ function readListenAddress(read: SettingsReader): Pick<Config, 'host' | 'port'> 
 function checkMigrationsDir({ migrationsDir }: Config, read: SettingsReader): void {
   if (read.hasProblem('MIGRATIONS_DIR') || existsSync(join(migrationsDir, 'committed'))) return
   read.reject('MIGRATIONS_DIR', JSON.stringify(migrationsDir), MIGRATIONS_FOLDER)
+}
+
+function findSeedsDir(read: SettingsReader, migrationsDir: string): string | undefined {
+  const given = read.plainText('SEEDS_DIR', 'a folder')
+  const folder = resolve(given ?? join(migrationsDir, 'seeds'))
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder
+  if (given !== undefined) read.reject('SEEDS_DIR', JSON.stringify(given), 'a folder')
+  return undefined
 }
 
 function checkDatabaseUrl(

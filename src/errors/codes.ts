@@ -161,6 +161,12 @@ const migrations = {
     exitCode: EXIT.migration,
     meaning: 'SQLSTATE 42501: the user of `DATABASE_URL` lacks a privilege; the message names it.',
   },
+  seed_failed: {
+    exitCode: EXIT.migration,
+    meaning:
+      'A seed failed after the migrations. `seed` names the file; `line`, `text`, `sqlstate` and the like are as ' +
+      'for `migration_failed`. It was rolled back.',
+  },
   action_failed: {
     exitCode: EXIT.migration,
     meaning:
@@ -170,7 +176,7 @@ const migrations = {
   transaction_control: {
     exitCode: EXIT.migration,
     meaning:
-      'A migration has a statement that begins, ends or prepares a transaction: see `migration`, `line` ' +
+      'A migration or a seed has a statement that begins, ends or prepares a transaction: see `migration` or `seed`, `line` ' +
       'and `statement`. Nothing of it was run.',
   },
   migration_interrupted: {

@@ -9,7 +9,10 @@ export interface HistoryProblem {
 const MAX_LISTED = 20
 
 /** The error that names every file that does not fit. It is thrown before anything is run. */
-export function historyRefusedError(problems: readonly HistoryProblem[]): ServiceError {
+export function historyRefusedError(
+  problems: readonly HistoryProblem[],
+  what: 'migrations' | 'seeds' = 'migrations',
+): ServiceError {
   const lines = problems
     .slice(0, MAX_LISTED)
     .map(({ filename, problem }) => `${filename} ${problem}`)
@@ -17,7 +20,7 @@ export function historyRefusedError(problems: readonly HistoryProblem[]): Servic
   if (more > 0) lines.push(`and ${more} more`)
   return new ServiceError(
     'history_refused',
-    `the migrations were rejected and nothing was run: ${lines.join('; ')}`,
+    `the ${what} were rejected and nothing was run: ${lines.join('; ')}`,
     { extensions: { problems } },
   )
 }

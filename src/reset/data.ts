@@ -18,7 +18,7 @@ import {
   schemaChangedError,
 } from './errors.ts'
 import { type Attempt, type LockOptions, withLockRetry } from './lock-retry.ts'
-import type { Changes, ResetSessions } from './session.ts'
+import type { Changes, ResetSession, ResetSessions } from './session.ts'
 
 export interface DataReset {
   readonly result: Changes
@@ -47,8 +47,7 @@ async function tryReset(
   regenerated = 0,
 ): Promise<Changes> {
   try {
-    const session = await sessions.open()
-    return await session.attempt(attempt)
+    return await (await openSession(sessions)).attempt(attempt)
   } catch (error) {
     const { message, detail } = error as DatabaseError
     const sqlstate = sqlstateOf(error)
@@ -71,6 +70,17 @@ async function tryReset(
     if (isInsufficientPrivilege(error)) throw notOwnerError([message])
     throw error
   }
+}
+
+/** Throws if the seeds have changed since they ran. Another service may have rebuilt the database with them. */
+export async function openSession(sessions: ResetSessions): Promise<ResetSession> {
+  const session = await sessions.open()
+  if (sessions.findChangedSeeds(session).length === 0) return session
+  sessions.forgetFunction()
+  const renewed = await sessions.open()
+  const differences = sessions.findChangedSeeds(renewed)
+  if (differences.length > 0) throw schemaChangedError(differences)
+  return renewed
 }
 
 const MAX_REGENERATED = 5

@@ -20,6 +20,7 @@ import { ignoredObjectsDependError, notOwnerError, readOnlyError } from './error
 import { emptyExtensionData } from './extension-data.ts'
 import { type LockOptions, withLockRetry } from './lock-retry.ts'
 import { assertOfOtherTools, emptySchemas, listDependents } from './other-schemas.ts'
+import { NO_SEEDS, planAllSeeds, type ResetSeeds, runPendingSeeds } from './seeds.ts'
 import type { ResetSessions } from './session.ts'
 
 export interface RebuildTrial {
@@ -38,6 +39,8 @@ export interface RebuildOptions {
   readonly migrate: (hooks: ProvisionHooks) => Promise<unknown>
   /** How to try the migrations before anything is dropped. Default: they are not tried. */
   readonly trial?: RebuildTrial
+  /** Default: there are none. */
+  readonly seeds?: ResetSeeds
   /**
    * Called when applications have to wait: everything is dropped, in a transaction that is not committed.
    * An error after it still rolls back.
@@ -52,7 +55,7 @@ export interface RebuildOptions {
  * Before that, everything is dropped and migrated in a transaction that is rolled back.
  */
 export async function rebuild(options: RebuildOptions): Promise<readonly Blocker[]> {
-  const { sessions, database, migrate } = options
+  const { sessions, database, migrate, seeds = NO_SEEDS } = options
   const terminated: Blocker[] = []
   await migrate({
     async afterLocking(client) {
@@ -68,6 +71,8 @@ export async function rebuild(options: RebuildOptions): Promise<readonly Blocker
     async afterMigrating(client) {
       sessions.forgetFunction()
       await assertOfOtherTools(client, sessions.others)
+      await planAllSeeds(client, seeds)
+      await runPendingSeeds(client, seeds)
       await captureBaseline(client, sessions.others)
     },
   })

@@ -16,11 +16,12 @@ import { SQLSTATE } from '../postgres/sqlstate.ts'
 import type { Readiness } from '../readiness.ts'
 import { assertReadyForReset, type ResetMode } from './assert-ready.ts'
 import type { Blocker } from './blockers.ts'
-import { resetData } from './data.ts'
+import { openSession, resetData } from './data.ts'
 import { databaseLostError, resetCanceledError } from './errors.ts'
 import { INTERRUPTED, wasInterrupted } from './interrupted.ts'
 import type { LockOptions } from './lock-retry.ts'
 import { type RebuildTrial, rebuild } from './rebuild.ts'
+import type { ResetSeeds } from './seeds.ts'
 import type { Changes, ResetSessions } from './session.ts'
 
 export interface ResetOptions extends LockOptions {
@@ -60,6 +61,8 @@ export interface ResetterDeps {
     onProgress: (progress: ProvisionProgress) => void,
   ) => Promise<unknown>
   readonly trial?: Omit<RebuildTrial, 'log'>
+  /** Default: there are none. */
+  readonly seeds?: ResetSeeds
 }
 
 const NO_CHANGES: Changes = {
@@ -105,7 +108,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
 
   async function warm(): Promise<void> {
     try {
-      const session = await sessions.open()
+      const session = await openSession(sessions)
       await session.isClean()
     } catch (error) {
       const { code } = error as { code?: string }
@@ -167,6 +170,7 @@ export function createResetter(deps: ResetterDeps): Resetter {
         lock,
         migrate: (hooks) => deps.migrate(hooks, onProgress),
         ...(deps.trial && { trial: { ...deps.trial, log } }),
+        ...(deps.seeds && { seeds: deps.seeds }),
         onDropping: (detail) => {
           isDropping = true
           setRebuilding(detail)

@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { type DatabaseIdentity, isDisposable, notDisposableError } from '../baseline/disposable.ts'
 import { type BaselineSchema, loadBaselineSchema } from '../baseline/schema.ts'
+import { listAppliedSeeds, type StoredSeed } from '../baseline/seeds.ts'
 import { findBaseline } from '../baseline/store.ts'
 import { queueTablesOf } from '../catalog/queues.ts'
 import { NO_OTHER_SCHEMAS, type OtherSchemas } from '../catalog/scope.ts'
@@ -9,6 +10,7 @@ import { noBaselineError, notOwnerError, temporaryPrivilegeError } from './error
 import { generateResetFunction, type ResetOutcome } from './function/generate.ts'
 import type { Attempt, LockScope } from './lock-retry.ts'
 import { listForbidden } from './privileges.ts'
+import { compareSeeds } from './seeds.ts'
 
 /** What one reset changed. */
 export interface Changes {
@@ -22,6 +24,8 @@ export interface ResetSessionOptions {
   /** Opens a connection for resets only: PostgreSQL keeps function plans per connection. */
   readonly connect: () => Promise<Client>
   readonly database: DatabaseIdentity
+  /** The seeds as their files are now. Default: there are none. */
+  readonly readSeeds?: () => readonly StoredSeed[]
   /** Default: no other tool has schemas in the database. */
   readonly others?: OtherSchemas
 }
@@ -30,6 +34,8 @@ export interface ResetSessionOptions {
 export interface ResetSession {
   readonly client: Client
   readonly schema: BaselineSchema
+  /** Those that have run. */
+  readonly seeds: readonly StoredSeed[]
   /** Calls the function, which resets or throws: one round trip. */
   attempt(attempt: Attempt): Promise<Changes>
   /** True if a reset would find nothing to do. */
@@ -47,6 +53,7 @@ export function createResetSessions({
   connect,
   database,
   others = NO_OTHER_SCHEMAS,
+  readSeeds = () => [],
 }: ResetSessionOptions) {
   let connection: Promise<Connection> | undefined
   let session: Promise<ResetSession> | undefined
@@ -77,6 +84,8 @@ export function createResetSessions({
 
   return {
     others,
+    /** Lists the seeds whose files are not those that have run. */
+    findChangedSeeds: ({ seeds }: ResetSession) => compareSeeds(seeds, readSeeds()),
     /** Throws if the database is not disposable or has no baseline. */
     async open(): Promise<ResetSession> {
       const connected = await ensureConnection()
@@ -122,6 +131,7 @@ async function createSession(
   if (baseline === undefined) throw noBaselineError()
   await assertMayReset(client, database, others)
 
+  const seeds = await listAppliedSeeds(client)
   const schema = await loadBaselineSchema(client, others)
   const lockWaitMs = await readLockWaitMs(client)
   await client.query(generateResetFunction({ baseline, schema, searchPath, lockWaitMs }))
@@ -129,6 +139,7 @@ async function createSession(
   return {
     client,
     schema,
+    seeds,
     async attempt({ lockFirst, lockTimeoutMs }) {
       const { rows } = await client.query<{ outcome: ResetOutcome }>({
         name: 'reset_data',

@@ -4,6 +4,7 @@ import type { Database } from '../database/database.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { OnEvent, ResetEvent } from '../events.ts'
 import type { Log } from '../logger.ts'
+import { createSeedVersions, readSeeds } from '../migrations/files/seeds.ts'
 import type { AppliedMigration } from '../migrations/history.ts'
 import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-schema.ts'
 import { type ProvisionHooks, provision } from '../migrations/provision.ts'
@@ -13,6 +14,7 @@ import { retryConnecting } from '../postgres/retry.ts'
 import type { Readiness } from '../readiness.ts'
 import { assertReadyForReset } from '../reset/assert-ready.ts'
 import { createResetter, type ResetReport, type Resetter } from '../reset/resetter.ts'
+import type { ResetSeeds } from '../reset/seeds.ts'
 import { createResetSessions } from '../reset/session.ts'
 import { createResetHooks } from '../reset/startup.ts'
 
@@ -40,7 +42,9 @@ export function openReset(options: OpenResetOptions): OpenedReset {
     connect: () => database.open('reset'),
     database,
     others: config.otherSchemas,
+    readSeeds: createSeedVersions(config.seedsDir),
   })
+  const seeds = createResetSeeds(options)
   const resetter = createResetter({
     sessions,
     database,
@@ -55,18 +59,23 @@ export function openReset(options: OpenResetOptions): OpenedReset {
       const result = await provision({ ...provisionOptions, reconnects: false })
       await options.onMigrated(result.applied)
     },
+    seeds,
     trial: {
       async prepare(client) {
         // As late as the rest of the migrations, which a start with nothing pending does not load.
         const { prepareTrial } = await import('../migrations/trial.ts')
         const optionalSchema = await recallOptionalSchema(options)
-        return prepareTrial(client, { config, database, optionalSchema, log, signal })
+        const seeds = await readSeeds(config.seedsDir)
+        return prepareTrial(client, { config, database, optionalSchema, seeds, log, signal })
       },
       openSession: () => openTrialSession(options),
     },
   })
   return {
-    hooks: createResetHooks({ sessions, onInterrupted: readiness.setResetProblem, log }),
+    hooks: createResetHooks({
+      ...{ sessions, seeds, log },
+      onInterrupted: readiness.setResetProblem,
+    }),
     resetter: {
       ...resetter,
       get stats() {
@@ -105,6 +114,26 @@ async function reportReset(
       log.warn({ mode, code: outcome, reason: error.message, durationMs }, 'reset rejected')
     }
     throw error
+  }
+}
+
+/** Runs seeds with the settings of the migrations. */
+function createResetSeeds(options: OpenResetOptions): ResetSeeds {
+  const { config, database, log, signal } = options
+  return {
+    folder: config.seedsDir,
+    async run(client, seeds, record) {
+      if (seeds.length === 0) return
+      const { createToolSettings } = await import('../migrations/apply.ts')
+      const { runSeeds } = await import('../migrations/seeds.ts')
+      const { placeholder, wanted = 'on' } = await recallOptionalSchema(options)
+      const placeholders = { [placeholder]: wanted }
+      const { settings } = await createToolSettings({ client, config, database, placeholders })
+      await runSeeds(seeds, {
+        open: (purpose) => database.open(purpose, { asNewConnection: true }),
+        ...{ waitMs: config.databaseWaitMs, pool: database.pool, settings, record, log, signal },
+      })
+    },
   }
 }
 

@@ -185,10 +185,22 @@ export const PROBLEM_DETAILS: Partial<Record<ErrorCode, ProblemDetails>> = {
       context: failure.context,
     },
   },
+  seed_failed: {
+    detail: 'seed 10-orders.sql failed',
+    members: {
+      seed: text('10-orders.sql'),
+      line: failure.line,
+      text: failure.text,
+      ...postgres,
+      postgresDetail: failure.postgresDetail,
+      context: failure.context,
+    },
+  },
   transaction_control: {
     detail: 'migration 000003-colours.sql was refused: nothing of the file was run',
     members: {
-      migration: text('000003-colours.sql'),
+      migration: { ...text('000003-colours.sql'), isOptional: true },
+      seed: { ...text('10-orders.sql'), isOptional: true },
       line: failure.line,
       text: failure.text,
       statement: text('commit'),

@@ -86,6 +86,7 @@ const MIGRATING = [
   'no_migrations',
   'no_migrations_folder',
   'migration_failed',
+  'seed_failed',
   'action_failed',
   'transaction_control',
   'lock_timeout',

@@ -25,8 +25,17 @@ export function migrationFailedError(
   { aftermath = ROLLED_BACK, code }: { aftermath?: Aftermath; code?: ErrorCode } = {},
 ): ServiceError {
   if (migration && error.refusal) return refusedError(migration, error, error.refusal, aftermath)
+  return new ServiceError(
+    code ?? (isInsufficientPrivilege(error) ? 'privilege_missing' : 'migration_failed'),
+    `${describeSubject(migration, error)}: ${describeReport(error)}; ${describeOutcome(migration, error, aftermath)}`,
+    { extensions: { migration: migration?.filename, ...extensionsOf(error) } },
+  )
+}
+
+/** Everything that PostgreSQL reported, in one line. */
+function describeReport(error: ToolError): string {
   const { line, text } = error
-  const report = [
+  return [
     error.code ? `${error.message} (${error.code})` : error.message,
     line !== undefined && `line ${line}: ${text}`,
     error.where && `context: ${error.where}`,
@@ -35,21 +44,37 @@ export function migrationFailedError(
   ]
     .filter((part) => part !== undefined && part !== false && part !== '')
     .map((part) => String(part).replace(/[\s.;]+$/, ''))
+    .join('; ')
+}
+
+function extensionsOf({ line, text, code, where, message, detail, hint }: ToolError) {
+  return {
+    ...{ line, text, sqlstate: code, context: where },
+    ...{ postgresMessage: message, postgresDetail: detail, hint },
+  }
+}
+
+/** The error for a seed that failed, or that has a statement which no seed may have. It was rolled back. */
+export function seedFailedError(
+  { filename: seed }: { readonly filename: string },
+  error: ToolError,
+): ServiceError {
+  const { refusal, line, text, isTrial } = error
+  const outcome = isTrial
+    ? 'the rebuild tried it before dropping anything, so the database is as it was'
+    : 'it was rolled back; the migrations, and the seeds before it, stay applied'
+  if (refusal !== undefined) {
+    const { reason, statement, remedy: hint } = refusal
+    return new ServiceError(
+      reason === 'transaction_control' ? 'transaction_control' : 'seed_failed',
+      `seed ${seed} was refused: ${describeRefusal(refusal, line)}; ${outcome}`,
+      { extensions: { seed, line, text, statement, hint } },
+    )
+  }
   return new ServiceError(
-    code ?? (isInsufficientPrivilege(error) ? 'privilege_missing' : 'migration_failed'),
-    `${describeSubject(migration, error)}: ${report.join('; ')}; ${describeOutcome(migration, error, aftermath)}`,
-    {
-      extensions: {
-        migration: migration?.filename,
-        line,
-        text,
-        sqlstate: error.code,
-        context: error.where,
-        postgresMessage: error.message,
-        postgresDetail: error.detail,
-        hint: error.hint,
-      },
-    },
+    isInsufficientPrivilege(error) ? 'privilege_missing' : 'seed_failed',
+    `seed ${seed} failed: ${describeReport(error)}; ${outcome}`,
+    { extensions: { seed, ...extensionsOf(error) } },
   )
 }
 
