@@ -37,7 +37,7 @@ async function runServiceAndWatch(stopping: AbortController): Promise<number> {
 
 /** Starts the service in our process group, so that it also gets the terminal's signals. */
 function startService(port: number): ChildProcess {
-  const server = join(import.meta.dirname, '..', 'src', 'bin', 'server.js')
+  const server = join(import.meta.dirname, '..', 'app', 'server.js')
   return spawn(process.execPath, [server], {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, PORT: String(port) },

@@ -1,11 +1,13 @@
-// Compiles src/, client/ and dev/ into dist/, with the API description beside the service. The new build
-// is moved into place by a rename, so that a service that starts meanwhile gets the old one or the new.
+// Compiles src/, client/ and dev/ into dist/, with the API description beside the service, and bundles
+// what `npm start` runs into dist/app. The new build is moved into place by a rename, so that a service
+// that starts meanwhile gets the old one or the new.
 import { execFileSync } from 'node:child_process'
-import { copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeApiDocs } from './api-docs.mjs'
+import { bundle } from './bundle.mjs'
 import { replaceSchemas } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -23,7 +25,12 @@ try {
   const sql = join('src', 'baseline', 'store.sql')
   copyFileSync(join(root, sql), join(fresh, sql))
   await replaceSchemas(root, fresh)
-  writeApiDocs(root, join(fresh, 'src', 'api-docs'))
+  const apiDocs = join(fresh, 'src', 'api-docs')
+  writeApiDocs(root, apiDocs)
+  const metafile = await bundle(join(fresh, 'app'))
+  cpSync(apiDocs, join(fresh, 'app', 'api-docs'), { recursive: true })
+  // Which module imports which: a test reads from it what a start loads.
+  writeFileSync(join(fresh, 'bundle.json'), JSON.stringify(metafile))
   if (existsSync(dist)) renameSync(dist, old)
   renameSync(fresh, dist)
 } finally {

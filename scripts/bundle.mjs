@@ -1,4 +1,5 @@
-// Bundles what the image runs into one flat folder: no node_modules to copy, load or patch.
+// Bundles what runs in production into one flat folder: no node_modules to copy, load or patch. The
+// image's folder and dist/app, which `npm start` runs, are the same.
 //
 //   node scripts/bundle.mjs FOLDER
 //
@@ -8,43 +9,88 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { writeApiDocs } from './api-docs.mjs'
+import { writeCodeCaches } from './bundle/code-cache.mjs'
+import { lazyBuiltinsPlugin } from './bundle/lazy-builtins.mjs'
 import { schemasPlugin } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
-const [, , folder] = process.argv
-if (folder === undefined) throw new Error('usage: node scripts/bundle.mjs FOLDER')
-const outdir = resolve(folder)
 
-await build({
+/** Bundles are ES modules before they are bundled, and CommonJS after: the code cache is for scripts. */
+const options = {
   absWorkingDir: root,
-  entryPoints: {
-    server: 'src/bin/server.ts',
-    child: 'src/migrations/tool/child.ts',
-    healthcheck: 'src/bin/healthcheck.ts',
-    'migrate-once': 'src/bin/migrate-once.ts',
-  },
-  outdir,
   bundle: true,
   platform: 'node',
   target: 'node20',
-  format: 'esm',
-  // Keeps what is imported late out of the files that are read at start.
-  splitting: true,
-  chunkNames: '[name]-[hash]',
+  format: 'cjs',
+  // Late imports, too, are of modules in the bundle or of Node.js.
+  supported: { 'dynamic-import': false },
   // Optional native bindings of pg, which nothing here uses.
-  external: ['pg-native'],
-  plugins: [schemasPlugin],
-  // CommonJS dependencies ask for Node's own modules by `require`, which an ES module lacks.
-  banner: {
-    js: "import { createRequire as from } from 'node:module'; const require = from(import.meta.url);",
-  },
+  external: ['pg-native', './load.js'],
   logLevel: 'warning',
-})
+}
 
-// Read at run time, from beside the module that uses it.
-copyFileSync(join(root, 'src', 'baseline', 'store.sql'), join(outdir, 'store.sql'))
+/** Not minified, so that stack traces can be read. */
+const loaded = {
+  ...options,
+  entryPoints: {
+    service: 'src/bin/run-service.ts',
+    tool: 'src/migrations/tool/child.ts',
+  },
+  metafile: true,
+  plugins: [schemasPlugin, lazyBuiltinsPlugin],
+  define: {
+    'import.meta.url': 'moduleUrl',
+    'import.meta.dirname': '__dirname',
+    // pg asks whether it runs in a Cloudflare Worker: without a navigator, as in Node.js 20, by a
+    // Response, and with it Node.js loads its whole fetch.
+    navigator: 'navigatorOfNode',
+  },
+  banner: {
+    js:
+      "const moduleUrl = require('node:url').pathToFileURL(__filename).href;\n" +
+      "const navigatorOfNode = { userAgent: 'Node.js' };",
+  },
+}
 
-writeApiDocs(root, join(outdir, 'api-docs'))
+/** The small programs that run the others. */
+const started = {
+  ...options,
+  entryPoints: {
+    server: 'src/bin/server.ts',
+    'migrate-once': 'src/bin/migrate-once.ts',
+    healthcheck: 'src/bin/healthcheck.ts',
+  },
+  plugins: [
+    {
+      name: 'load-service',
+      setup({ onResolve, onLoad }) {
+        const namespace = 'load-service'
+        onResolve({ filter: /[\\/]run-service\.ts$/ }, ({ path }) => ({ path, namespace }))
+        onLoad({ filter: /()/, namespace }, () => ({
+          contents: "module.exports = require('./load.js')('service')",
+        }))
+      },
+    },
+  ],
+}
 
-// Says that the files are ES modules.
-writeFileSync(join(outdir, 'package.json'), '{ "type": "module" }\n')
+/** Writes the bundle into a folder, and returns what esbuild says about it. */
+export async function bundle(outdir) {
+  const { metafile } = await build({ ...loaded, outdir })
+  await build({ ...started, outdir })
+  writeFileSync(join(outdir, 'child.js'), "require('./load.js')('tool')\n")
+  copyFileSync(join(root, 'scripts', 'bundle', 'load.cjs'), join(outdir, 'load.js'))
+  // Read at run time, from beside the module that uses it.
+  copyFileSync(join(root, 'src', 'baseline', 'store.sql'), join(outdir, 'store.sql'))
+  // The package around it may say that files are ES modules.
+  writeFileSync(join(outdir, 'package.json'), '{ "type": "commonjs" }\n')
+  await writeCodeCaches(outdir)
+  return metafile
+}
+
+if (resolve(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) {
+  const [, , folder] = process.argv
+  if (folder === undefined) throw new Error('usage: node scripts/bundle.mjs FOLDER')
+  await bundle(resolve(folder))
+  writeApiDocs(root, join(resolve(folder), 'api-docs'))
+}

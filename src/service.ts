@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import { unmarkDisposable } from './baseline/disposable.ts'
 import type { Config } from './config/config.ts'
@@ -6,8 +7,6 @@ import { createMask } from './config/redact.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { EXIT, type ExitCode } from './errors/codes.ts'
 import { ServiceError } from './errors/service-error.ts'
-import { createApp } from './http/app.ts'
-import { listen } from './http/listen.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
 import { describeAhead } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
@@ -33,6 +32,7 @@ export interface Service {
 
 /** What the service learns while it starts. */
 interface State {
+  app?: FastifyInstance
   database?: Database
   serverVersion?: string
   resetter?: Resetter
@@ -78,18 +78,6 @@ export function createService(
   const sources = { readiness, pool: () => state.database?.sessions.pool.stats }
   const observation = createObservation({ config, startedAt, sources, mask, log })
   const { metrics, onEvent } = observation
-  const app = createApp({
-    log,
-    hosts: config,
-    mask,
-    readiness,
-    readStatus,
-    readOverview: createOverviewReader({ readiness, database: () => state.database }),
-    readMetrics: metrics.read,
-    onEvent: metrics.onEvent,
-    apiDocsFolder: new URL('./api-docs/', import.meta.url),
-    reset: config.resetEnabled ? createResetRouteOptions() : undefined,
-  })
   let running: Promise<void> | undefined
   const ending = createEnding({
     log,
@@ -98,7 +86,7 @@ export function createService(
       readiness.set({ ready: false, reason: 'stopping', detail: 'the service is stopping' }),
     // Requests finish first, and a migration that is running is rolled back.
     close: async () => {
-      await Promise.all([app.close(), running])
+      await Promise.all([state.app?.close(), running])
       const observed = observation.close()
       await state.resetter?.close()
       await state.watch?.close()
@@ -122,9 +110,28 @@ export function createService(
     }
   }
 
+  /** Opens the port. With `once` nothing of this is loaded. */
+  async function serve(): Promise<void> {
+    const { createApp } = await import('./http/app.ts')
+    const { listen } = await import('./http/listen.ts')
+    state.app = createApp({
+      log,
+      hosts: config,
+      mask,
+      readiness,
+      readStatus,
+      readOverview: createOverviewReader({ readiness, database: () => state.database }),
+      readMetrics: metrics.read,
+      onEvent: metrics.onEvent,
+      apiDocsFolder: new URL('./api-docs/', import.meta.url),
+      reset: config.resetEnabled ? createResetRouteOptions() : undefined,
+    })
+    await listen(state.app, config)
+  }
+
   /** Listens, reaches the database, migrates it, and watches it until the service stops. */
   async function start(): Promise<void> {
-    if (!once) await listen(app, config)
+    if (!once) await serve()
     const database = await openDatabase(config, { log, signal })
     state.database = database
     await reach(database)

@@ -3,12 +3,17 @@
 import { loadListenAddress } from '../config/config.ts'
 import { askReadiness } from '../http/probe.ts'
 
-try {
-  const { ready, body } = await askReadiness(loadListenAddress())
-  // The engine keeps the last outputs: `docker inspect` shows why a container is unhealthy.
-  console.log(body)
-  process.exitCode = ready ? 0 : 1
-} catch (error) {
-  console.error((error as Error).message)
-  process.exitCode = 1
+// Not awaited at the top level: the bundle is CommonJS, which has no such await.
+void check()
+
+async function check(): Promise<void> {
+  try {
+    const { ready, body } = await askReadiness(loadListenAddress())
+    // The engine keeps the last outputs: `docker inspect` shows why a container is unhealthy.
+    console.log(body)
+    process.exitCode = ready ? 0 : 1
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exitCode = 1
+  }
 }

@@ -2,4 +2,5 @@
 // but without its port.
 import { runService } from './run-service.ts'
 
-await runService({ once: true })
+// Not awaited at the top level: the bundle is CommonJS, which has no such await.
+void runService({ once: true })

@@ -1,4 +1,5 @@
 // The service as a process.
 import { runService } from './run-service.ts'
 
-await runService()
+// Not awaited at the top level: the bundle is CommonJS, which has no such await.
+void runService()

@@ -13,7 +13,8 @@ export function parseHost(given: string): string | undefined {
 
 /** As `parseHost`, for an entry of a setting: without a port, and an IPv6 address without brackets, too. */
 export function parseHostSetting(given: string): string | undefined {
-  if (isIPv6(given)) return canonicalIPv6(given)
+  // Node.js takes milliseconds to compile its pattern for these addresses.
+  if (given.includes(':') && isIPv6(given)) return canonicalIPv6(given)
   return /:\d*$/.test(given.replace(/^\[.*\]$/, '')) ? undefined : parseHost(given)
 }
 

@@ -1,4 +1,4 @@
-import { createCutPattern, createSecretPattern } from './secret-pattern.ts'
+import { createSecretPattern, cutSecret } from './secret-pattern.ts'
 import { listSecretTexts } from './secrets.ts'
 
 /** The settings that hold secrets. */
@@ -13,22 +13,25 @@ export interface SecretSettings {
 
 /** Returns a function that replaces every secret in a text, also those that are learned later. */
 export function createMask(settings: SecretSettings): (text: string) => string {
-  let patterns: readonly RegExp[] = []
+  let hideEach: readonly Hide[] = []
   let learned = -1
   return (text) => {
     if (learned !== settings.secrets.size) {
       learned = settings.secrets.size
-      patterns = createPatterns(settings)
+      hideEach = listHides(settings)
     }
-    const masked = patterns.reduce((rest, pattern) => rest.replace(pattern, '[hidden]'), text)
+    const masked = hideEach.reduce((rest, hide) => hide(rest), text)
     return maskPasswords(masked)
   }
 }
 
 /** Masks what looks like a password wherever it came from: a migration's line may hold one, too. */
 export function maskPasswords(text: string): string {
-  return text
-    .replace(/(:\/\/[^\s/:"'?]*:)(?!PASSWORD@)[^\s/"']*@/g, '$1[hidden]@')
+  const withoutUrls = text.includes('://')
+    ? text.replace(/(:\/\/[^\s/:"'?]*:)(?!PASSWORD@)[^\s/"']*@/g, '$1[hidden]@')
+    : text
+  if (!/password/i.test(withoutUrls)) return withoutUrls
+  return withoutUrls
     .replace(/\b(password\s*=?\s*)E?'(?:[^']|'')*(?:'|$)/gi, "$1'[hidden]'")
     .replace(/\b(password["']?\s*[:=]\s*)"(?:[^"\\]|\\.)*(?:"|$)/gi, '$1"[hidden]"')
     .replace(/([?&;\s]|^)((?:ssl)?password=)(?!'?\[hidden\])[^\s&"']+/gi, '$1$2[hidden]')
@@ -74,7 +77,23 @@ function isWord(value: unknown): boolean {
   return typeof value === 'string' && /^[\w .:-]{1,40}$/.test(value)
 }
 
-function createPatterns({ secrets, ...settings }: SecretSettings): RegExp[] {
+/** Hides one secret in a text. */
+type Hide = (text: string) => string
+
+/** Any form of a secret has one of these characters, but for the secret itself. */
+const ENCODED = /[%\\&+'"]/
+
+/** To compile a pattern takes longer than to log a line, and most lines need none. */
+function createHide(secret: string, createPattern: () => RegExp): Hide {
+  let pattern: RegExp | undefined
+  return (text) => {
+    if (!ENCODED.test(text) && !text.includes(secret)) return text
+    pattern ??= createPattern()
+    return text.replace(pattern, '[hidden]')
+  }
+}
+
+function listHides({ secrets, ...settings }: SecretSettings): Hide[] {
   const { databaseUrl, shadowDatabaseUrl, rootDatabaseUrl, resetToken } = settings
   const given = [databaseUrl, shadowDatabaseUrl, rootDatabaseUrl, resetToken, ...secrets]
   const found = [...new Set(given)].flatMap((one) => (one ? [...listSecretTexts(one)] : []))
@@ -82,10 +101,11 @@ function createPatterns({ secrets, ...settings }: SecretSettings): RegExp[] {
   // The longest first: one secret may contain another, as a connection string does its password.
   const sorted = [...unique.values()].sort((a, b) => b.text.length - a.text.length)
   return [
-    ...sorted.map(({ text, match }) => createSecretPattern(text, match)),
-    // A connection string begins with nothing secret.
-    ...sorted.flatMap(({ text, match }) =>
-      match === 'anywhere' && !text.includes('://') ? (createCutPattern(text) ?? []) : [],
-    ),
+    ...sorted.map(({ text, match }) => createHide(text, () => createSecretPattern(text, match))),
+    ...sorted.flatMap(({ text, match }) => {
+      // A connection string begins with nothing secret.
+      const cut = match === 'anywhere' && !text.includes('://') ? cutSecret(text) : undefined
+      return cut ? createHide(cut.shown, cut.createPattern) : []
+    }),
   ]
 }

@@ -11,10 +11,10 @@ export type Match =
   | 'password'
 
 /** What a whole word must not touch: letters, and the digits of a time, a version or an address. */
-const BEFORE = /(?<![\p{L}\p{N}_]|\d[-:.](?=\d))/u.source
-const AFTER = /(?![\p{L}\p{N}_]|(?<=\d)[-:.]\d)/u.source
-const BEFORE_PASSWORD = /(?<=:\/\/[^\s/@:]*:|[pP](?:assword|ASSWORD)["']?\s*[=:]?\s*["']?)/u.source
-const AFTER_PASSWORD = /(?![\p{L}\p{N}_])/u.source
+const BEFORE = String.raw`(?<![\p{L}\p{N}_]|\d[-:.](?=\d))`
+const AFTER = String.raw`(?![\p{L}\p{N}_]|(?<=\d)[-:.]\d)`
+const BEFORE_PASSWORD = String.raw`(?<=:\/\/[^\s\/@:]*:|[pP](?:assword|ASSWORD)["']?\s*[=:]?\s*["']?)`
+const AFTER_PASSWORD = String.raw`(?![\p{L}\p{N}_])`
 
 /** Creates the pattern that finds a secret in every form that an output may give it. */
 export function createSecretPattern(secret: string, match: Match): RegExp {
@@ -27,13 +27,28 @@ export function createSecretPattern(secret: string, match: Match): RegExp {
   return new RegExp(forms.join(''), 'gu')
 }
 
-/** Creates the pattern that finds the first part of a secret, where a text was cut off inside of it. */
-export function createCutPattern(secret: string): RegExp | undefined {
-  const forms = [...secret].map((character) => `(?:${[...listForms(character)].join('|')})`)
-  const least = Math.max(MIN_PART_LENGTH, Math.ceil((forms.length * 2) / 3))
-  if (forms.length <= least || forms.length > 300) return undefined
-  const rest = forms.slice(least).reduceRight((tail, form) => `(?:${form}${tail})?`, '')
-  return new RegExp(`${forms.slice(0, least).join('')}${rest}(?=…|\\.\\.\\.|$)`, 'gu')
+/** The beginning of a secret that a text which was cut off inside of it still shows. */
+export interface CutSecret {
+  /** The least of it that counts. */
+  readonly shown: string
+  /** Creates the pattern that finds at least that much, before the end of a text or dots. */
+  readonly createPattern: () => RegExp
+}
+
+/** Says how a secret is found that was cut off; undefined if it is too short or too long for that. */
+export function cutSecret(secret: string): CutSecret | undefined {
+  const characters = [...secret]
+  const { length } = characters
+  const least = Math.max(MIN_PART_LENGTH, Math.ceil((length * 2) / 3))
+  if (length <= least || length > 300) return undefined
+  return {
+    shown: characters.slice(0, least).join(''),
+    createPattern() {
+      const forms = characters.map((character) => `(?:${[...listForms(character)].join('|')})`)
+      const rest = forms.slice(least).reduceRight((tail, form) => `(?:${form}${tail})?`, '')
+      return new RegExp(`${forms.slice(0, least).join('')}${rest}(?=…|\\.\\.\\.|$)`, 'gu')
+    },
+  }
 }
 
 /** A quote or backslash may be doubled, up to three times where one text is inside of another. */

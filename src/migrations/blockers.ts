@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { describeError } from '../postgres/errors.ts'
-import { hideLiterals } from '../postgres/hide-literals.ts'
 import { isToolSession, type ToolSessions } from './tool/cancel.ts'
 
 /** A transaction that another session waits for: it holds the lock, or is queued before that session. */
@@ -68,6 +67,9 @@ export async function findBlockers(client: Queryable, waiting: Waiting): Promise
       order by "ageMs" desc nulls last`,
     'pid' in waiting ? [null, [waiting.pid]] : [waiting.application, [...waiting.pids]],
   )
+  if (rows.length === 0) return []
+  // Imported only here, because its pattern takes a millisecond to compile.
+  const { hideLiterals } = await import('../postgres/hide-literals.ts')
   return rows.map((row) => ({
     ...row,
     query: row.query === null ? null : hideLiterals(row.query).slice(0, MAX_QUERY_LENGTH),

@@ -62,7 +62,7 @@ test(`${KILLS} kills at random moments (KILLS_SEED=${seed})`, async (t) => {
       while (true) {
         const service = startService(scope, { DATABASE_URL: url, MIGRATIONS_DIR: folder }, [
           process.execPath,
-          'dist/src/bin/migrate-once.js',
+          'dist/app/migrate-once.js',
         ])
         const victim =
           countKills() < KILLS && (await killLater(service, random() * runMs, random() < 0.5))

@@ -24,19 +24,6 @@ test('routes with schemas load neither ajv nor fast-json-stringify', async (t) =
   )
 })
 
-test('the service loads what watches it only when that is asked for', async (t) => {
-  const script = `
-    const { createRequire } = await import('node:module')
-    await import('./dist/src/bin/run-service.js')
-    console.log(Object.keys(createRequire(import.meta.url).cache).join('\\n'))`
-  const loaded = execFileSync(process.execPath, ['--input-type=module', '--eval', script], {
-    encoding: 'utf8',
-  })
-
-  t.match(loaded, /node_modules\/fastify\/fastify\.js/)
-  t.notMatch(loaded, /node_modules\/(prom-client|pino-pretty|@opentelemetry)\//)
-})
-
 test('the build does not import TypeBox', async (t) => {
   const files = listProjectFiles('dist/src', '.js')
 

@@ -33,7 +33,7 @@ for (const { what, env, isColored } of [
       `do $$ begin raise notice 'the token is ${secret}'; end $$`,
       'select 1;',
     ])
-    const command = [process.execPath, 'dist/src/bin/migrate-once.js'].join(' ')
+    const command = [process.execPath, 'dist/app/migrate-once.js'].join(' ')
     const service = startService(
       t,
       {

@@ -20,7 +20,7 @@ export interface ResettingService extends Service {
 export async function startResetting(
   t: Test,
   env: Record<string, string>,
-  { isReady = true, entry = 'dist/src/bin/server.js' } = {},
+  { isReady = true, entry = 'dist/app/server.js' } = {},
 ): Promise<ResettingService> {
   const settings = { RESET_ENABLED: 'true', RESET_TOKEN: TOKEN, ...env }
   const service = startService(t, settings, [process.execPath, entry])

@@ -15,7 +15,7 @@ for (const [what, fault] of Object.entries(FAULTS)) {
     const service = startService(
       t,
       { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, ['select 1;']) },
-      [process.execPath, '--import', preload, 'dist/src/bin/server.js'],
+      [process.execPath, '--import', preload, 'dist/app/server.js'],
     )
     await service.waitForReady()
 

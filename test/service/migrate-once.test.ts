@@ -4,7 +4,7 @@ import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { startService } from '../support/service.ts'
 
-const MIGRATE_ONCE = [process.execPath, 'dist/src/bin/migrate-once.js'] as const
+const MIGRATE_ONCE = [process.execPath, 'dist/app/migrate-once.js'] as const
 
 test('migrates, and ends with 0, while another program holds its port', async (t) => {
   const holder = createServer().listen(0, '127.0.0.1')

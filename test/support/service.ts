@@ -53,7 +53,7 @@ const DEADLINE_MS = 90_000
 export function startService(
   t: Teardown,
   given: Record<string, string>,
-  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/src/bin/server.js'],
+  [command, ...args]: readonly [string, ...string[]] = [process.execPath, 'dist/app/server.js'],
 ): Service {
   const env = Object.fromEntries(
     Object.entries(given).map(([name, value]) => [

@@ -30,7 +30,7 @@ const BINARIES_SAMPLE = [
  */
 export function prepareHome(wantedDataDir: string, log: Log): EmbeddedHome {
   const { nativeDir, version } = locateBinaries()
-  const extensionDir = join(findProjectDir(), 'embedded')
+  const extensionDir = findExtensionDir()
   if (!isRoot()) {
     mkdirSync(dirname(wantedDataDir), { recursive: true })
     return {
@@ -104,11 +104,11 @@ function locateBinaries(): { nativeDir: string; version: string } {
   }
 }
 
-/** The folder with package.json, whether this runs from the source or from the build. */
-function findProjectDir(): string {
+/** The folder `embedded` of the project, whether this runs from the source, the build or the bundle. */
+function findExtensionDir(): string {
   let dir = import.meta.dirname
-  while (!existsSync(join(dir, 'package.json')) && dir !== dirname(dir)) dir = dirname(dir)
-  return dir
+  while (!existsSync(join(dir, 'embedded', 'extension')) && dir !== dirname(dir)) dir = dirname(dir)
+  return join(dir, 'embedded')
 }
 
 function findExisting(path: string): string {

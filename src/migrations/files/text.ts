@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { countNewlines } from './lines.ts'
 
 const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 const NEWLINE = 0x0a
@@ -33,15 +34,25 @@ export function createTextReader(): TextReader {
   let offset = 0
   let line = 1
   let lineStart = 0
+  /** The last piece: its lines are counted if there is another one, which most files do not have. */
+  let uncounted = ''
+
+  function countLast(): void {
+    line += countNewlines(uncounted)
+    const newline = uncounted.lastIndexOf('\n')
+    if (newline !== -1) lineStart = offset - Buffer.byteLength(uncounted.slice(newline + 1))
+    uncounted = ''
+  }
 
   function describePlace(bytes: Buffer, at: number): string {
     const before = bytes.subarray(0, at)
     const newline = before.lastIndexOf(NEWLINE)
     const start = newline === -1 ? lineStart : offset + newline + 1
-    return `line ${line + countNewlines(before)}, byte ${offset + at - start + 1}`
+    return `line ${line + countNewlines(before.toString('latin1'))}, byte ${offset + at - start + 1}`
   }
 
   function check(bytes: Buffer): string | undefined {
+    countLast()
     if (!isUtf8(bytes)) {
       const at = findInvalidByte(bytes)
       const byte = bytes[at]?.toString(16).toUpperCase().padStart(2, '0')
@@ -51,9 +62,6 @@ export function createTextReader(): TextReader {
     if (at !== -1) {
       nul = `has a NUL byte, which PostgreSQL does not accept: ${describePlace(bytes, at)}; remove it`
     }
-    line += countNewlines(bytes)
-    const newline = bytes.lastIndexOf(NEWLINE)
-    if (newline !== -1) lineStart = offset + newline + 1
     offset += bytes.length
     return undefined
   }
@@ -68,7 +76,9 @@ export function createTextReader(): TextReader {
       incomplete = Buffer.from(bytes.subarray(end))
       const complete = bytes.subarray(0, end)
       problem = check(complete)
-      return problem === undefined ? complete.toString('utf8') : undefined
+      if (problem !== undefined) return undefined
+      uncounted = complete.toString('utf8')
+      return uncounted
     },
     finish() {
       if (incomplete.length > 0) problem ??= check(incomplete)
@@ -119,10 +129,4 @@ function findInvalidByte(bytes: Buffer): number {
     offset += encoded.length
   }
   return offset
-}
-
-function countNewlines(bytes: Buffer): number {
-  let count = 0
-  for (let at = bytes.indexOf(NEWLINE); at !== -1; at = bytes.indexOf(NEWLINE, at + 1)) count++
-  return count
 }

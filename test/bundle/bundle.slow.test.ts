@@ -1,12 +1,28 @@
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
+import { startResetting, THINGS } from '../reset/running.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { projectDir } from '../support/server.ts'
-import { startResetting, THINGS } from './running.ts'
 
-test('the bundle, which the image runs, migrates and resets', async (t) => {
+test('two bundles have the same files, byte for byte, with their code caches', async (t) => {
+  const folders = [join(t.testdir(), 'one'), join(t.testdirName, 'two')]
+  for (const folder of folders) {
+    execFileSync(process.execPath, ['scripts/bundle.mjs', folder], { cwd: projectDir })
+  }
+  const [one, two] = folders.map((folder) =>
+    readdirSync(folder).map((name) => `${name} ${hash(join(folder, name))}`),
+  )
+
+  t.match(one?.join('\n'), /^service\.cache/m)
+  t.match(one?.join('\n'), /^tool\.cache/m)
+  t.strictSame(one, two)
+})
+
+test('the bundle that the image runs migrates and resets without a project around it', async (t) => {
   const folder = t.testdir()
   execFileSync(process.execPath, ['scripts/bundle.mjs', folder], { cwd: projectDir })
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -21,3 +37,7 @@ test('the bundle, which the image runs, migrates and resets', async (t) => {
   t.same((await pool.query('select * from things')).rows, [{ id: 1, label: 'seed' }])
   t.equal((await service.stop()).code, 0)
 })
+
+function hash(file: string): string {
+  return createHash('sha256').update(readFileSync(file)).digest('hex')
+}

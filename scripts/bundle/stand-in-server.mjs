@@ -1,0 +1,162 @@
+// Speaks enough of PostgreSQL's protocol for the service to start on it, where there is no PostgreSQL: in
+// the build of the image. It knows one table, the history of migrations.
+import { createServer } from 'node:net'
+
+const SSL_REQUEST = 80877103
+const INSERT =
+  /insert into graphile_migrate\.migrations .*values \('([^']+)', (null|'[^']*'), '([^']+)'\)/s
+
+/** The first of these that a statement contains answers it; any other statement returns no rows. */
+const ANSWERS = [
+  [
+    '"isStandby"',
+    ({ pid }) => [
+      {
+        ...{ version: '17.0', major: 17, encoding: 'UTF8', isStandby: false, isReadOnly: false },
+        ...{ pid, applied: 1 },
+      },
+    ],
+  ],
+  ['as acquired', () => [{ acquired: true }]],
+  ['as locked', () => [{ locked: true }]],
+  ['holds_tool_lock', () => [STATE]],
+  ['system_identifier', () => [{ identity: '1/1' }]],
+  ['as "recordedAs"', ({ history }) => history],
+  ['mayDelete', () => []],
+]
+
+const STATE = { defaults: '', has_login_trigger: false, holds_tool_lock: true, other_locks: 0 }
+
+/** Starts the server on a free port of this machine. */
+export async function startStandInServer() {
+  const history = []
+  const sockets = new Set()
+  let lastPid = 0
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket))
+    serve(socket, { pid: ++lastPid, history, seen })
+  })
+  const seen = []
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `postgres://user:password@127.0.0.1:${server.address().port}/database`,
+    /** Whether a statement with this text was run. */
+    hasSeen: (text) => seen.some((statement) => statement.includes(text)),
+    forgetHistory: () => history.splice(0),
+    close() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+function serve(socket, session) {
+  let rest = Buffer.alloc(0)
+  let hasStarted = false
+  let isInTransaction = false
+  let prepared = ''
+
+  socket.on('data', (data) => {
+    rest = Buffer.concat([rest, data])
+    while (rest.length >= 5) {
+      // The first messages have no type.
+      const start = hasStarted ? 1 : 0
+      const length = rest.readInt32BE(start) + start
+      if (rest.length < length) return
+      const message = rest.subarray(0, length)
+      rest = rest.subarray(length)
+      if (hasStarted) receive(String.fromCharCode(message[0]), message.subarray(5))
+      else begin(message)
+    }
+  })
+
+  function begin(message) {
+    if (message.readInt32BE(4) === SSL_REQUEST) {
+      socket.write('N')
+      return
+    }
+    hasStarted = true
+    send('R', int32(0))
+    send('S', text('standard_conforming_strings'), text('on'))
+    send('S', text('client_encoding'), text('UTF8'))
+    send('K', int32(session.pid), int32(0))
+    ready()
+  }
+
+  function receive(type, body) {
+    if (type === 'X') socket.end()
+    else if (type === 'Q') {
+      // The service separates statements of its own in this way; a file's text is one statement here.
+      for (const statement of body.toString('utf8', 0, body.length - 1).split(';\n')) run(statement)
+      ready()
+    } else if (type === 'P') prepared = body.toString('utf8')
+    else if (type === 'E') run(prepared, { isPrepared: true })
+    else if (type === 'S') ready()
+  }
+
+  function run(statement, { isPrepared = false } = {}) {
+    session.seen.push(statement)
+    const [, hash, previousHash, recordedAs] = INSERT.exec(statement) ?? []
+    if (hash !== undefined) {
+      const previous = previousHash === 'null' ? null : previousHash.slice(1, -1)
+      session.history.push({ recordedAs, hash, previousHash: previous, appliedAt: '2026-01-01' })
+    }
+    const [, answer] = ANSWERS.find(([part]) => statement.includes(part)) ?? []
+    const rows = answer?.(session) ?? []
+    const [verb = ''] = /^\s*\w+/.exec(statement) ?? []
+    const command = verb.trim().toUpperCase()
+    if (command === 'BEGIN') isInTransaction = true
+    if (command === 'COMMIT' || command === 'ROLLBACK') isInTransaction = false
+    if (isPrepared) {
+      send('1')
+      send('2')
+    }
+    if (rows.length > 0) sendRows(rows)
+    else if (isPrepared) send('n')
+    send('C', text(command === 'SELECT' ? `SELECT ${rows.length}` : command))
+  }
+
+  function sendRows(rows) {
+    const columns = Object.entries(rows[0]).flatMap(([name, value]) => [
+      ...[text(name), int32(0), int16(0), int32(typeOf(value)), int16(-1), int32(-1), int16(0)],
+    ])
+    send('T', int16(Object.keys(rows[0]).length), ...columns)
+    for (const row of rows) {
+      const values = Object.values(row).flatMap((value) => {
+        if (value === null) return [int32(-1)]
+        const bytes = Buffer.from(typeof value === 'boolean' ? (value ? 't' : 'f') : String(value))
+        return [int32(bytes.length), bytes]
+      })
+      send('D', int16(Object.keys(row).length), ...values)
+    }
+  }
+
+  function ready() {
+    send('Z', Buffer.from(isInTransaction ? 'T' : 'I'))
+  }
+
+  function send(type, ...parts) {
+    const body = Buffer.concat(parts)
+    socket.write(Buffer.concat([Buffer.from(type), int32(body.length + 4), body]))
+  }
+}
+
+/** PostgreSQL's oid of a type: boolean, integer or text. */
+function typeOf(value) {
+  return { boolean: 16, number: 23 }[typeof value] ?? 25
+}
+
+const text = (value) => Buffer.from(`${value}\0`)
+
+function int16(value) {
+  const bytes = Buffer.alloc(2)
+  bytes.writeInt16BE(value)
+  return bytes
+}
+
+function int32(value) {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
