@@ -7,18 +7,20 @@ import { createMask } from './config/redact.ts'
 import { type Database, openDatabase } from './database/database.ts'
 import { EXIT, type ExitCode } from './errors/codes.ts'
 import { ServiceError } from './errors/service-error.ts'
+import type { DatabasesRouteOptions } from './http/routes/databases.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
 import { describeAhead } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import { waitForDatabase } from './postgres/wait.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
-import { assertNotAhead, assertReadyForReset } from './reset/assert-ready.ts'
+import { assertNotAhead, assertReady, assertReadyForReset } from './reset/assert-ready.ts'
 import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
 import { createObservation } from './service/observation.ts'
 import { startWatch, type Watch } from './service/watch.ts'
 import { createOverviewReader } from './status/overview.ts'
 import { createStatusReader } from './status.ts'
+import type { TestDatabases } from './test-databases/test-databases.ts'
 import { SERVICE } from './version.ts'
 
 /** The whole service, as the process sees it. */
@@ -37,6 +39,7 @@ interface State {
   serverVersion?: string
   resetter?: Resetter
   watch?: Watch
+  testDatabases?: TestDatabases
   /** `ahead by …` on a database that a newer version has migrated. */
   ahead?: string | undefined
 }
@@ -65,6 +68,7 @@ export function createService(
 ): Service {
   const startedAt = new Date()
   const state: State = {}
+  const lends = config.testDatabasesMax > 0
   const readiness = createReadiness()
   const readStatus = createStatusReader({
     startedAt,
@@ -73,9 +77,16 @@ export function createService(
     database: () => state.database,
     serverVersion: () => state.serverVersion,
     reset: () => ({ enabled: config.resetEnabled, ...state.resetter?.stats }),
+    testDatabases: lends
+      ? { max: config.testDatabasesMax, count: async () => state.testDatabases?.count() }
+      : undefined,
   })
   const mask = createMask(config)
-  const sources = { readiness, pool: () => state.database?.sessions.pool.stats }
+  const sources = {
+    readiness,
+    pool: () => state.database?.sessions.pool.stats,
+    testDatabases: () => state.testDatabases?.lastCounts,
+  }
   const observation = createObservation({ config, startedAt, sources, mask, log })
   const { metrics, onEvent } = observation
   let running: Promise<void> | undefined
@@ -88,6 +99,7 @@ export function createService(
     close: async () => {
       await Promise.all([state.app?.close(), running])
       const observed = observation.close()
+      await state.testDatabases?.close()
       await state.resetter?.close()
       await state.watch?.close()
       await state.database?.close()
@@ -125,8 +137,21 @@ export function createService(
       onEvent: metrics.onEvent,
       apiDocsFolder: new URL('./api-docs/', import.meta.url),
       reset: config.resetEnabled ? createResetRouteOptions() : undefined,
+      databases: lends ? createDatabasesRouteOptions() : undefined,
     })
     await listen(state.app, config)
+  }
+
+  function createDatabasesRouteOptions(): DatabasesRouteOptions {
+    return {
+      token: config.testDatabasesToken ?? '',
+      getDatabases() {
+        assertReady(readiness.current)
+        assertNotAhead(state.ahead)
+        if (state.testDatabases === undefined) throw new Error('ready without test databases')
+        return state.testDatabases
+      },
+    }
   }
 
   /** Listens, reaches the database, migrates it, and watches it until the service stops. */
@@ -175,10 +200,20 @@ export function createService(
     const { openReset } = await import('./service/reset.ts')
     const { resetter, hooks } = openReset({
       ...{ config, database, readiness, log, signal, onEvent },
-      onMigrated: async (applied) => state.watch?.expect(applied),
+      onMigrated: async (applied, optionalSchema) => {
+        state.testDatabases?.use({ applied, optionalSchema, version: SERVICE.version })
+        await state.watch?.expect(applied)
+      },
     })
     state.resetter = resetter
     return hooks
+  }
+
+  async function openTestDatabases(database: Database): Promise<TestDatabases> {
+    // Like the reset: a start without test databases does not load them.
+    const { createTestDatabases } = await import('./test-databases/test-databases.ts')
+    const { testDatabasesMax: max, testDatabasesAddress: address } = config
+    return createTestDatabases({ config, database, max, address, log, signal })
   }
 
   async function migrate(database: Database, hooks: ProvisionHooks): Promise<void> {
@@ -199,6 +234,12 @@ export function createService(
     if (ignored !== undefined) log.warn(ignored)
     state.ahead = describeAhead(ahead)
     if (state.ahead !== undefined) log.warn(`the database is ${state.ahead} (WHEN_AHEAD=serve)`)
+    if (lends && !once && state.ahead === undefined) {
+      state.testDatabases ??= await openTestDatabases(database)
+      state.testDatabases.use({
+        ...{ applied, optionalSchema: optionalSchema.value, version: SERVICE.version },
+      })
+    }
     const details = [state.ahead, ignored].filter((detail) => detail !== undefined)
     readiness.set({
       ready: true,

@@ -18,6 +18,14 @@ export interface StatusSources {
   /** Undefined until the database has answered. */
   readonly serverVersion: () => string | undefined
   readonly reset: () => Partial<ResetStats> & { readonly enabled: boolean }
+  /** Undefined where none are lent. */
+  readonly testDatabases?: CountedDatabases | undefined
+}
+
+interface CountedDatabases {
+  readonly max: number
+  /** Undefined before the service is ready to lend any. */
+  count(): Promise<Status['testDatabases'] | undefined>
 }
 
 type DescribedDatabase = Pick<Database, 'kind' | 'host' | 'port' | 'name' | 'pool'>
@@ -28,14 +36,18 @@ const MAX_READS_PER_SECOND = 20
 type Facts = DatabaseFacts & {
   readonly applied: readonly AppliedMigration[]
   readonly isDisposable: boolean
+  readonly testDatabases?: Status['testDatabases'] | undefined
 }
 
 /** Creates the reader of the status, which answers in every state, if need be with the last known facts. */
 export function createStatusReader(sources: StatusSources): () => Promise<Status> {
-  const { startedAt, migrationsDir, readiness, reset } = sources
+  const { startedAt, migrationsDir, readiness, reset, testDatabases } = sources
   const readKnownFacts = createLastKnown<DescribedDatabase, Facts>(
     { pgmq: null, schemas: {}, applied: [], isDisposable: false },
-    readFacts,
+    async (database) => ({
+      ...(await readFacts(database)),
+      testDatabases: await testDatabases?.count(),
+    }),
   )
   const readFolder = createFolderReader(migrationsDir)
 
@@ -55,6 +67,9 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
       migrations: describeMigrations(await readFolder(), facts.applied),
       schemas: facts.schemas,
       reset: describeReset(reset(), facts.isDisposable),
+      testDatabases: testDatabases
+        ? (facts.testDatabases ?? { max: testDatabases.max, lent: 0, ready: 0 })
+        : null,
     }
   }
 

@@ -21,12 +21,12 @@ const src = read(['src'], ['.ts'])
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   bin: ['service', 'http', 'config', 'logger', 'signals', 'errors'],
   service: [
-    ...['http', 'status', 'metrics', 'traces', 'reset', 'migrations'],
+    ...['http', 'status', 'metrics', 'traces', 'test-databases', 'reset', 'migrations'],
     ...['baseline', 'catalog', 'database', 'postgres'],
     ...['errors', 'config', 'readiness', 'logger', 'version', 'signals'],
   ],
   http: [
-    ...['page', 'status', 'metrics', 'reset'],
+    ...['page', 'status', 'metrics', 'test-databases', 'reset'],
     ...['config', 'readiness', 'logger', 'version', 'errors'],
   ],
   page: [
@@ -40,6 +40,9 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   traces: ['version', 'events'],
   metrics: ['postgres', 'readiness', 'version', 'events'],
+  'test-databases': [
+    ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
+  ],
   reset: ['migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
   migrations: ['catalog', 'database', 'postgres', 'errors'],
   baseline: ['catalog', 'database', 'postgres', 'errors'],

@@ -25,6 +25,7 @@ export const ALL_DEPS: { [Name in keyof Required<AppDeps>]: NonNullable<AppDeps[
   readMetrics: neverCalled,
   onEvent: neverCalled,
   reset: { token: '', assertReady: neverCalled, reset: neverCalled },
+  databases: { token: '', getDatabases: neverCalled },
   apiDocsFolder: new URL('file:///nowhere/'),
 }
 

@@ -51,23 +51,28 @@ export async function markDisposableIfEmpty(
 ): Promise<boolean> {
   if (!isFirstMigration) return false
   if (await isEmpty(client)) {
-    await client.query(
-      `insert into provisioning.disposable
-              (system_identifier, database_oid, database_name, timeline, is_by_service)
-       select this_database.*, true from provisioning.this_database
-       on conflict (is_only) do update
-          set system_identifier = excluded.system_identifier,
-              database_oid = excluded.database_oid,
-              database_name = excluded.database_name,
-              timeline = excluded.timeline,
-              is_by_service = true`,
-    )
+    await markDisposable(client)
     log.info('the database is empty and was marked disposable: POST /reset may throw its data away')
     return true
   }
   const { rowCount } = await client.query('delete from provisioning.disposable where is_by_service')
   if (rowCount) log.warn('the database is no longer marked disposable: it is not empty any more')
   return false
+}
+
+/** Marks a database disposable that the service itself has created. */
+export async function markDisposable(client: Queryable): Promise<void> {
+  await client.query(
+    `insert into provisioning.disposable
+            (system_identifier, database_oid, database_name, timeline, is_by_service)
+     select this_database.*, true from provisioning.this_database
+     on conflict (is_only) do update
+        set system_identifier = excluded.system_identifier,
+            database_oid = excluded.database_oid,
+            database_name = excluded.database_name,
+            timeline = excluded.timeline,
+            is_by_service = true`,
+  )
 }
 
 /** With reset switched off, a database does not stay marked disposable. Touches only the service's own table. */
@@ -103,7 +108,7 @@ async function isEmpty(client: Queryable): Promise<boolean> {
                        provisioning.baseline_baseline_id_seq, provisioning.baseline_object,
                        provisioning.baseline_relation, provisioning.baseline_row,
                        provisioning.baseline_sequence, provisioning.reset_attempt,
-                       provisioning.seed}'::text[])),
+                       provisioning.seed, provisioning.test_database}'::text[])),
      found (classid, oid) as (
        -- Indexes, and the types of tables and arrays, only exist beside one of these.
        select 'pg_class'::regclass, oid from pg_class

@@ -3,6 +3,7 @@ import { STORE_SCHEMA } from '../catalog/scope.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
+import { TEST_DATABASE_TABLE } from './test-database-store.ts'
 
 /** The number in store.sql: raised with every change of the store. */
 export const STORE_FORMAT = 5
@@ -95,7 +96,7 @@ async function assertSchemaIsOwn(client: Queryable, script: string): Promise<voi
                          where (pg_depend.classid, pg_depend.objid) = (found.classid, found.objid)
                            and deptype in ('a', 'i'))
       order by object`,
-    [JSON.stringify(listObjects(script))],
+    [JSON.stringify([...listObjects(script), TEST_DATABASE_TABLE])],
   )
   if (rows.length > 0) throw schemaTakenError(rows.map(({ object }) => object))
 }

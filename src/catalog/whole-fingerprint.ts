@@ -58,10 +58,21 @@ const CATALOGUES = `
 const IS_OF_THIS_DATABASE =
   'subdbid = (select oid from pg_database where datname = current_database())'
 
-/** Rows that come and go with sessions and not with the schema. */
-const CONDITIONS: Readonly<Record<string, string>> = {
+const TEMPORARY_SCHEMAS = `(select oid from pg_namespace where nspname ~ '^pg_(toast_)?temp_')`
+
+/** Leaves out rows that come and go with sessions: the schemas of temporary objects, and what is in them. */
+export const LASTING_ROWS: Readonly<Record<string, string>> = {
   pg_namespace: `nspname !~ '^pg_(toast_)?temp_'`,
   pg_class: `relpersistence <> 't'`,
+  // The function of a session that serves resets is one.
+  pg_proc: `pronamespace not in ${TEMPORARY_SCHEMAS}`,
+  pg_depend: sql`
+    (classid <> 'pg_proc'::regclass
+     or objid not in (select oid from pg_proc where pronamespace in ${TEMPORARY_SCHEMAS}))`,
+}
+
+const CONDITIONS: Readonly<Record<string, string>> = {
+  ...LASTING_ROWS,
   pg_subscription: IS_OF_THIS_DATABASE,
 }
 

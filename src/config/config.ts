@@ -42,6 +42,11 @@ export interface Config {
   readonly otlpEndpoint: string | undefined
   /** Absolute path of the folder of seeds; undefined where there is none. */
   readonly seedsDir: string | undefined
+  /** How many isolated databases may be lent to tests at once; 0: none, and no such routes. */
+  readonly testDatabasesMax: number
+  readonly testDatabasesToken: string | undefined
+  /** Where borrowers reach the server; undefined: where the service does. */
+  readonly testDatabasesAddress: { readonly host: string; readonly port: number } | undefined
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownMs: number
   /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
@@ -126,6 +131,9 @@ export function loadConfig(
     otherSchemas: readOtherSchemas(read),
     otlpEndpoint: read.httpUrl('OTEL_EXPORTER_OTLP_ENDPOINT'),
     seedsDir: findSeedsDir(read, migrationsDir),
+    testDatabasesMax: read.integer('TEST_DATABASES_MAX', 0, { min: 0, max: 1000 }),
+    testDatabasesToken: read.secret('TEST_DATABASES_TOKEN'),
+    testDatabasesAddress: read.address('TEST_DATABASES_ADDRESS'),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS) ?? 'info',
     shutdownMs: seconds('SHUTDOWN_SECONDS', 8, 1),
     nodeVariables: Object.freeze(pickNodeVariables(env)),
@@ -141,7 +149,15 @@ export function loadConfig(
   checkMigrationsDir(config, read)
   checkDatabaseUrl(config, read, hasEmbeddedServer)
   checkPorts(config, read)
-  checkToken(config, read)
+  checkToken(read, {
+    ...{ name: 'RESET_TOKEN', token: config.resetToken, neededBy: 'RESET_ENABLED is true' },
+    ...{ switchedBy: 'RESET_ENABLED', isNeeded: config.resetEnabled },
+  })
+  checkToken(read, {
+    ...{ name: 'TEST_DATABASES_TOKEN', token: config.testDatabasesToken },
+    ...{ switchedBy: 'TEST_DATABASES_MAX', isNeeded: config.testDatabasesMax > 0 },
+    neededBy: 'TEST_DATABASES_MAX is above 0',
+  })
   checkEmbeddedPassword(config, read)
   read.assertNoProblems()
   return config
@@ -209,18 +225,28 @@ function checkPorts({ databaseUrl, port, embeddedPort }: Config, read: SettingsR
   read.reject('PORT', `${port}, which is also EMBEDDED_PORT`, 'another port than EMBEDDED_PORT')
 }
 
-function checkToken({ resetEnabled, resetToken }: Config, read: SettingsReader): void {
-  // If RESET_ENABLED does not parse, a token that was given is checked all the same.
-  const isNeeded = resetEnabled || (read.hasProblem('RESET_ENABLED') && resetToken !== undefined)
-  if (!isNeeded || read.hasProblem('RESET_TOKEN')) return
+interface NeededToken {
+  readonly name: string
+  readonly token: string | undefined
+  /** The setting that makes the token necessary. */
+  readonly switchedBy: string
+  readonly isNeeded: boolean
+  readonly neededBy: string
+}
+
+function checkToken(read: SettingsReader, needed: NeededToken): void {
+  const { name, token, switchedBy, neededBy } = needed
+  // If the setting that needs it does not parse, a token that was given is checked all the same.
+  const isNeeded = needed.isNeeded || (read.hasProblem(switchedBy) && token !== undefined)
+  if (!isNeeded || read.hasProblem(name)) return
   // No other characters fit into a header.
-  const expected = `${MIN_TOKEN_LENGTH} or more visible ASCII characters, because RESET_ENABLED is true`
-  if (resetToken === undefined) {
-    read.reject('RESET_TOKEN', 'nothing', expected)
-  } else if (resetToken.length < MIN_TOKEN_LENGTH) {
-    read.reject('RESET_TOKEN', `${resetToken.length} characters`, expected)
-  } else if (!/^[!-~]+$/.test(resetToken)) {
-    read.reject('RESET_TOKEN', 'a value with other characters', expected)
+  const expected = `${MIN_TOKEN_LENGTH} or more visible ASCII characters, because ${neededBy}`
+  if (token === undefined) {
+    read.reject(name, 'nothing', expected)
+  } else if (token.length < MIN_TOKEN_LENGTH) {
+    read.reject(name, `${token.length} characters`, expected)
+  } else if (!/^[!-~]+$/.test(token)) {
+    read.reject(name, 'a value with other characters', expected)
   }
 }
 

@@ -81,6 +81,18 @@ export class SettingsReader {
     return []
   }
 
+  /** A host and a port, such as `db.example.com:5432` or `[::1]:5432`. */
+  address(name: string): { readonly host: string; readonly port: number } | undefined {
+    const given = this.text(name)
+    if (given === undefined) return undefined
+    const [, hostPart = '', portPart = ''] = /^(.*):([0-9]{1,5})$/.exec(given) ?? []
+    const host = parseHostSetting(hostPart)
+    const port = Number(portPart)
+    if (host !== undefined && port >= 1 && port <= 65_535) return { host, port }
+    this.reject(name, describe(given), 'HOST:PORT, such as db.example.com:5432')
+    return undefined
+  }
+
   boolean(name: string, fallback: boolean): boolean {
     const choice = this.oneOf(name, ['true', 'false'])
     return choice === undefined ? fallback : choice === 'true'

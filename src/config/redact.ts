@@ -7,6 +7,7 @@ export interface SecretSettings {
   readonly shadowDatabaseUrl?: string | undefined
   readonly rootDatabaseUrl?: string | undefined
   readonly resetToken?: string | undefined
+  readonly testDatabasesToken?: string | undefined
   /** Those that are learned later. */
   readonly secrets: Iterable<string> & { readonly size: number }
 }
@@ -94,8 +95,10 @@ function createHide(secret: string, createPattern: () => RegExp): Hide {
 }
 
 function listHides({ secrets, ...settings }: SecretSettings): Hide[] {
-  const { databaseUrl, shadowDatabaseUrl, rootDatabaseUrl, resetToken } = settings
-  const given = [databaseUrl, shadowDatabaseUrl, rootDatabaseUrl, resetToken, ...secrets]
+  const { databaseUrl, shadowDatabaseUrl, rootDatabaseUrl } = settings
+  const { resetToken, testDatabasesToken } = settings
+  const urls = [databaseUrl, shadowDatabaseUrl, rootDatabaseUrl]
+  const given = [...urls, resetToken, testDatabasesToken, ...secrets]
   const found = [...new Set(given)].flatMap((one) => (one ? [...listSecretTexts(one)] : []))
   const unique = new Map(found.map((secret) => [JSON.stringify(secret), secret]))
   // The longest first: one secret may contain another, as a connection string does its password.

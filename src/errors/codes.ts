@@ -264,7 +264,10 @@ const anyRequest = {
 
 const reset = {
   token_missing: { status: 401, meaning: 'There is no `Authorization: Bearer …` header.' },
-  token_wrong: { status: 403, meaning: 'The token is not `RESET_TOKEN`.' },
+  token_wrong: {
+    status: 403,
+    meaning: 'The token is not the one of the setting that the message names.',
+  },
   body_wrong: { status: 400, meaning: 'The body has an unknown member or a value out of range.' },
   not_ready: {
     status: 503,
@@ -295,7 +298,8 @@ const reset = {
   ahead: {
     status: 409,
     meaning:
-      'The database has migrations that our files lack (`WHEN_AHEAD=serve`), so resets are off.',
+      'The database has migrations that our files lack (`WHEN_AHEAD=serve`), so resets and test databases ' +
+      'are off.',
   },
   rows_not_restorable: {
     status: 409,
@@ -307,6 +311,19 @@ const reset = {
   reset_canceled: {
     status: 503,
     meaning: 'Another session canceled the reset in the database; it was rolled back.',
+  },
+} as const satisfies Entries
+
+const databases = {
+  no_database_free: {
+    status: 429,
+    meaning:
+      'No test database became free within `waitMs`. `lent` says who has them, `Retry-After` when to ask ' +
+      'again.',
+  },
+  lease_not_found: {
+    status: 404,
+    meaning: 'No test database is lent under this id: it was returned, or its time ran out.',
   },
 } as const satisfies Entries
 
@@ -352,6 +369,7 @@ export const ERROR_CODES = {
   ...lock,
   ...anyRequest,
   ...reset,
+  ...databases,
   ...development,
 }
 
@@ -364,6 +382,7 @@ export const ERROR_CODE_CHAPTERS: Readonly<Record<string, Entries>> = {
   'Migration lock': lock,
   'Any request': anyRequest,
   '`POST /reset`': reset,
+  '`/databases`': databases,
   'Development commands': development,
 }
 

@@ -7,6 +7,7 @@ import { checkHosts, type HostSettings } from './plugins/hosts.ts'
 import { observeRequests, type RequestObserver } from './plugins/observe-requests.ts'
 import { createRequestId, returnRequestIds } from './plugins/request-id.ts'
 import { type ApiDocsOptions, apiDocsRoutes } from './routes/api-docs.ts'
+import { type DatabasesRouteOptions, databasesRoute } from './routes/databases.ts'
 import { livezRoute } from './routes/livez.ts'
 import { type MetricsOptions, metricsRoute } from './routes/metrics.ts'
 import { type PageOptions, pageRoute } from './routes/page.ts'
@@ -30,6 +31,8 @@ export interface AppDeps
   readonly onEvent?: RequestObserver | undefined
   /** Undefined where RESET_ENABLED is not true: the route does not exist then. */
   readonly reset?: ResetRouteOptions | undefined
+  /** Undefined where TEST_DATABASES_MAX is 0. */
+  readonly databases?: DatabasesRouteOptions | undefined
 }
 
 /** Creates the HTTP side of the service: the list of its routes, and one answer to every error. */
@@ -64,5 +67,6 @@ export function createApp(deps: AppDeps): FastifyInstance {
   app.register(metricsRoute, { readMetrics })
   app.register(apiDocsRoutes, { apiDocsFolder })
   if (reset !== undefined) app.register(resetRoute, reset)
+  if (deps.databases !== undefined) app.register(databasesRoute, deps.databases)
   return app
 }

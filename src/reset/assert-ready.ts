@@ -1,5 +1,5 @@
 import { ServiceError } from '../errors/service-error.ts'
-import type { Readiness } from '../readiness.ts'
+import type { Readiness, ReadinessState } from '../readiness.ts'
 
 export type ResetMode = 'data' | 'rebuild'
 
@@ -8,8 +8,13 @@ export function assertNotAhead(ahead: string | undefined): void {
   if (ahead === undefined) return
   throw new ServiceError(
     'ahead',
-    `the database is ${ahead}, so resets are off; deploy the version that has these migrations`,
+    `the database is ${ahead}, so resets and test databases are off; deploy the version that has these migrations`,
   )
+}
+
+/** Throws unless the service is ready. */
+export function assertReady(state: ReadinessState): void {
+  if (!state.ready) throw notReadyError(state, '')
 }
 
 /** Throws unless the service is ready, except that a rebuild is also accepted after a failed migration. */
@@ -23,9 +28,14 @@ export function assertReadyForReset(
     state.reason === 'migration_failed'
       ? '; reset with {"mode": "rebuild"} is accepted and migrates again'
       : ''
-  throw new ServiceError(
-    'not_ready',
-    `the service is not ready (${state.reason}): ${state.detail}${remedy}`,
-    { extensions: { reason: state.reason } },
-  )
+  throw notReadyError(state, remedy)
+}
+
+function notReadyError(
+  { reason, detail }: Extract<ReadinessState, { ready: false }>,
+  remedy: string,
+): ServiceError {
+  return new ServiceError('not_ready', `the service is not ready (${reason}): ${detail}${remedy}`, {
+    extensions: { reason },
+  })
 }

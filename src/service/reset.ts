@@ -25,7 +25,10 @@ export interface OpenResetOptions {
   readonly log: Log
   readonly signal: AbortSignal
   /** Receives the history after a rebuild. */
-  readonly onMigrated: (applied: readonly AppliedMigration[]) => Promise<void>
+  readonly onMigrated: (
+    applied: readonly AppliedMigration[],
+    optionalSchema: 'on' | 'off',
+  ) => Promise<void>
   readonly onEvent: OnEvent
 }
 
@@ -57,7 +60,7 @@ export function openReset(options: OpenResetOptions): OpenedReset {
       }
       // A reset answers soon: the next rebuild repairs what a lost database leaves.
       const result = await provision({ ...provisionOptions, reconnects: false })
-      await options.onMigrated(result.applied)
+      await options.onMigrated(result.applied, result.optionalSchema.value)
     },
     seeds,
     trial: {

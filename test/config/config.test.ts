@@ -57,6 +57,9 @@ test('every setting has its default if nothing is set', async (t) => {
     onMigrationFailure: 'exit',
     resetEnabled: false,
     resetToken: undefined,
+    testDatabasesMax: 0,
+    testDatabasesToken: undefined,
+    testDatabasesAddress: undefined,
     logLevel: 'info',
     shutdownMs: 8000,
   })
@@ -82,6 +85,9 @@ test('every setting is read', async (t) => {
     ON_MIGRATION_FAILURE: 'stay',
     RESET_ENABLED: 'true',
     RESET_TOKEN: SECRET,
+    TEST_DATABASES_MAX: '8',
+    TEST_DATABASES_TOKEN: SECRET,
+    TEST_DATABASES_ADDRESS: '[::1]:6432',
     LOG_LEVEL: 'trace',
     SHUTDOWN_SECONDS: '1',
   })
@@ -104,6 +110,9 @@ test('every setting is read', async (t) => {
     onMigrationFailure: 'stay',
     resetEnabled: true,
     resetToken: SECRET,
+    testDatabasesMax: 8,
+    testDatabasesToken: SECRET,
+    testDatabasesAddress: { host: '::1', port: 6432 },
     logLevel: 'trace',
     shutdownMs: 1000,
   })
@@ -167,6 +176,9 @@ const WRONG: readonly (readonly [string, string])[] = [
   ['E2E_SCHEMA', 'maybe'],
   ['ON_MIGRATION_FAILURE', 'retry'],
   ['RESET_ENABLED', 'yes'],
+  ['TEST_DATABASES_MAX', '-1'],
+  ['TEST_DATABASES_ADDRESS', 'db.example'],
+  ['TEST_DATABASES_ADDRESS', 'db.example:0'],
   ['LOG_LEVEL', 'verbose'],
   ['RESET_IGNORE_SCHEMAS', 'worker.job'],
   ['RESET_IGNORE_SCHEMAS', 'worker, "unclosed'],
@@ -254,6 +266,8 @@ test('reset needs a token of 16 characters that fit into a header', async (t) =>
   const both = findProblems(t, { RESET_ENABLED: '1', RESET_TOKEN: 'short' })
   t.strictSame([...both.keys()], ['RESET_ENABLED', 'RESET_TOKEN'])
   t.doesNotThrow(() => loadConfig({ RESET_TOKEN: 'short' }), 'not checked while reset is off')
+  const lending = findProblems(t, { TEST_DATABASES_MAX: '1', TEST_DATABASES_TOKEN: 'short' })
+  t.strictSame([...lending.keys()], ['TEST_DATABASES_TOKEN'])
 })
 
 test('every secret can come from a file, without one trailing newline', async (t) => {

@@ -162,6 +162,7 @@ test('the status of a database with migrations is as described, and the example 
     database: () => ({ kind: 'given', host: 'db', port: 5432, name, pool }),
     serverVersion: () => '18.4',
     reset: () => ({ enabled: true, count: 1, lastAt: new Date(), lastDurationMs: 2.5 }),
+    testDatabases: { max: 8, count: async () => ({ max: 8, lent: 3, ready: 4 }) },
   })
 
   // The app's own check compares it with the description.

@@ -55,6 +55,7 @@ export function createStatus(
       ...{ enabled: true, allowedHere: true, count: 37 },
       ...{ lastAt: before(4 * 60_000), lastDurationMs: 3.4 },
     },
+    testDatabases: null,
     ...parts,
   }
 }

@@ -4,7 +4,7 @@ import { createProblem, toProblem } from '../problem.ts'
 import type { Problem } from '../schemas/problem.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
 
-const METHODS = ['GET', 'HEAD', 'POST'] as const
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'] as const
 
 const MAX_SHOWN_PATH = 100
 

@@ -1,12 +1,10 @@
 import type { ServerResponse } from 'node:http'
-import type { FastifyError } from 'fastify'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { ResetOptions, ResetReport } from '../../reset/resetter.ts'
-import { isClientError } from '../problem.ts'
+import { defaultToEmptyBody, readBodiesAsJson, rejectWrongBody } from '../json-body.ts'
 import { RESET_DEFAULTS, resetSchema } from '../schemas/reset.ts'
 import { createTokenCheck } from '../token.ts'
 import type { RoutePlugin } from '../typebox.ts'
-import { bodyWrongError } from '../validation.ts'
 import { createWrongTokens } from '../wrong-tokens.ts'
 
 export interface ResetRouteOptions {
@@ -26,23 +24,13 @@ export const resetRoute: RoutePlugin<ResetRouteOptions> = async (
 ) => {
   const wrongTokens = createWrongTokens(app.log)
   app.addHook('onClose', async () => wrongTokens.close())
-  // Every body is read as JSON, whatever its content type says.
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'string' }, async (_: unknown, body: string) =>
-    parseBody(body),
-  )
+  readBodiesAsJson(app)
 
   app.post('/reset', {
     schema: resetSchema,
     onRequest: createTokenCheck({ setting: 'RESET_TOKEN', token, wrongTokens }),
-    preValidation: async (request) => {
-      // `null` is a body, and a wrong one.
-      if (request.body === undefined) request.body = {}
-    },
-    errorHandler: (error) => {
-      // A body that Fastify rejects itself, such as one that is too large, is a wrong body, too.
-      throw isClientError(error) ? bodyWrongError(describeBodyError(error)) : error
-    },
+    preValidation: defaultToEmptyBody,
+    errorHandler: rejectWrongBody,
     handler: async (request, reply) => {
       const options = {
         ...RESET_DEFAULTS,
@@ -54,21 +42,6 @@ export const resetRoute: RoutePlugin<ResetRouteOptions> = async (
       return reset(options)
     },
   })
-}
-
-function describeBodyError({ code, message }: FastifyError): string {
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return 'expected at most 64 KiB'
-  if (code === 'FST_ERR_CTP_INVALID_CONTENT_LENGTH') return 'its length is not its Content-Length'
-  return message
-}
-
-function parseBody(text: string): unknown {
-  if (text === '') return undefined
-  try {
-    return JSON.parse(text)
-  } catch {
-    throw bodyWrongError('expected JSON')
-  }
 }
 
 /** Returns a function that throws once the client has disconnected without its answer. */

@@ -3,6 +3,7 @@ import { type TSchema, Type } from 'typebox'
 import type { ErrorCode } from '../../errors/codes.ts'
 import { NOT_READY_REASONS } from '../../readiness.ts'
 import { BlockerSchema, EXAMPLE_BLOCKER } from './blocker.ts'
+import { EXAMPLE_LEASE, LeaseSchema } from './lease.ts'
 
 export interface ProblemDetails {
   /** A `detail` as the service words it. */
@@ -135,6 +136,20 @@ export const PROBLEM_DETAILS: Partial<Record<ErrorCode, ProblemDetails>> = {
     members: {
       objects: { schema: Type.Array(Type.String()), example: ['provisioning.orders'] },
     },
+  },
+  no_database_free: {
+    detail: 'no test database became free within 30000 ms: all 4 are lent (TEST_DATABASES_MAX)',
+    members: {
+      lent: {
+        schema: Type.Array(LeaseSchema),
+        example: [{ ...EXAMPLE_LEASE, connections: 2 }],
+      },
+      retryAfterSeconds: { schema: Type.Integer({ minimum: 1, maximum: 60 }), example: 42 },
+    },
+    headers: { 'Retry-After': Type.Integer({ description: 'How many seconds to wait.' }) },
+  },
+  lease_not_found: {
+    detail: 'no test database is lent as 4711: it was returned, or its time ran out',
   },
   locked: {
     detail: 'an open transaction blocks the reset after 2000 ms: pid 4711',

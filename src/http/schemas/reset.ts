@@ -80,8 +80,8 @@ export const ResetReportSchema = Type.Object(
   },
 )
 
-/** What a rebuild can answer besides, since it runs the migrations. */
-const MIGRATING = [
+/** What a request can answer besides that runs the migrations. */
+export const MIGRATING = [
   'wrong_settings',
   'no_migrations',
   'no_migrations_folder',

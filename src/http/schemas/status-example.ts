@@ -39,4 +39,5 @@ export const EXAMPLE_STATUS = {
   },
   schemas: { shop: { tables: ['orders'], functions: ['place_order'] } },
   reset: { enabled: false, allowedHere: false, count: 0, lastAt: null, lastDurationMs: null },
+  testDatabases: { max: 8, lent: 3, ready: 4 },
 }

@@ -42,6 +42,12 @@ const Reset = Type.Object({
   lastDurationMs: Nullable(Type.Number()),
 })
 
+const TestDatabases = Type.Object({
+  max: Type.Integer({ description: 'TEST_DATABASES_MAX' }),
+  lent: Type.Integer(),
+  ready: Type.Integer({ description: 'Can be lent at once.' }),
+})
+
 export const StatusSchema = Type.Object(
   {
     service: Type.Object({
@@ -69,6 +75,7 @@ export const StatusSchema = Type.Object(
         'if it has objects. Overloaded functions are listed once.',
     }),
     reset: Reset,
+    testDatabases: Nullable(TestDatabases),
   },
   { $id: 'Status', description: 'What is known now.', examples: [EXAMPLE_STATUS] },
 )

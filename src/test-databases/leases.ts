@@ -1,0 +1,183 @@
+import { randomUUID } from 'node:crypto'
+import { type Client, escapeIdentifier } from 'pg'
+import { SERVICE_NAME } from '../postgres/application-name.ts'
+import type { Queryable } from '../postgres/client.ts'
+import { inTransaction } from '../postgres/serial-session.ts'
+
+/** A database that is lent, as every service on this database sees it. */
+export interface Lease {
+  readonly id: string
+  readonly name: string
+  readonly label: string | null
+  readonly lentAt: Date
+  readonly expiresAt: Date
+}
+
+/** A lease with how many sessions its borrower has open. */
+export interface LeaseInUse extends Lease {
+  readonly connections: number
+}
+
+export interface LeaseRequest {
+  /** The key of the template. */
+  readonly template: string
+  /** How many databases may be lent at once. */
+  readonly max: number
+  /** Whose databases are lent first. */
+  readonly keeper: number
+  readonly label: string | null
+  readonly ttlSeconds: number
+}
+
+/** One lease after another is made, whichever service makes it, so that there are never too many. */
+const LEASE_LOCK = '7234318460551720298'
+
+const LEASE = `lease_id as id, test_database.name, label, lent_at as "lentAt", expires_at as "expiresAt"`
+
+/** A lease is prolonged by this while its borrower has sessions open. */
+const EXTENSION_SECONDS = 60
+/** The longest that it lasts then, as a multiple of what was asked for. */
+const MAX_EXTENSION = 10
+
+/**
+ * Lends a database that is ready: the last one that was cleaned, which the server knows best. Undefined
+ * if none is ready, or as many as may be are lent. The lease is on disk before the database can be entered.
+ */
+export async function lendReady(
+  client: Client,
+  request: LeaseRequest,
+): Promise<(Lease & { readonly oid: number }) | undefined> {
+  return inTransaction(client, async () => {
+    await client.query(`select pg_catalog.pg_advisory_xact_lock(${LEASE_LOCK})`)
+    const { rows } = await client.query<Lease & { oid: number }>(
+      `update provisioning.test_database
+          set state = 'lent', lease_id = $1, label = $2, ttl_seconds = $3::int, lent_at = now(),
+              granted_at = now(), expires_at = now() + pg_catalog.make_interval(secs => $3::int),
+              changed_at = now()
+        where test_database.oid = (
+                select candidate.oid
+                  from provisioning.test_database as candidate
+                  join pg_catalog.pg_database
+                    on pg_database.oid = candidate.oid and datname = candidate.name
+                 where candidate.state = 'ready'
+                   and not candidate.is_template
+                   and candidate.template = $4
+                 order by candidate.keeper = $5 desc, candidate.changed_at desc
+                 limit 1
+                   for update of candidate)
+          and (select count(*) from provisioning.test_database where state = 'lent') < $6
+       returning oid, ${LEASE}`,
+      [
+        ...[randomUUID(), request.label, request.ttlSeconds],
+        ...[request.template, request.keeper, request.max],
+      ],
+    )
+    const [lease] = rows
+    if (lease === undefined) return undefined
+    await setAllowed(client, lease.name, true)
+    return lease
+  })
+}
+
+/** Lets sessions into a database, or keeps them out; those that are in it stay. */
+export async function setAllowed(
+  client: Queryable,
+  name: string,
+  isAllowed: boolean,
+): Promise<void> {
+  await client.query(`alter database ${escapeIdentifier(name)} with allow_connections ${isAllowed}`)
+}
+
+/** Ends a lease; undefined if there is none with this id. */
+export async function endLease(
+  client: Queryable,
+  id: string,
+): Promise<{ readonly oid: number; readonly keeper: number } | undefined> {
+  const { rows } = await client.query<{ oid: number; keeper: number }>(
+    `update provisioning.test_database
+        set state = 'returned', lease_id = null, changed_at = now()
+      where lease_id = $1
+     returning oid, keeper`,
+    [id],
+  )
+  return rows[0]
+}
+
+/** Lets a lease last for this long from now on; false if there is none with this id. */
+export async function extendLease(
+  client: Queryable,
+  id: string,
+  ttlSeconds: number,
+): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `update provisioning.test_database
+        set ttl_seconds = $2::int, granted_at = now(),
+            expires_at = now() + pg_catalog.make_interval(secs => $2::int)
+      where lease_id = $1`,
+    [id, ttlSeconds],
+  )
+  return rowCount === 1
+}
+
+/** The sessions of borrowers: not those that the service keeps for cleaning. */
+const CONNECTIONS = `(
+  select count(*)::int
+    from pg_catalog.pg_stat_activity
+   where datid = test_database.oid and usesysid is not null
+     and application_name not like '${SERVICE_NAME}%')`
+
+/** Lists the leases, oldest first; only the one with this id, if it is given. */
+export async function listLeases(client: Queryable, id?: string): Promise<LeaseInUse[]> {
+  const { rows } = await client.query<LeaseInUse>(
+    `select ${LEASE}, ${CONNECTIONS} as connections
+       from provisioning.test_database
+      where state = 'lent' and ($1::uuid is null or lease_id = $1)
+      order by lent_at, oid`,
+    [id],
+  )
+  return rows
+}
+
+/** Counts the leases, and the databases that are ready to be lent. */
+export async function countDatabases(
+  client: Queryable,
+): Promise<{ readonly lent: number; readonly ready: number }> {
+  const { rows } = await client.query<{ lent: number; ready: number }>(
+    `select count(*) filter (where state = 'lent')::int as lent,
+            count(*) filter (where state = 'ready' and not is_template)::int as ready
+       from provisioning.test_database`,
+  )
+  return rows[0] ?? { lent: 0, ready: 0 }
+}
+
+/**
+ * Takes back what was not returned in time. A lease whose borrower has sessions open is prolonged by a
+ * minute, up to ten times what was asked for; then its database is to be dropped by `keeper`. Returns
+ * whether any lease ended.
+ */
+export async function endExpiredLeases(client: Queryable, keeper: number): Promise<boolean> {
+  const { rows } = await client.query<{ isEnded: boolean }>(
+    `with expired as (
+       select test_database.oid, ${CONNECTIONS} as connections,
+              granted_at + pg_catalog.make_interval(secs => ${MAX_EXTENSION} * ttl_seconds) as last_moment
+         from provisioning.test_database
+        where state = 'lent' and expires_at <= now()
+          for update skip locked),
+     decided as (
+       select *, case when connections = 0 then 'returned'
+                      when last_moment <= now() then 'dropping'
+                      else 'lent' end as next_state
+         from expired)
+     update provisioning.test_database
+        set state = next_state,
+            lease_id = case when next_state = 'lent' then lease_id end,
+            keeper = case when next_state = 'dropping' then $1 else keeper end,
+            expires_at = least(now() + interval '${EXTENSION_SECONDS} s', last_moment),
+            changed_at = case when next_state = 'lent' then changed_at else now() end
+       from decided
+      where test_database.oid = decided.oid and lease_id is not null
+     returning next_state <> 'lent' as "isEnded"`,
+    [keeper],
+  )
+  return rows.some(({ isEnded }) => isEnded)
+}
