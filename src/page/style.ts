@@ -112,10 +112,12 @@ th, td { padding: 0.5rem 1.25rem 0.5rem 0; border-top: 1px solid var(--line); te
 thead th { border-top: 0; color: var(--muted); font-size: 0.85rem; font-weight: 400; }
 tbody th { font-weight: 600; min-width: 9rem; }
 td { min-width: 7rem; }
+td ul { display: flex; flex-wrap: wrap; gap: 0.1rem 1.25rem; min-width: 12rem; font-size: inherit; }
 .definition { white-space: pre-wrap; }
 .routines > div { padding: 0.7rem 0; border-top: 1px solid var(--line); }
 .routines > div:first-child { border-top: 0; }
 .routines dt { color: var(--text); font-size: 0.95rem; }
+.routines code bdi:first-child { font-weight: 600; }
 .routines dd { margin-top: 0.15rem; max-width: 48rem; font-size: 0.9rem; }
 
 footer { padding: 1.5rem 0 2.5rem; border-top: 1px solid var(--line); color: var(--muted); font-size: 0.85rem; }

@@ -1,4 +1,4 @@
-import { readSchemaOverview, type SchemaOverview } from '../catalog/overview.ts'
+import type { SchemaOverview } from '../catalog/overview.ts'
 import type { Queryable } from '../postgres/client.ts'
 import type { Readiness } from '../readiness.ts'
 import { isReachable } from '../status.ts'
@@ -27,6 +27,8 @@ export function createOverviewReader(sources: OverviewSources): () => Promise<Ov
   const readKnown = createLastKnown<{ readonly pool: Queryable }, Overview>(
     { schemas: known },
     async ({ pool }) => {
+      // Loaded by the first request: a start need not pay for it.
+      const { readSchemaOverview } = await import('../catalog/overview.ts')
       const found = await readSchemaOverview(pool)
       if (JSON.stringify(found) !== JSON.stringify(known)) known = found
       return { schemas: known, readAt: new Date().toISOString() }

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { maskTexts } from '../../config/redact.ts'
 import type { PageData } from '../../page/data.ts'
 import type { Page, Renderer } from '../../page/document.ts'
@@ -39,15 +40,18 @@ export const pageRoute: RoutePlugin<PageOptions> = async (app, options) => {
       const page = render({ ...shown, overview: maskSchemas(overview) }, new Date())
       last = { status, page }
     }
-    const { document, etag } = last.page
-    reply.headers({
-      'content-security-policy': CONTENT_SECURITY_POLICY,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'no-referrer',
-      'cache-control': 'no-store',
-      etag,
-    })
-    if (request.headers['if-none-match'] === etag) return reply.code(304).send(null)
-    return reply.type('text/html; charset=utf-8').send(document)
+    reply.header('content-security-policy', CONTENT_SECURITY_POLICY)
+    return sendPage(request, reply, last.page)
   })
+}
+
+function sendPage({ headers }: FastifyRequest, reply: FastifyReply, { document, etag }: Page) {
+  reply.headers({
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+    etag,
+  })
+  if (headers['if-none-match'] === etag) return reply.code(304).send()
+  return reply.type('text/html; charset=utf-8').send(document)
 }
