@@ -10,11 +10,8 @@ export interface PageData {
   readonly blockers: readonly BlockingSession[]
 }
 
-/** The status, with the parts that a service may be without. */
-export type PageStatus = Status & {
-  readonly drift?: Drift | null
-  readonly testDatabases?: TestDatabases | null
-}
+/** The status, with the part that a service may be without. */
+export type PageStatus = Status & { readonly drift?: Drift | null }
 
 export interface Drift {
   readonly checkedAt: string | null
@@ -28,10 +25,4 @@ export interface Drift {
     readonly change: string
     readonly detail?: string | null
   }[]
-}
-
-export interface TestDatabases {
-  readonly max: number
-  readonly lent: number
-  readonly ready: number
 }

@@ -42,7 +42,7 @@ function renderDriftFact({ status: { drift } }: PageData, now: Date): Html | und
 }
 
 function renderTestDatabases({ status: { testDatabases } }: PageData): Html | undefined {
-  if (testDatabases === undefined || testDatabases === null) return undefined
+  if (testDatabases === null) return undefined
   const { max, lent, ready } = testDatabases
   return fact('Test databases', `${lent} of ${max} lent`, `${ready} ready`)
 }
