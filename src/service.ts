@@ -11,7 +11,8 @@ import type { DatabasesRouteOptions } from './http/routes/databases.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
 import { describeAhead } from './migrations/history.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
-import { waitForDatabase } from './postgres/wait.ts'
+import type { SessionClient } from './postgres/connection/client.ts'
+import { waitForSession } from './postgres/wait.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
 import { assertNotAhead, assertReady, assertReadyForReset } from './reset/assert-ready.ts'
 import type { Resetter } from './reset/resetter.ts'
@@ -159,13 +160,15 @@ export function createService(
     if (!once) await serve()
     const database = await openDatabase(config, { log, signal })
     state.database = database
-    await reach(database)
+    const session = await reach(database)
     // From here on a session that goes silent, also while migrating, is found and ended.
     state.watch = startWatch({ database, readiness, log, stopping: signal })
     const hooks = await prepareReset(database)
     try {
-      await migrateUntilReached(database, hooks)
+      await migrateUntilReached(database, hooks, session)
       if (once) {
+        // A stop would have it check the database once more, in a session of its own.
+        await state.watch?.close()
         ending.begin(EXIT.stopped)
         return
       }
@@ -177,15 +180,17 @@ export function createService(
     }
   }
 
-  async function reach(database: Database): Promise<void> {
-    const { serverVersion } = await waitForDatabase(() => database.url, {
+  /** Returns the session that reached it: another login would take as long as all queries of a start. */
+  async function reach(database: Database): Promise<SessionClient> {
+    const { serverVersion, client } = await waitForSession(() => database.url, {
       waitMs: config.databaseWaitMs,
-      purpose: 'wait',
+      open: (limits) => database.sessions.openFirst('lock', limits),
       log,
       signal,
       onWait: (detail) => readiness.set({ ready: false, reason: 'waiting_for_database', detail }),
     })
     state.serverVersion = serverVersion
+    return client
   }
 
   async function prepareReset(database: Database): Promise<ProvisionHooks> {
@@ -216,7 +221,11 @@ export function createService(
     return createTestDatabases({ config, database, max, address, log, signal })
   }
 
-  async function migrate(database: Database, hooks: ProvisionHooks): Promise<void> {
+  async function migrate(
+    database: Database,
+    hooks: ProvisionHooks,
+    session: SessionClient | undefined,
+  ): Promise<void> {
     const { applied, appliedNow, optionalSchema, ahead } = await provision({
       config,
       database,
@@ -226,10 +235,11 @@ export function createService(
       onProgress: (progress) => readiness.set({ ready: false, ...progress }),
       onEvent,
       hooks,
+      session,
       ...(!once && { onReleased: (session) => state.watch?.adopt(session) }),
     })
-    // Not awaited: the first check would only delay the start.
-    void state.watch?.expect(applied.slice(0, applied.length - ahead.length))
+    // Not awaited: the first check would only delay the start. With `once` there is nothing to watch any more.
+    if (!once) void state.watch?.expect(applied.slice(0, applied.length - ahead.length))
     const { ignored } = optionalSchema
     if (ignored !== undefined) log.warn(ignored)
     state.ahead = describeAhead(ahead)
@@ -252,16 +262,22 @@ export function createService(
   }
 
   /** With ON_MIGRATION_FAILURE=stay a database that is lost meanwhile is waited for without a limit. */
-  async function migrateUntilReached(database: Database, hooks: ProvisionHooks): Promise<void> {
+  async function migrateUntilReached(
+    database: Database,
+    hooks: ProvisionHooks,
+    opened: SessionClient,
+  ): Promise<void> {
+    let session: SessionClient | undefined = opened
     while (true) {
       try {
-        return await migrate(database, hooks)
+        return await migrate(database, hooks, session)
       } catch (error) {
         const isLost = error instanceof ServiceError && error.exitCode === EXIT.database
         if (!isLost || config.onMigrationFailure === 'exit' || once || signal.aborted) throw error
         log.error({ err: error }, 'lost the database; staying up, not ready, until it is back')
         const detail = `${error.message}; trying again`
         readiness.set({ ready: false, reason: 'database_unavailable', detail })
+        session = undefined
       }
       await sleep(LOST_PAUSE_MS, undefined, { signal }).catch(() => {})
       signal.throwIfAborted()

@@ -23,15 +23,22 @@ const REFUSED_PAUSE_MS = { min: 200, max: 800 }
 
 /**
  * Opens the session that acquires the migration lock; hooks may keep it busy for as long as they need.
- * While the server refuses it for now, or is gone, waits for `DATABASE_WAIT_SECONDS`.
+ * While the server refuses it for now, or is gone, waits for `DATABASE_WAIT_SECONDS`. `opened` is a session
+ * that is tried first.
  */
-export async function openLockSession(options: ReachOptions): Promise<SessionClient> {
+export async function openLockSession(
+  options: ReachOptions,
+  opened?: SessionClient,
+): Promise<SessionClient> {
   const { config, log, signal, onWait } = options
   const deadline = performance.now() + config.databaseWaitMs
   let isReported = false
+  let next = opened
   while (true) {
     try {
-      return await open(options.database)
+      const client = next ?? (await options.database.open('lock'))
+      next = undefined
+      return await limitLocks(client)
     } catch (error) {
       signal.throwIfAborted()
       const isRefused = isConnectionRefusedForNow(error)
@@ -77,8 +84,7 @@ export function lostError(reason: string, cause: unknown): ServiceError {
   })
 }
 
-async function open(database: ReachOptions['database']): Promise<SessionClient> {
-  const client = await database.open('lock')
+async function limitLocks(client: SessionClient): Promise<SessionClient> {
   try {
     await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'`)
     return client

@@ -60,6 +60,8 @@ export interface ProvisionOptions {
   readonly onProgress: (progress: ProvisionProgress) => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
   readonly hooks?: ProvisionHooks
+  /** A session that is open already, for the first attempt; it belongs to this call. */
+  readonly session?: SessionClient | undefined
   /**
    * Takes over the session that held the migration lock, once it is released: where connections are few,
    * another start would take the place of a session that ends. Default: it is closed.
@@ -124,6 +126,12 @@ function createRun(options: ProvisionOptions) {
   /** Everything that was pending when the history was first read. */
   let firstPending: readonly CommittedMigration[] | undefined
   let isApplying = false
+  let opened = options.session
+  const connect = () => {
+    const first = opened
+    opened = undefined
+    return openLockSession(reach, first)
+  }
   const actionsRun = { hasRunBefore: false, owesAfter: false }
 
   async function provisionOn(session: Client, lock: HeldLock): Promise<ProvisionResult> {
@@ -140,6 +148,7 @@ function createRun(options: ProvisionOptions) {
     if (!status.pending.some(({ noTransaction }) => noTransaction)) await assertFinished(session)
     let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
     await hooks?.beforeMigrating?.(session, status)
+    let { applied } = status
     if (status.pending.length > 0 || actionsRun.owesAfter) {
       // Imported only here, because a start with nothing pending has to be fast.
       const { applyPending } = await import('./apply.ts')
@@ -156,8 +165,8 @@ function createRun(options: ProvisionOptions) {
       }).finally(() => {
         isApplying = false
       })
+      applied = await readAppliedMigrations(session)
     }
-    const applied = await readAppliedMigrations(session)
     if (status.pending.length > 0) {
       // A schema that was adopted is there whatever the setting says.
       const { committed } = status
@@ -176,7 +185,7 @@ function createRun(options: ProvisionOptions) {
     attempt: () =>
       withMigrationLock(
         {
-          connect: () => openLockSession(reach),
+          connect,
           timeoutMs: config.migrationLockMs,
           signal,
           onWaiting,

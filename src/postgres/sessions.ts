@@ -2,7 +2,7 @@ import type { Log } from '../logger.ts'
 import { applicationName } from './application-name.ts'
 import type { Queryable } from './client.ts'
 import type { SessionClient } from './connection/client.ts'
-import { openSession, type SessionOptions } from './connection/session.ts'
+import { type OpenedSession, openSession, type SessionOptions } from './connection/session.ts'
 import type { Address } from './connection/url.ts'
 import { findIdleBackends, SUSPICIOUS_MS } from './idle-backends.ts'
 import { createLoginGate } from './login-gate.ts'
@@ -20,6 +20,11 @@ export interface OpenOptions extends Pick<SessionOptions, 'timeoutMs' | 'signal'
 export interface Sessions {
   /** Opens a session; operators see `purpose` in pg_stat_activity. */
   open(purpose: string, options?: OpenOptions): Promise<SessionClient>
+  /** Opens the first one, says what the server is, and rejects a pooler that shares backends. */
+  openFirst(
+    purpose: string,
+    limits: Pick<SessionOptions, 'timeoutMs' | 'signal'>,
+  ): Promise<OpenedSession>
   /** For single statements. */
   readonly pool: CountedPool
   /** The host that accepted the last session; undefined before the first. */
@@ -70,11 +75,15 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
         ...(!asNewConnection && { settings: SERVICE_SESSION }),
       }),
     )
-    address = session.address
+    return register(session).client
+  }
+
+  function register(session: OpenedSession): OpenedSession {
     const { client } = session
+    address = session.address
     clients.add(client)
     client.once('end', () => clients.delete(client))
-    return client
+    return session
   }
 
   function abandon(client: SessionClient, reason: string): void {
@@ -98,6 +107,15 @@ export function createSessions({ readUrl, log }: SessionsOptions): Sessions {
   const pool = createPool({ open: () => open('', { queryTimeoutMs: POOL_QUERY_MS }), log })
   return {
     open,
+    openFirst: async (purpose, limits) =>
+      register(
+        await openSession(readUrl(), {
+          ...limits,
+          applicationName: applicationName(purpose),
+          settings: SERVICE_SESSION,
+          assertsSessionPooling: true,
+        }),
+      ),
     pool,
     get address() {
       return address

@@ -2,19 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import { applicationName } from './application-name.ts'
+import type { SessionClient } from './connection/client.ts'
 import {
   type ConnectionTarget,
   describeTarget,
+  type OpenedSession,
   openSession,
   type SessionFacts,
+  type SessionOptions,
 } from './connection/session.ts'
 import { describeError } from './errors.ts'
 
 export interface WaitOptions {
   /** How long to try before giving up. */
   readonly waitMs: number
-  /** What the session is for, as pg_stat_activity shows it. */
-  readonly purpose: string
   readonly log: Log
   /** Ends the wait; the promise rejects with the signal's reason. */
   readonly signal: AbortSignal
@@ -28,6 +29,8 @@ export interface ServerFacts {
   readonly serverVersion: string
 }
 
+type Limits = Pick<SessionOptions, 'timeoutMs' | 'signal'>
+
 const RETRY_MS = 200
 const LOG_EVERY_MS = 1000
 /** Limits of one attempt, whether less or more time is left. */
@@ -37,12 +40,30 @@ const OLDEST_VERSION = 15
 /**
  * Waits until the database accepts connections and can be written to. Retries an unreachable server
  * until `waitMs` have passed; a server that rejects the login or cannot be used is an error at once.
+ * `purpose` is what the session is for, as pg_stat_activity shows it.
  */
 export async function waitForDatabase(
   target: ConnectionTarget,
-  options: WaitOptions,
+  { purpose, ...options }: WaitOptions & { readonly purpose: string },
 ): Promise<ServerFacts> {
-  const { waitMs, log, signal, onWait } = options
+  const open = (limits: Limits) =>
+    openSession(target, {
+      ...limits,
+      applicationName: applicationName(purpose),
+      assertsSessionPooling: true,
+    })
+  const { client, ...facts } = await waitForSession(target, { ...options, open })
+  // Not awaited: a server that hangs would delay the result.
+  void client.end()
+  return facts
+}
+
+/** Waits as `waitForDatabase` does, and returns the session that `open` has opened. */
+export async function waitForSession(
+  target: ConnectionTarget,
+  options: WaitOptions & { readonly open: (limits: Limits) => Promise<OpenedSession> },
+): Promise<ServerFacts & { readonly client: SessionClient }> {
+  const { waitMs, log, signal, onWait, open } = options
   const where = describeTarget(target)
   const deadline = Date.now() + waitMs
   let nextLog = 0
@@ -57,7 +78,14 @@ export async function waitForDatabase(
     const silence = setInterval(report, LOG_EVERY_MS, 'it has not answered yet')
     try {
       const timeoutMs = Math.max(SHORTEST_ATTEMPT_MS, deadline - Date.now())
-      return await readServerFacts(target, where, { ...options, timeoutMs })
+      const { client, facts } = await open({ timeoutMs, signal })
+      try {
+        assertUsable(facts, where)
+      } catch (error) {
+        void client.end()
+        throw error
+      }
+      return { serverVersion: facts.version, client }
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof ServiceError) throw error
@@ -77,23 +105,6 @@ export async function waitForDatabase(
     await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
     signal.throwIfAborted()
   }
-}
-
-async function readServerFacts(
-  target: ConnectionTarget,
-  where: string,
-  { purpose, timeoutMs, signal }: WaitOptions & { readonly timeoutMs: number },
-): Promise<ServerFacts> {
-  const { client, facts } = await openSession(target, {
-    applicationName: applicationName(purpose),
-    timeoutMs,
-    signal,
-    assertsSessionPooling: true,
-  })
-  // Not awaited: a server that hangs would delay the result.
-  void client.end()
-  assertUsable(facts, where)
-  return { serverVersion: facts.version }
 }
 
 function assertUsable({ version, major, encoding, ...facts }: SessionFacts, where: string): void {

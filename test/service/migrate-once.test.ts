@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { test } from 'tap'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -39,3 +39,28 @@ for (const onFailure of ['exit', 'stay']) {
     t.match(job.log().find(({ level }) => level === 'fatal')?.err, { code: 'migration_failed' })
   })
 }
+
+test('with nothing pending, one login is all that it needs', async (t) => {
+  const { url } = await createTestDatabase(t, { from: 'empty' })
+  const MIGRATIONS_DIR = createMigrationsFolder(t, ['select 1;'])
+  t.match(await startService(t, { DATABASE_URL: url, MIGRATIONS_DIR }, MIGRATE_ONCE).ended, {
+    code: 0,
+  })
+  const through = new URL(url)
+  const target = { host: through.hostname, port: Number(through.port) }
+  let connections = 0
+  const proxy = createServer((socket) => {
+    connections++
+    const server = connect(target)
+    socket.pipe(server).pipe(socket)
+    for (const end of [socket, server]) end.on('error', () => {})
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => proxy.once('listening', resolve))
+  t.teardown(() => proxy.close())
+  through.port = String((proxy.address() as { port: number }).port)
+
+  const job = startService(t, { DATABASE_URL: through.href, MIGRATIONS_DIR }, MIGRATE_ONCE)
+
+  t.match(await job.ended, { code: 0 })
+  t.equal(connections, 1)
+})
