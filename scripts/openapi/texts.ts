@@ -30,23 +30,18 @@ export const SECURITY_SCHEMES = {
   testDatabasesToken: bearer('TEST_DATABASES_TOKEN'),
 }
 
-const REQUEST_ID = {
-  type: 'string',
-  pattern: '^[\\w.:-]{1,64}$',
-  examples: ['deploy-4711'],
-}
-
 /** Every request may have an id, and every answer of a route has it. */
 export const REQUEST_ID_PARAMETER = {
   name: 'X-Request-Id',
   in: 'header',
   required: false,
-  description: 'An id for the logs. One that is longer, or has other characters, is replaced.',
-  schema: REQUEST_ID,
+  description:
+    'An id for the logs: up to 64 letters, digits, `_`, `.`, `:` and `-`. Any other is replaced.',
+  schema: { type: 'string', examples: ['deploy-4711'] },
 }
 
 export const REQUEST_ID_HEADER = {
   description: 'The id of the request, as in the log. Missing if the request could not be read.',
   required: false,
-  schema: REQUEST_ID,
+  schema: { type: 'string', pattern: '^[\\w.:-]{1,64}$', examples: ['deploy-4711'] },
 }

@@ -57,6 +57,7 @@ export function createConnections(): Connections {
   function take(answer: RequestListener, ...exchange: Exchange): void {
     const { socket } = exchange[0]
     const connection = connectionOf(socket)
+    if (connection.isEnding) return
     if (connection.current === undefined) {
       begin(socket, connection, answer, exchange)
       return
@@ -107,6 +108,16 @@ export function createConnections(): Connections {
         keepAliveTimeout: 5000,
         connectionsCheckingInterval: 1000,
       })
+      server.on('connection', (socket: Socket) => {
+        // How Node.js ends a connection after its last answer: it would lose what the client has yet to
+        // receive, answers before it as well, if there is input that was not read, such as a large body.
+        socket.destroySoon = () => {
+          const connection = connectionOf(socket)
+          connection.isEnding = true
+          connection.waiting.length = 0
+          end(socket)
+        }
+      })
       server.on('request', (request, response) => take(handler, request, response))
       server.on('checkExpectation', (request, response) =>
         take(answerExpectation, request, response),
@@ -141,10 +152,11 @@ function answerExpectation(_request: IncomingMessage, response: ServerResponse):
     .end(body)
 }
 
-/** A client that keeps its side open must not keep the socket. */
-function end(socket: Socket, text: string): void {
+/** Reads on for a while after the last answer; a client that keeps its side open must not keep the socket. */
+function end(socket: Socket, text = ''): void {
+  socket.once('finish', () => setTimeout(() => socket.destroy(), LINGER_MS).unref())
   socket.end(text)
-  setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  socket.resume()
 }
 
 function formatProblem(code: ErrorCode, detail: string): string {

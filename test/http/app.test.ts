@@ -44,11 +44,12 @@ test('an unknown path is not repeated at length', async (t) => {
 test('a path with a parameter names the methods that it accepts', async (t) => {
   const app = createTestApp(t)
   app.get('/things/:id', async () => 'a thing')
+  app.delete('/things/:id', async () => 'no thing')
 
   const response = await app.inject({ method: 'POST', url: '/things/1' })
 
   t.match(response.json(), { status: 405, code: 'method_not_allowed' })
-  t.equal(response.headers.allow, 'GET, HEAD')
+  t.equal(response.headers.allow, 'DELETE, GET, HEAD')
 })
 
 test('a wrong method gets 405 with the methods that the path accepts', async (t) => {

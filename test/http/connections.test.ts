@@ -85,6 +85,11 @@ const EXCHANGES: readonly (readonly [string, string, readonly string[]])[] = [
     'GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n',
     ['200'],
   ],
+  [
+    'the server as a whole',
+    'GET * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+    ['404 route_not_found'],
+  ],
   ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', ['400 bad_request']],
   ['bytes that are not HTTP', 'HELO\r\n\r\n', ['400 bad_request']],
   ['garbage after requests', `${LIVEZ}${LIVEZ}HELO\r\n\r\n`, ['200', '200', '400 bad_request']],
@@ -189,4 +194,35 @@ test('pipelined requests are answered one by one, in order, and others do not wa
     numbers,
     Array.from({ length: 2000 }, (_, i) => i),
   )
+})
+
+test('an answer arrives whole, although the body of the last request is not read', async (t) => {
+  const app = createTestApp(t)
+  const text = 'x'.repeat(3_000_000)
+  app.get('/large', async () => text)
+  const port = await listen(app)
+  const body = 'y'.repeat(300_000)
+  const last = `POST /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n`
+  const client = openClient(t, port, `GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n${last}${body}`)
+  // A slow reader: most of the answer waits in the server's socket.
+  client.socket.pause()
+  await once(app.server, 'connection')
+  setTimeout(() => client.socket.resume(), 200)
+
+  await becomes(t, async () => readAnswers(client.received()), ['200', '404 route_not_found'])
+  t.ok(client.received().includes(text))
+  await becomes(t, async () => countConnections(app), 0)
+})
+
+test('what follows a request that ends its connection is not run', async (t) => {
+  const app = createTestApp(t)
+  let runs = 0
+  app.post('/run', async () => ({ runs: ++runs }))
+  const request = (more: string) => `POST /run HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
+  const sent = `${request('')}${request('Connection: close\r\n')}${request('').repeat(50)}`
+  const client = openClient(t, await listen(app), sent)
+
+  await becomes(t, async () => readAnswers(client.received()), ['200', '200'])
+  await becomes(t, async () => countConnections(app), 0)
+  t.equal(runs, 2)
 })

@@ -24,6 +24,7 @@ interface Operation {
   readonly summary: string
   readonly tags: readonly string[]
   readonly security: readonly unknown[]
+  readonly requestBody?: { readonly content: Record<string, { readonly example?: unknown }> }
   readonly responses: Record<string, Response>
 }
 

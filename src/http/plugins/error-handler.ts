@@ -4,8 +4,6 @@ import { createProblem, toProblem } from '../problem.ts'
 import type { Problem } from '../schemas/problem.ts'
 import { REQUEST_ID_HEADER } from './request-id.ts'
 
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'] as const
-
 const MAX_SHOWN_PATH = 100
 
 /** The methods that each path accepts; a path may have parameters. */
@@ -34,7 +32,9 @@ export function setErrorHandlers(app: FastifyInstance): void {
   })
   // Before the body is read: without a route, nothing in it matters.
   app.addHook('onRequest', async (request, reply) => {
-    if (request.is404) return answerNotFound(routes, request, reply)
+    // Fastify takes `*`, which is the server as a whole, for `/`.
+    const isMissing = request.is404 || request.url.startsWith('*')
+    if (isMissing) return answerNotFound(routes, request, reply)
   })
 }
 
@@ -56,7 +56,7 @@ function answerNotFound(
   const [path = ''] = request.url.split('?')
   const shown = path.length > MAX_SHOWN_PATH ? `${path.slice(0, MAX_SHOWN_PATH)}…` : path
   const found = [...routes.values()].filter(({ matches }) => matches.test(path))
-  const allowed = METHODS.filter((method) => found.some(({ methods }) => methods.has(method)))
+  const allowed = [...new Set(found.flatMap(({ methods }) => [...methods]))].sort()
   if (allowed.length === 0) {
     return sendProblem(createProblem('route_not_found', `there is no ${shown} here`), reply)
   }
