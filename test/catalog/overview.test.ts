@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { readSchemaOverview } from '../../src/catalog/overview.ts'
+import { OVERVIEW_LIMIT, readSchemaOverview } from '../../src/catalog/overview.ts'
 import { openClient } from '../../src/postgres/client.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
@@ -102,4 +102,26 @@ test('the overview leaves out an empty public schema, and what PostgreSQL, exten
     ['commandbus', 'e2e'],
   )
   t.ok(found[0]?.routines.every(({ comment }) => comment !== null))
+})
+
+test('of a database with very many tables and routines, the first ones are read', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  await pool.query(`
+    do $$ begin
+      for number in 1..${OVERVIEW_LIMIT + 1} loop
+        execute format('create function public.f%s() returns int language sql as ''select 1''', number);
+      end loop;
+    end $$;
+    create table public.late ()`)
+  const client = await openClient(url, 'test')
+  t.teardown(() => client.end())
+
+  const [schema] = await readSchemaOverview(client)
+
+  t.equal(schema?.routines.length, OVERVIEW_LIMIT)
+  t.notOk(
+    schema?.routines.some(({ name }) => name === `f${OVERVIEW_LIMIT + 1}`),
+    'the oldest',
+  )
+  t.match(schema?.tables, [{ name: 'late' }])
 })
