@@ -1,5 +1,6 @@
 import { EXIT } from '../src/errors/codes.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
+import { recordChanges } from './recording.ts'
 import { stageMigrations } from './staging.ts'
 import { assertShadowDatabase, type CommandRun, runMigrationTool } from './tool.ts'
 
@@ -9,7 +10,9 @@ export async function changeMigrations(args: readonly string[], run: CommandRun)
   const { migrationsDir } = run.config
   const staged = stageMigrations(migrationsDir)
   try {
-    const exitCode = await runMigrationTool(args, { ...run, migrationsDir: staged.dir })
+    const exitCode = await recordChanges(run.database, () =>
+      runMigrationTool(args, { ...run, migrationsDir: staged.dir }),
+    )
     if (exitCode !== EXIT.stopped) {
       throw new ServiceError(
         'migration_command_failed',

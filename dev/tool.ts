@@ -10,6 +10,7 @@ import { EXIT } from '../src/errors/codes.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
 import { readGmrc } from '../src/migrations/tool/gmrc.ts'
 import type { DevelopmentDatabase } from './database.ts'
+import { withRecording } from './recording.ts'
 
 /** What a development command works with. */
 export type CommandRun = Omit<ToolRun, 'migrationsDir'>
@@ -35,7 +36,10 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-db-'))
   try {
     const settings = join(folder, 'gmrc.json')
-    writeFileSync(settings, JSON.stringify(await createCommandSettings(run)))
+    writeFileSync(
+      settings,
+      JSON.stringify(withRecording(await createCommandSettings(run), folder, migrationsDir)),
+    )
     const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js')
     const tool = spawn(process.execPath, [cli, '--config', settings, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -80,7 +84,10 @@ export function assertShadowDatabase({ shadowUrl, rootUrl }: DevelopmentDatabase
 }
 
 /** The settings of `.gmrc`, for this migrations folder and with E2E_SCHEMA applied. */
-async function createCommandSettings({ config, migrationsDir }: ToolRun): Promise<object> {
+async function createCommandSettings({
+  config,
+  migrationsDir,
+}: ToolRun): Promise<Readonly<Record<string, unknown>>> {
   const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
   const settings = gmrc as { placeholders?: Record<string, string> }
   const { placeholder, wanted } = config.optionalSchema

@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
+import type { Client } from 'pg'
 import type { Logger } from 'pino'
 import { unmarkDisposable } from './baseline/disposable.ts'
 import type { Config } from './config/config.ts'
 import { createMask } from './config/redact.ts'
 import { type Database, openDatabase } from './database/database.ts'
+import { createDrift } from './drift/drift.ts'
 import { EXIT, type ExitCode } from './errors/codes.ts'
 import { ServiceError } from './errors/service-error.ts'
 import type { DatabasesRouteOptions } from './http/routes/databases.ts'
 import type { ResetRouteOptions } from './http/routes/reset.ts'
 import { describeAhead } from './migrations/history.ts'
+import { combineHooks } from './migrations/hooks.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import type { SessionClient } from './postgres/connection/client.ts'
 import { waitForSession } from './postgres/wait.ts'
@@ -81,12 +84,14 @@ export function createService(
     testDatabases: lends
       ? { max: config.testDatabasesMax, count: async () => state.testDatabases?.count() }
       : undefined,
+    drift: () => drift.latest(),
   })
   const mask = createMask(config)
   const sources = {
     readiness,
     pool: () => state.database?.sessions.pool.stats,
     testDatabases: () => state.testDatabases?.lastCounts,
+    drift: () => drift.latest(),
   }
   const observation = createObservation({ config, startedAt, sources, mask, log })
   const { metrics, onEvent } = observation
@@ -108,6 +113,14 @@ export function createService(
     },
   })
   const { signal } = ending
+  // Its `latest()` is what /status shows, and what anything else that shows drift reads.
+  const drift = createDrift({
+    database: () => state.database,
+    isReady: () => readiness.current.ready,
+    mayCreate: () => state.ahead === undefined,
+    log,
+    stopping: signal,
+  })
 
   function createResetRouteOptions(): ResetRouteOptions {
     return {
@@ -118,7 +131,8 @@ export function createService(
       },
       reset: async (options) => {
         if (state.resetter === undefined) throw new Error('ready without a resetter')
-        return state.resetter.reset(options)
+        // Also after one that failed: a rebuild may have dropped everything.
+        return state.resetter.reset(options).finally(drift.checkSoon)
       },
     }
   }
@@ -173,6 +187,7 @@ export function createService(
         return
       }
       if (state.ahead === undefined) void state.resetter?.warm()
+      drift.checkSoon()
       // There is a status to show even if the database is lost before the first request for it.
       void readStatus().catch(() => {})
     } catch (error) {
@@ -199,19 +214,20 @@ export function createService(
       if (config.seedsDir !== undefined) {
         log.info({ seedsDir: config.seedsDir }, 'seeds are ignored, since RESET_ENABLED is false')
       }
-      return { beforeMigrating: (client) => unmarkDisposable(client, log) }
+      const unmarking = { beforeMigrating: (client: Client) => unmarkDisposable(client, log) }
+      return combineHooks(unmarking, drift.recording)
     }
     // A third of the service's modules, which a start without reset does not load.
     const { openReset } = await import('./service/reset.ts')
     const { resetter, hooks } = openReset({
-      ...{ config, database, readiness, log, signal, onEvent },
+      ...{ config, database, readiness, log, signal, onEvent, recording: drift.recording },
       onMigrated: async (applied, optionalSchema) => {
         state.testDatabases?.use({ applied, optionalSchema, version: SERVICE.version })
         await state.watch?.expect(applied)
       },
     })
     state.resetter = resetter
-    return hooks
+    return combineHooks(hooks, drift.recording)
   }
 
   async function openTestDatabases(database: Database): Promise<TestDatabases> {

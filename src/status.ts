@@ -1,6 +1,7 @@
 import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
+import type { DriftState } from './drift/drift.ts'
 import type { Status } from './http/schemas/status.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
 import type { Readiness } from './readiness.ts'
@@ -18,6 +19,7 @@ export interface StatusSources {
   /** Undefined until the database has answered. */
   readonly serverVersion: () => string | undefined
   readonly reset: () => Partial<ResetStats> & { readonly enabled: boolean }
+  readonly drift: () => DriftState
   /** Undefined where none are lent. */
   readonly testDatabases?: CountedDatabases | undefined
 }
@@ -66,6 +68,7 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
       database: database ? describeDatabase(database, sources.serverVersion(), facts) : null,
       migrations: describeMigrations(await readFolder(), facts.applied),
       schemas: facts.schemas,
+      drift: describeDrift(sources.drift()),
       reset: describeReset(reset(), facts.isDisposable),
       testDatabases: testDatabases
         ? (facts.testDatabases ?? { max: testDatabases.max, lent: 0, ready: 0 })
@@ -123,6 +126,10 @@ function describeReset(
     lastAt: lastAt?.toISOString() ?? null,
     lastDurationMs: lastDurationMs ?? null,
   }
+}
+
+function describeDrift({ checkedAt, differences, ...found }: DriftState): Status['drift'] {
+  return { checkedAt: checkedAt?.toISOString() ?? null, ...found, differences }
 }
 
 function describeDatabase(

@@ -21,7 +21,7 @@ const src = read(['src'], ['.ts'])
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
   bin: ['service', 'http', 'config', 'logger', 'signals', 'errors'],
   service: [
-    ...['http', 'status', 'metrics', 'traces', 'test-databases', 'reset', 'migrations'],
+    ...['http', 'status', 'metrics', 'traces', 'test-databases', 'reset', 'drift', 'migrations'],
     ...['baseline', 'catalog', 'database', 'postgres'],
     ...['errors', 'config', 'readiness', 'logger', 'version', 'signals'],
   ],
@@ -35,7 +35,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   ],
   status: [
     'http', // The types of its answer.
-    ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
+    ...['reset', 'drift', 'migrations', 'baseline', 'catalog', 'database', 'postgres'],
     ...['readiness', 'version', 'errors'],
   ],
   traces: ['version', 'events'],
@@ -43,6 +43,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'test-databases': [
     ...['reset', 'migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
   ],
+  drift: ['migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
   reset: ['migrations', 'baseline', 'catalog', 'database', 'postgres', 'errors'],
   migrations: ['catalog', 'database', 'postgres', 'errors'],
   baseline: ['catalog', 'database', 'postgres', 'errors'],

@@ -20,7 +20,8 @@ import { literal } from '../postgres/quote.ts'
 import { withCanonicalSettings } from '../postgres/session-settings.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
 import { isDisposable } from './disposable.ts'
-import { forgetBaseline, LAST_MIGRATION_SQL, STORE_FORMAT } from './store.ts'
+import { LAST_MIGRATION_SQL } from './last-migration.ts'
+import { forgetBaseline, STORE_FORMAT } from './store.ts'
 
 /** How long to wait for a client that did not wait until the service was ready. */
 const CAPTURE_LOCK_TIMEOUT_MS = 5000

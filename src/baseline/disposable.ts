@@ -108,7 +108,9 @@ async function isEmpty(client: Queryable): Promise<boolean> {
                        provisioning.baseline_baseline_id_seq, provisioning.baseline_object,
                        provisioning.baseline_relation, provisioning.baseline_row,
                        provisioning.baseline_sequence, provisioning.reset_attempt,
-                       provisioning.seed, provisioning.test_database}'::text[])),
+                       provisioning.seed, provisioning.test_database,
+                       provisioning.record_format, provisioning.recorded_schema,
+                       provisioning.recorded_object, provisioning.recorded_change}'::text[])),
      found (classid, oid) as (
        -- Indexes, and the types of tables and arrays, only exist beside one of these.
        select 'pg_class'::regclass, oid from pg_class
@@ -120,7 +122,10 @@ async function isEmpty(client: Queryable): Promise<boolean> {
         where pronamespace in (select oid from candidate_schema)
           and oid not in (select oid from pg_proc
                            where pronamespace = to_regnamespace('provisioning')
-                             and proname in ('allow_reset', 'forbid_reset'))
+                             and proname in ('allow_reset', 'forbid_reset', 'read_definitions', 'list_schemas',
+                                             'read_history', 'record_objects', 'date_record',
+                                             'record_schema', 'record_changes', 'begin_recording',
+                                             'finish_recording'))
        union all
        select 'pg_type'::regclass, oid from pg_type
         where typnamespace in (select oid from candidate_schema)

@@ -1,22 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { STORE_SCHEMA } from '../catalog/scope.ts'
-import { ServiceError } from '../errors/service-error.ts'
 import type { Queryable } from '../postgres/client.ts'
-import { sql } from '../postgres/sql-text.ts'
-import { TEST_DATABASE_TABLE } from './test-database-store.ts'
+import { LAST_MIGRATION_SQL } from './last-migration.ts'
 
 /** The number in store.sql: raised with every change of the store. */
 export const STORE_FORMAT = 5
 
 /** The stored definitions, as `differencesSql` compares them. */
 export const STORED_OBJECTS_SQL = 'select kind, name, definition from provisioning.baseline_object'
-
-/** The last migration in the tool's history, by its hash. */
-export const LAST_MIGRATION_SQL = sql`
-  select hash
-    from graphile_migrate.migrations
-   order by length(filename) desc, filename desc
-   limit 1`
 
 export interface Baseline {
   readonly id: string
@@ -39,9 +29,9 @@ export const OWN_COMMENTS = {
  * are not the store's.
  */
 export async function ensureStore(client: Queryable): Promise<void> {
-  // Beside this module: in the build as well as in the flat folder of the bundle.
-  const script = readFileSync(new URL('store.sql', import.meta.url), 'utf8')
-  await assertSchemaIsOwn(client, script)
+  // A start without reset needs neither script.
+  const { assertSchemaIsOwn, STORE_SCRIPT } = await import('./own-schema.ts')
+  await assertSchemaIsOwn(client)
   const { rows } = await client.query<{ mayRead: boolean }>(
     `select pg_catalog.has_schema_privilege(relnamespace, 'usage')
             and pg_catalog.has_table_privilege(pg_class.oid, 'select') as "mayRead"
@@ -50,7 +40,7 @@ export async function ensureStore(client: Queryable): Promise<void> {
       where nspname = '${STORE_SCHEMA}' and relname = 'store_format'`,
   )
   if (rows[0] !== undefined && (!rows[0].mayRead || (await isCurrent(client)))) return
-  await client.query(`begin; ${script}; commit`)
+  await client.query(`begin; ${STORE_SCRIPT}; commit`)
 }
 
 async function isCurrent(client: Queryable): Promise<boolean> {
@@ -58,67 +48,6 @@ async function isCurrent(client: Queryable): Promise<boolean> {
     'select format from provisioning.store_format',
   )
   return rows[0]?.format === STORE_FORMAT
-}
-
-/**
- * Throws if the schema holds anything that `script` does not create. A reset can neither restore nor drop
- * such an object, and must not replace it.
- */
-async function assertSchemaIsOwn(client: Queryable, script: string): Promise<void> {
-  const { rows } = await client.query<{ object: string }>(
-    `with own as (
-       select kind, name, comment
-         from pg_catalog.jsonb_to_recordset($1) as own (kind text, name text, comment text)),
-     found (kind, name, comment, classid, objid) as (
-       select case relkind when 'r' then 'table' when 'v' then 'view' when 'S' then 'sequence'
-                           else 'relation' end,
-              relname::text, pg_catalog.obj_description(oid, 'pg_class'),
-              'pg_catalog.pg_class'::pg_catalog.regclass, oid
-         from pg_catalog.pg_class
-        where relnamespace = pg_catalog.to_regnamespace('${STORE_SCHEMA}')
-          and relkind not in ('i', 'I')
-       union all
-       select 'function', proname::text, pg_catalog.obj_description(oid, 'pg_proc'),
-              'pg_catalog.pg_proc'::pg_catalog.regclass, oid
-         from pg_catalog.pg_proc
-        where pronamespace = pg_catalog.to_regnamespace('${STORE_SCHEMA}')
-       union all
-       select 'type', typname::text, null, 'pg_catalog.pg_type'::pg_catalog.regclass, oid
-         from pg_catalog.pg_type
-        where typnamespace = pg_catalog.to_regnamespace('${STORE_SCHEMA}')
-          and typrelid = 0 and typelem = 0)
-     select distinct pg_catalog.concat_ws(' ', kind, name) as object
-       from found
-      where not exists (select from own where (own.kind, own.name, own.comment)
-                                              = (found.kind, found.name, found.comment))
-        -- A part of another object, such as the sequence of an identity column, is found with its whole.
-        and not exists (select from pg_catalog.pg_depend
-                         where (pg_depend.classid, pg_depend.objid) = (found.classid, found.objid)
-                           and deptype in ('a', 'i'))
-      order by object`,
-    [JSON.stringify([...listObjects(script), TEST_DATABASE_TABLE])],
-  )
-  if (rows.length > 0) throw schemaTakenError(rows.map(({ object }) => object))
-}
-
-/** The objects that the script creates in the schema, each with its comment. */
-function listObjects(script: string) {
-  const comment = /^comment on (\w+) provisioning\.(\w+)(?:\(.*?\))? is\s+'((?:[^']|'')*)';$/gm
-  return [...script.matchAll(comment)].map(([, kind, name, text]) => ({
-    kind,
-    name,
-    comment: text?.replaceAll("''", "'"),
-  }))
-}
-
-function schemaTakenError(objects: readonly string[]): ServiceError {
-  return new ServiceError(
-    'reset_schema_taken',
-    `a reset needs the schema ${STORE_SCHEMA} for itself, and it holds objects that this service did not make: ` +
-      `${objects.slice(0, 5).join(', ')}${objects.length > 5 ? ` and ${objects.length - 5} more` : ''}; ` +
-      'they were left as they are: move them to another schema, or set RESET_ENABLED=false',
-    { extensions: { objects } },
-  )
 }
 
 /** A condition on pg_class, pg_namespace joined: the table or view of the store with this name. */

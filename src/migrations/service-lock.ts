@@ -15,7 +15,7 @@ interface Lock {
  * The lock that instances of this service acquire before they read the history. It is not
  * graphile-migrate's own: the tool fails at once if another session holds that one.
  */
-const SERVICE_LOCK: Lock = {
+export const SERVICE_LOCK: Lock = {
   key: '7234318460551720296',
   name: 'the migration lock',
   describeTimeout: (seconds) => `could not acquire the migration lock within ${seconds} s`,

@@ -10,19 +10,7 @@ export interface PageData {
   readonly blockers: readonly BlockingSession[]
 }
 
-/** The status, with the part that a service may be without. */
-export type PageStatus = Status & { readonly drift?: Drift | null }
+/** What it needs of /status. */
+export type PageStatus = Status
 
-export interface Drift {
-  readonly checkedAt: string | null
-  /** Null where it cannot be known. */
-  readonly inSync: boolean | null
-  /** Why it cannot be known. */
-  readonly reason?: string | null
-  readonly differences: readonly {
-    readonly kind: string
-    readonly name: string
-    readonly change: string
-    readonly detail?: string | null
-  }[]
-}
+export type Drift = Status['drift']

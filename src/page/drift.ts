@@ -6,12 +6,12 @@ import { moment, plural } from './time.ts'
 /** How many differences are shown; /status has all. */
 const SHOWN = 100
 
-/** How the schema differs from what the migrations made; nothing where it does not, or where no drift is watched. */
+/** How the schema differs from what the migrations made; nothing where it does not, or was not compared yet. */
 export function renderDrift({ status: { drift } }: PageData, now: Date): Html | undefined {
-  if (drift === undefined || drift === null || drift.inSync === true) return undefined
+  if (drift.inSync === true || drift.checkedAt === null) return undefined
   return html`<section id="drift" aria-labelledby="drift-title">
 <h2 id="drift-title">Drift</h2>
-<p class="summary">${describeDrift(drift)}${drift.checkedAt !== null && html`, checked ${moment(drift.checkedAt, now)}`}</p>
+<p class="summary">${describeDrift(drift)}, checked ${moment(drift.checkedAt, now)}</p>
 ${drift.inSync === null && html`<p class="note">${drift.reason ?? prose(FINDINGS.driftUnknown.meaning)} ${prose(FINDINGS.driftUnknown.remedy)}</p>`}
 ${drift.differences.length > 0 && renderDifferences(drift.differences)}
 </section>`

@@ -34,8 +34,7 @@ function renderDatabase({ status: { database } }: PageData): Html {
   )
 }
 
-function renderDriftFact({ status: { drift } }: PageData, now: Date): Html | undefined {
-  if (drift === undefined || drift === null) return undefined
+function renderDriftFact({ status: { drift } }: PageData, now: Date): Html {
   const checked =
     drift.checkedAt === null ? 'not checked yet' : html`checked ${moment(drift.checkedAt, now)}`
   return fact('Drift', describeDrift(drift), checked)

@@ -6,7 +6,7 @@ export function listFindings(status: PageStatus): (keyof typeof FINDINGS)[] {
   if (status.state !== 'ready') return []
   const isPending = status.migrations.pending.length > 0
   return [
-    ...(status.drift?.inSync === false ? (['drift'] as const) : []),
+    ...(status.drift.inSync === false ? (['drift'] as const) : []),
     ...(status.detail?.startsWith('ahead by') ? (['ahead'] as const) : []),
     ...(isPending ? (['pending'] as const) : []),
   ]

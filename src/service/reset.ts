@@ -6,6 +6,7 @@ import type { OnEvent, ResetEvent } from '../events.ts'
 import type { Log } from '../logger.ts'
 import { createSeedVersions, readSeeds } from '../migrations/files/seeds.ts'
 import type { AppliedMigration } from '../migrations/history.ts'
+import { combineHooks } from '../migrations/hooks.ts'
 import { findOptionalSchema, type OptionalSchema } from '../migrations/optional-schema.ts'
 import { type ProvisionHooks, provision } from '../migrations/provision.ts'
 import { cancelSessions, describeSession } from '../migrations/tool/cancel.ts'
@@ -24,6 +25,8 @@ export interface OpenResetOptions {
   readonly readiness: Readiness
   readonly log: Log
   readonly signal: AbortSignal
+  /** Records the schema that a rebuild makes. */
+  readonly recording: ProvisionHooks
   /** Receives the history after a rebuild. */
   readonly onMigrated: (
     applied: readonly AppliedMigration[],
@@ -40,7 +43,7 @@ export interface OpenedReset {
 
 /** Creates the resetter of this database, on a session of its own. */
 export function openReset(options: OpenResetOptions): OpenedReset {
-  const { config, database, readiness, log, signal, onEvent } = options
+  const { config, database, readiness, log, signal, onEvent, recording } = options
   const sessions = createResetSessions({
     connect: () => database.open('reset'),
     database,
@@ -53,7 +56,8 @@ export function openReset(options: OpenResetOptions): OpenedReset {
     database,
     readiness,
     log,
-    migrate: async (hooks, onProgress) => {
+    migrate: async (rebuilding, onProgress) => {
+      const hooks = combineHooks(rebuilding, recording)
       const optionalSchema = await recallOptionalSchema(options)
       const provisionOptions = {
         ...{ config, database, optionalSchema, log, signal, onProgress, onEvent, hooks },

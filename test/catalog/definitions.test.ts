@@ -55,7 +55,6 @@ test('the definitions name every object with what defines it', async (t) => {
     'column app.child.amount',
     'column app.child.parent_id',
     'column app.log.at',
-    'column app.log_2026.at',
     'column app.names."na me"',
     'column app.pair.one',
     'column app.pair.two',

@@ -163,6 +163,11 @@ test('the status of a database with migrations is as described, and the example 
     serverVersion: () => '18.4',
     reset: () => ({ enabled: true, count: 1, lastAt: new Date(), lastDurationMs: 2.5 }),
     testDatabases: { max: 8, count: async () => ({ max: 8, lent: 3, ready: 4 }) },
+    drift: () => ({
+      checkedAt: new Date(),
+      inSync: false,
+      differences: [{ kind: 'table', name: 'public.a', change: 'dropped', detail: 'columns id' }],
+    }),
   })
 
   // The app's own check compares it with the description.

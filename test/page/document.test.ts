@@ -67,7 +67,7 @@ test('the page shows drift as a table', async (t) => {
 
 test('unknown drift is shown with its reason', async (t) => {
   const drift = {
-    checkedAt: null,
+    checkedAt: NOW.toISOString(),
     inSync: null,
     reason: 'recorded on another version',
     differences: [],
@@ -135,7 +135,7 @@ test('names and comments of every kind leave the page valid, and none becomes ma
         drift: {
           checkedAt: NOW.toISOString(),
           inSync: false,
-          differences: [{ kind: name, name, change: name, detail: name }],
+          differences: [{ kind: name, name, change: 'changed', detail: name }],
         },
       },
       overview: {

@@ -51,6 +51,7 @@ export function createStatus(
       current: { empty: true },
     },
     schemas: {},
+    drift: { checkedAt: null, inSync: null, reason: 'not compared yet', differences: [] },
     reset: {
       ...{ enabled: true, allowedHere: true, count: 37 },
       ...{ lastAt: before(4 * 60_000), lastDurationMs: 3.4 },
@@ -214,7 +215,7 @@ export const STATE_PAGES: Readonly<Record<State, PageData>> = {
   ),
   waiting_for_database: createPageData(
     createStatus('waiting_for_database', 'connect ECONNREFUSED 10.1.4.20:5432', {
-      ...{ applied: 0, drift: null },
+      applied: 0,
       database: {
         kind: 'given',
         host: 'db.internal',
@@ -286,7 +287,7 @@ export const DRIFTED: PageData = createPageData(
         {
           kind: 'index',
           name: 'shop.order_placed_at_idx',
-          change: 'removed',
+          change: 'dropped',
           detail: 'CREATE INDEX order_placed_at_idx ON shop."order" USING btree (placed_at)',
         },
         {

@@ -11,6 +11,8 @@ export interface Definition {
   readonly kind: string
   /** Quoted and qualified; a part of a relation has the relation's name in front of its own. */
   readonly name: string
+  /** The schema in which it is; null where it is in none. */
+  readonly schema: string | null
   /** The object that holds this one: the schema of a relation, the relation of a column. */
   readonly parent: string | null
   /** What defines it, by aspect: `owner`, `privileges of alice`, `type`. What is absent is the default. */
@@ -18,17 +20,18 @@ export interface Definition {
 }
 
 export interface DefinitionsOptions {
-  /** An expression: the schemas to read, as name[]. Default: all of the user's schemas, without PGMQ's. */
+  /** An expression: the schemas to read, as text[], quoted. Default: all of the user's, without PGMQ's. */
   readonly schemas?: string
   /**
-   * An expression: the roles whose privileges count, as text[], with PUBLIC under this name. Default: all.
+   * An expression: the roles whose privileges count, as text[], quoted, and PUBLIC. Null, or by default: all.
    * Owners always count.
    */
   readonly roles?: string
 }
 
 /**
- * Selects the definitions of all objects of the schemas, those of extensions left out: kind, name, parent,
+ * Selects the definitions of all objects of the schemas, and of what has no schema: publications, default
+ * privileges, PGMQ's queues. Extensions' objects are left out. The columns are kind, name, schema, parent,
  * aspects (jsonb), and the object's present address as classid, objid, objsubid, which tells a renamed
  * object from another one. Run it under the service's session settings. PostgreSQL's functions that write
  * definitions take AccessShare locks: give the transaction a lock_timeout, and end it soon.
@@ -38,7 +41,7 @@ export function definitionsSql({ schemas, roles }: DefinitionsOptions = {}): str
     with chosen_schema as materialized (
       select oid, nspname, nspowner, nspacl, quote_ident(nspname) as name
         from pg_namespace
-       where ${schemas === undefined ? USER_SCHEMAS : `nspname = any (${schemas})`}
+       where ${schemas === undefined ? USER_SCHEMAS : `quote_ident(nspname) = any (${schemas})`}
     ),
     ${RELATION_CTE},
     found as (
@@ -46,12 +49,13 @@ export function definitionsSql({ schemas, roles }: DefinitionsOptions = {}): str
     )
     select kind,
            name,
+           schema,
            parent,
            case when owner is null then aspects
                 else jsonb_strip_nulls(
                   aspects || jsonb_build_object(
                     'owner', owner::regrole,
-                    'privileges of owner', case when acl is not null then ${OWNER_PRIVILEGES} end))
+                    'owner''s privileges', case when acl is not null then ${OWNER_PRIVILEGES} end))
            end
              || case when acl is null then '{}'
                      else coalesce(${privilegesSql(roles)}, '{}')
@@ -74,7 +78,8 @@ export function definitionsFingerprintSql(options: DefinitionsOptions = {}): str
       ) as definition`
 }
 
-const USER_SCHEMAS = sql`
+/** A condition on pg_namespace: the schemas of the user's, without PGMQ's. */
+export const USER_SCHEMAS = sql`
   ${isUserSchema('nspname')}
   and nspname <> 'pgmq'
   and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}`
@@ -92,7 +97,7 @@ function privilegesSql(roles: string | undefined): string {
            from aclexplode(acl)
           where grantee is distinct from owner
           group by 1) as granted (grantee, privileges)
-      where ${roles === undefined ? true : `grantee = any (${roles})`})`
+      where ${roles === undefined ? true : `(${roles} is null or grantee = any (${roles}))`})`
 }
 
 /** What the owner may do, where that is not all of it. */
@@ -116,7 +121,7 @@ const OWNER_PRIVILEGES = sql`
         where grantee = owner) as privilege (held, is_default))`
 
 const SCHEMAS = sql`
-  select 'schema' as kind, name, null as parent, nspowner as owner, nspacl as acl,
+  select 'schema' as kind, name, name as schema, null as parent, nspowner as owner, nspacl as acl,
          '{}'::jsonb as aspects,
          'pg_namespace'::regclass::oid as classid, oid as objid, 0 as objsubid
     from chosen_schema`

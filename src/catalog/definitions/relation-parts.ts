@@ -2,7 +2,6 @@ import { sql } from '../../postgres/sql-text.ts'
 
 const INDEX_STATE = sql`
   case when not indisvalid then 'invalid' end,
-  case when indisclustered then 'clustered' end,
   case when indisreplident then 'replica identity' end`
 
 const firingSql = (enabled: string) =>
@@ -10,7 +9,7 @@ const firingSql = (enabled: string) =>
 
 /** What belongs to a relation: columns, constraints, indexes, triggers, rules, policies. */
 export const RELATION_PARTS = sql`
-  select 'column', name || '.' || quote_ident(attname), name, null::oid, attacl,
+  select 'column', name || '.' || quote_ident(attname), schema_name, name, null::oid, attacl,
          jsonb_build_object('definition', concat_ws(
            ' ',
            format_type(atttypid, atttypmod),
@@ -34,9 +33,10 @@ export const RELATION_PARTS = sql`
     join pg_type on pg_type.oid = atttypid
     left join pg_attrdef on adrelid = attrelid and adnum = attnum and atthasdef
    where relkind <> 'S'
+     and attislocal
   union all
-  -- Not null is a column's; what a partition or a child inherits is its parent's.
-  select 'constraint', name || '.' || quote_ident(conname), name, null::oid, null::aclitem[],
+  -- Not null is a column's. What a partition or a child inherits is its parent's.
+  select 'constraint', name || '.' || quote_ident(conname), schema_name, name, null::oid, null::aclitem[],
          jsonb_build_object('definition', concat_ws(
            ' ', pg_get_constraintdef(pg_constraint.oid), ${INDEX_STATE}, 'with triggers ' || triggers)),
          'pg_constraint'::regclass, pg_constraint.oid, 0
@@ -50,10 +50,11 @@ export const RELATION_PARTS = sql`
                 group by tgconstraint) as switched
       on tgconstraint = pg_constraint.oid
    where conparentid = 0
+     and conislocal
      and contype not in ('n', 't')
   union all
   -- The index of a constraint is the constraint's.
-  select 'index', schema_name || '.' || quote_ident(index.relname), relation.name, null, null,
+  select 'index', schema_name || '.' || quote_ident(index.relname), schema_name, relation.name, null, null,
          jsonb_build_object('definition', concat_ws(
            ' ', pg_get_indexdef(indexrelid), ${INDEX_STATE},
            case when index.reltablespace <> 0
@@ -64,22 +65,24 @@ export const RELATION_PARTS = sql`
     join pg_index on indrelid = relation.oid
     join pg_class as index on index.oid = indexrelid
    where not index.relispartition
+     -- What REINDEX CONCURRENTLY is building, or has left.
+     and not (not indisvalid and index.relname ~ '_cc(new|old)\\d*$')
      and not exists (select from pg_constraint
                       where conrelid = indrelid and conindid = indexrelid and contype in ('p', 'u', 'x'))
   union all
-  select 'trigger', name || '.' || quote_ident(tgname), name, null, null,
+  select 'trigger', name || '.' || quote_ident(tgname), schema_name, name, null, null,
          jsonb_build_object('definition', pg_get_triggerdef(pg_trigger.oid) || ${firingSql('tgenabled')}),
          'pg_trigger'::regclass, pg_trigger.oid, 0
     from relation
     join pg_trigger on tgrelid = relation.oid and not tgisinternal and tgparentid = 0
   union all
-  select 'rule', name || '.' || quote_ident(rulename), name, null, null,
+  select 'rule', name || '.' || quote_ident(rulename), schema_name, name, null, null,
          jsonb_build_object('definition', pg_get_ruledef(pg_rewrite.oid) || ${firingSql('ev_enabled')}),
          'pg_rewrite'::regclass, pg_rewrite.oid, 0
     from relation
     join pg_rewrite on ev_class = relation.oid and rulename <> '_RETURN'
   union all
-  select 'policy', name || '.' || quote_ident(polname), name, null, null,
+  select 'policy', name || '.' || quote_ident(polname), schema_name, name, null, null,
          jsonb_build_object('definition', concat_ws(
            ' ',
            case when polpermissive then 'permissive' else 'restrictive' end,

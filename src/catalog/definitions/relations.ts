@@ -22,10 +22,10 @@ export const RELATIONS = sql`
                       when 'f' then 'foreign table'
                       else case when relispartition then 'partition' else 'table' end
          end,
-         name, schema_name, relowner, relacl,
+         name, schema_name, schema_name, relowner, relacl,
          jsonb_build_object(
            'definition',
-           case when relkind in ('v', 'm') then pg_get_viewdef(oid)
+           case when relkind in ('v', 'm') then ltrim(pg_get_viewdef(oid))
                 else nullif(concat_ws(
                   ' ',
                   case when relpersistence = 'u' then 'unlogged' end,
@@ -44,9 +44,11 @@ export const RELATIONS = sql`
                                                  when 'f' then 'full'
                                                  when 'i' then 'index'
                                end,
-           'columns', (select string_agg(quote_ident(attname), ', ' order by attnum)
-                         from pg_attribute
-                        where attrelid = relation.oid and attnum > 0 and not attisdropped)),
+           'columns', case when not relispartition then
+             (select string_agg(quote_ident(attname), ', ' order by attnum)
+                from pg_attribute
+               where attrelid = relation.oid and attnum > 0 and not attisdropped)
+           end),
          'pg_class'::regclass, oid, 0
     from relation
     left join (select inhrelid, string_agg(inhparent::regclass::text, ', ' order by inhseqno) as parents
@@ -61,7 +63,7 @@ export const RELATIONS = sql`
       on ftrelid = oid
    where relkind not in ('S', 'c')
   union all
-  select 'sequence', name, schema_name, relowner, relacl,
+  select 'sequence', name, schema_name, schema_name, relowner, relacl,
          jsonb_build_object(
            'definition',
            format('%s start %s increment %s minimum %s maximum %s cache %s', format_type(seqtypid, null),
@@ -82,7 +84,7 @@ export const RELATIONS = sql`
     from relation
     join pg_sequence on seqrelid = oid
   union all
-  select 'type', name, schema_name, relowner, coalesce(typacl, acldefault('T', relowner)),
+  select 'type', name, schema_name, schema_name, relowner, coalesce(typacl, acldefault('T', relowner)),
          jsonb_build_object(
            'definition', 'composite',
            'columns', (select string_agg(quote_ident(attname), ', ' order by attnum)

@@ -5,7 +5,7 @@ import { isExtensionMember } from '../scope.ts'
 export const ROUTINES_AND_TYPES = sql`
   select case prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
          chosen_schema.name || '.' || quote_ident(proname) || '(' || oidvectortypes(proargtypes) || ')',
-         chosen_schema.name, proowner, coalesce(proacl, acldefault('f', proowner)),
+         chosen_schema.name, chosen_schema.name, proowner, coalesce(proacl, acldefault('f', proowner)),
          case when prokind = 'a'
               then (select jsonb_build_object(
                              'definition',
@@ -26,7 +26,7 @@ export const ROUTINES_AND_TYPES = sql`
                         and pg_depend.objid = pg_proc.oid
                         and deptype in ('e', 'i'))
   union all
-  select 'type', chosen_schema.name || '.' || quote_ident(typname), chosen_schema.name, typowner,
+  select 'type', chosen_schema.name || '.' || quote_ident(typname), chosen_schema.name, chosen_schema.name, typowner,
          coalesce(typacl, acldefault('T', typowner)),
          jsonb_build_object(
            'definition',

@@ -38,6 +38,19 @@ export const EXAMPLE_STATUS = {
     current: { empty: true },
   },
   schemas: { shop: { tables: ['orders'], functions: ['place_order'] } },
+  drift: {
+    checkedAt: '2026-11-22T21:03:48.071Z',
+    inSync: false,
+    differences: [
+      {
+        kind: 'function',
+        name: 'shop.place_order(integer)',
+        change: 'changed',
+        detail:
+          'definition differs from line 9: return 2;, was return 1; (lines: 1 added, 1 removed)',
+      },
+    ],
+  },
   reset: { enabled: false, allowedHere: false, count: 0, lastAt: null, lastDurationMs: null },
   testDatabases: { max: 8, lent: 3, ready: 4 },
 }

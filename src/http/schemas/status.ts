@@ -34,6 +34,30 @@ const Database = Type.Object({
   pgmq: Nullable(Pgmq, 'Null if PGMQ is missing.'),
 })
 
+const Drift = Type.Object(
+  {
+    checkedAt: Nullable(
+      Type.String({
+        format: 'date-time',
+        description: 'The last comparison; null before the first.',
+      }),
+    ),
+    inSync: Nullable(Type.Boolean(), 'Null where it cannot be known.'),
+    reason: Type.Optional(Type.String({ description: 'Why it cannot be known.' })),
+    differences: Type.Immutable(
+      Type.Array(
+        Type.Object({
+          kind: Type.String({ description: 'Such as table, column or function.' }),
+          name: Type.String(),
+          change: Type.Enum(['added', 'changed', 'dropped', 'renamed']),
+          detail: Type.String({ description: 'What it is now, and what the migrations made.' }),
+        }),
+      ),
+    ),
+  },
+  { description: 'How the schema differs from what the migrations made.' },
+)
+
 const Reset = Type.Object({
   enabled: Type.Boolean({ description: 'RESET_ENABLED' }),
   allowedHere: Type.Boolean({ description: 'The database is marked disposable.' }),
@@ -74,6 +98,7 @@ export const StatusSchema = Type.Object(
         'Without those of PostgreSQL, of extensions, of graphile-migrate and of the service. `public` appears ' +
         'if it has objects. Overloaded functions are listed once.',
     }),
+    drift: Drift,
     reset: Reset,
     testDatabases: Nullable(TestDatabases),
   },

@@ -1,5 +1,6 @@
 import { IS_DISPOSABLE_SQL } from '../../baseline/disposable.ts'
-import { type Baseline, LAST_MIGRATION_SQL } from '../../baseline/store.ts'
+import { LAST_MIGRATION_SQL } from '../../baseline/last-migration.ts'
+import type { Baseline } from '../../baseline/store.ts'
 import { literal } from '../../postgres/quote.ts'
 import { explain, sql } from '../../postgres/sql-text.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'

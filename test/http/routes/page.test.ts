@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { test } from 'tap'
 import type { Database } from '../../../src/database/database.ts'
+import { NOT_COMPARED } from '../../../src/drift/drift.ts'
 import { createReadiness } from '../../../src/readiness.ts'
 import { createOverviewReader } from '../../../src/status/overview.ts'
 import { createStatusReader } from '../../../src/status.ts'
@@ -99,6 +100,7 @@ test('the page of a real database shows its tables, keys and procedures', async 
       migrationsDir: 'migrations',
       serverVersion: () => '18.4',
       reset: () => ({ enabled: false }),
+      drift: () => NOT_COMPARED,
     }),
     readOverview: createOverviewReader(sources),
   })

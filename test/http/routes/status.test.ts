@@ -2,6 +2,7 @@ import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import type { Database } from '../../../src/database/database.ts'
+import { NOT_COMPARED } from '../../../src/drift/drift.ts'
 import { readCommittedMigrations } from '../../../src/migrations/files/committed.ts'
 import { createReadiness } from '../../../src/readiness.ts'
 import { createStatusReader, type StatusSources } from '../../../src/status.ts'
@@ -21,6 +22,7 @@ function describeSources({ name, pool }: TestDatabase, migrationsDir: string): S
     database: () => database,
     serverVersion: () => '18.4',
     reset: () => ({ enabled: false }),
+    drift: () => NOT_COMPARED,
   }
 }
 

@@ -1,0 +1,44 @@
+import type { Client } from 'pg'
+import type { Log } from '../logger.ts'
+import type { ProvisionHooks } from '../migrations/provision.ts'
+import { describeError, isConnectionLost } from '../postgres/errors.ts'
+
+/**
+ * Records the schema around migrations that are applied; does nothing where none is pending. What keeps the
+ * schema from being recorded is logged, and never fails a start.
+ */
+export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionHooks {
+  let hasBegun = false
+
+  async function attempt(client: Client, work: (client: Client) => Promise<unknown>) {
+    let problem: unknown
+    try {
+      problem = await work(client)
+    } catch (error) {
+      // Provisioning continues on a new session, where this hook runs again.
+      if (isConnectionLost(error)) throw error
+      problem = describeError(error)
+    }
+    if (problem !== undefined) {
+      log.warn(
+        { reason: problem },
+        'the schema is not recorded, so drift from it cannot be reported',
+      )
+    }
+    return problem === undefined
+  }
+
+  return {
+    async beforeMigrating(client, { pending }) {
+      if (pending.length === 0) return
+      // Imported only here, because a start with nothing pending has to be fast.
+      const { beginRecording } = await import('../baseline/recorder.ts')
+      hasBegun = await attempt(client, beginRecording)
+    },
+    async afterMigrating(client, { appliedNow }) {
+      if (appliedNow.length === 0 || !hasBegun) return
+      const { finishRecording } = await import('../baseline/recorder.ts')
+      await attempt(client, finishRecording)
+    },
+  }
+}

@@ -1,0 +1,59 @@
+import type { Pool } from 'pg'
+import type { Test } from 'tap'
+import { beginRecording, finishRecording } from '../../src/baseline/recorder.ts'
+import { type Comparison, compareWithRecord } from '../../src/drift/compare.ts'
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+
+/** A database whose schema was recorded. */
+export interface RecordedDatabase {
+  readonly url: string
+  readonly pool: Pool
+  /** A session as the service has it. */
+  readonly session: SessionClient
+  /** Runs SQL as a migration does, with its number in the history and in the record. */
+  migrate(sql: string): Promise<void>
+  compare(): Promise<Comparison>
+  /** The differences, each as one line. */
+  listDrift(): Promise<string[]>
+}
+
+/** The history as the migration tool keeps it. */
+const HISTORY = `
+  create schema if not exists graphile_migrate;
+  create table if not exists graphile_migrate.migrations (filename text, hash text, date timestamptz default now());
+  create table if not exists graphile_migrate.current (filename text primary key, content text, date timestamptz)`
+
+/** Creates an empty database, and applies the SQL as its first migration. */
+export async function createRecorded(t: Test, sql: string): Promise<RecordedDatabase> {
+  const { open, pool, url } = await createTestDatabase(t, { from: 'empty' })
+  const session = await open('test')
+  t.teardown(() => session.end())
+  let migrations = 0
+  const compare = () => compareWithRecord(session)
+  const recorded: RecordedDatabase = {
+    url,
+    pool,
+    session,
+    async migrate(statements) {
+      const problem = await beginRecording(session)
+      if (problem !== undefined) throw new Error(problem)
+      await pool.query(HISTORY)
+      await pool.query(statements)
+      migrations += 1
+      await pool.query('insert into graphile_migrate.migrations (filename, hash) values ($1, $1)', [
+        `00000${migrations}.sql`,
+      ])
+      await finishRecording(session)
+    },
+    compare,
+    async listDrift() {
+      const { differences } = await compare()
+      return differences.map(
+        ({ kind, name, change, detail }) => `${change} ${kind} ${name}: ${detail}`,
+      )
+    },
+  }
+  await recorded.migrate(sql)
+  return recorded
+}

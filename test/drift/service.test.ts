@@ -1,0 +1,100 @@
+import { test } from 'tap'
+import { startResetting, THINGS } from '../reset/running.ts'
+import { becomes } from '../support/becomes.ts'
+import { createMigrationsFolder } from '../support/migrations-folder.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+import { createTestRole } from '../support/roles.ts'
+import { type Service, startService } from '../support/service.ts'
+
+/** What a check said last; undefined before the first. */
+async function readDrift(service: Service) {
+  const { checkedAt, ...drift } = (await service.get('/status')).body.drift
+  return checkedAt === null ? undefined : drift
+}
+
+test('the service reports drift, logs it once, and stays ready', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const MIGRATIONS_DIR = createMigrationsFolder(t, [THINGS.first, THINGS.second])
+  const service = await startResetting(t, { DATABASE_URL: url, MIGRATIONS_DIR })
+  await becomes(t, () => readDrift(service), { inSync: true, differences: [] })
+
+  await pool.query('alter table public.things add column note text')
+  const differences = [
+    { kind: 'column', name: 'public.things.note', change: 'added', detail: 'text' },
+  ]
+  t.match(await service.reset(), { status: 409, body: { code: 'schema_changed' } })
+  await becomes(t, () => readDrift(service), { inSync: false, differences })
+  t.equal((await service.get('/readyz')).status, 200)
+
+  const checkedAt = async () => (await service.get('/status')).body.drift.checkedAt
+  const first = await checkedAt()
+  await service.reset()
+  await becomes(t, async () => (await checkedAt()) !== first, true)
+  t.strictSame(
+    service.log().flatMap(({ msg, level }) => (msg.startsWith('drift') ? `${level} ${msg}` : [])),
+    ['warn drift: column public.things.note was added'],
+  )
+
+  t.equal((await service.reset({ mode: 'rebuild' })).status, 200)
+  await becomes(t, () => readDrift(service), { inSync: true, differences: [] })
+  t.ok(await service.waitForLog('drift: differences are no longer there'))
+  t.equal((await service.reset()).status, 200, 'the reset knows the schema, too')
+})
+
+test('with reset off, a later migration does not absorb drift', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const start = (...migrations: string[]) =>
+    startService(t, { DATABASE_URL: url, MIGRATIONS_DIR: createMigrationsFolder(t, migrations) })
+  const first = start(THINGS.first)
+  await becomes(t, () => readDrift(first), { inSync: true, differences: [] })
+  await first.stop()
+
+  await pool.query('drop sequence public.things_id_seq cascade')
+  const second = start(THINGS.first, 'create table public.more (id int)')
+  await second.waitForReady()
+  await becomes(t, async () => (await readDrift(second))?.differences, [
+    {
+      kind: 'column',
+      name: 'public.things.id',
+      change: 'changed',
+      detail:
+        "definition: integer not null, was integer not null default nextval('public.things_id_seq'::regclass)",
+    },
+    {
+      kind: 'sequence',
+      name: 'public.things_id_seq',
+      change: 'dropped',
+      detail: 'integer start 1 increment 1 minimum 1 maximum 2147483647 cache 1',
+    },
+  ])
+})
+
+test('a database that was migrated before has no record until record_schema() is run', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'migrated' })
+  const settings = { DATABASE_URL: url }
+  const first = startService(t, settings)
+  await becomes(t, async () => (await readDrift(first))?.inSync, null)
+  t.match(await readDrift(first), { reason: /no schema was recorded/ })
+  t.equal((await first.get('/readyz')).status, 200)
+  await first.stop()
+
+  await pool.query('select provisioning.record_schema()')
+  const second = startService(t, settings)
+  await becomes(t, () => readDrift(second), { inSync: true, differences: [] })
+})
+
+test('a role that may not create the record gets a reason, and the service is ready', async (t) => {
+  const role = await createTestRole(t)
+  const { url, pool } = await createTestDatabase(t, { from: 'migrated' })
+  await pool.query(`
+    grant usage on schema graphile_migrate to ${role};
+    grant select on all tables in schema graphile_migrate to ${role}`)
+  const address = new URL(url)
+  address.username = role
+  const service = startService(t, { DATABASE_URL: address.href })
+  await service.waitForReady()
+  await becomes(t, async () => (await readDrift(service))?.inSync, null)
+  t.match(await readDrift(service), { reason: /may not create the schema provisioning/ })
+  await service.stop()
+  await pool.query(`drop owned by ${role}`)
+})
