@@ -35,7 +35,7 @@ $$;
   alter default privileges in schema app grant select on tables to $ROLE;
   grant select on app.parent to $ROLE`
 
-/** A change by hand, and the differences that it makes. */
+/** A change by hand, in a transaction that is rolled back, and the differences that it makes. */
 const CASES: readonly (readonly [sql: string, ...expected: (string | RegExp)[]])[] = [
   // Schemas.
   [
@@ -160,9 +160,9 @@ const CASES: readonly (readonly [sql: string, ...expected: (string | RegExp)[]])
   ['create view app.more as select 1 as one', 'added view app.more: SELECT 1 AS one;'],
   [
     'create or replace view app.names as select upper(name) as name from app.parent',
-    /^changed view app.names: definition differs from line 1: SELECT upper\(name\) AS name, was SELECT name \(lines: 1 added, 1 removed\)$/,
+    /^changed view app.names: definition differs from line 1: SELECT upper\((parent\.)?name\) AS name, was SELECT (parent\.)?name \(lines: 1 added, 1 removed\)$/,
   ],
-  ['drop view app.names', 'dropped view app.names: SELECT name'],
+  ['drop view app.names', /^dropped view app.names: SELECT (parent\.)?name$/],
   ['alter view app.names rename to labels', 'renamed view app.names: now app.labels'],
   ['alter view app.names owner to $ROLE', 'changed view app.names: owner: $ROLE, was postgres'],
   [
@@ -171,7 +171,7 @@ const CASES: readonly (readonly [sql: string, ...expected: (string | RegExp)[]])
   ],
   [
     'drop materialized view app.amounts',
-    'dropped materialized view app.amounts: SELECT sum(amount) AS total',
+    /^dropped materialized view app.amounts: SELECT sum\((child\.)?amount\) AS total$/,
   ],
   // Sequences.
   [
