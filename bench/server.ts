@@ -26,7 +26,7 @@ export interface BenchServer {
 export async function openBenchServer(givenUrl: string | undefined): Promise<BenchServer> {
   const own = givenUrl === undefined ? await openOwn() : undefined
   const url = givenUrl ?? own?.url ?? ''
-  const names: string[] = []
+  const names = new Set<string>()
   const admin = new pg.Client({ connectionString: url })
   await admin.connect()
   const { rows } = await admin.query<{ server_version: string }>('show server_version')
@@ -34,7 +34,7 @@ export async function openBenchServer(givenUrl: string | undefined): Promise<Ben
   async function createEmpty(name: string): Promise<string> {
     await admin.query(`drop database if exists ${name} with (force)`)
     await admin.query(`create database ${name}`)
-    names.push(name)
+    names.add(name)
     const created = new URL(url)
     created.pathname = `/${name}`
     return created.href
