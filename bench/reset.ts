@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { median, replaceSection, toTable } from './report.ts'
 import { DIRT, makeTables, type Scenario, soilTables } from './reset-dirt.ts'
+import { createFloor } from './reset-parts.ts'
 import { openSubject } from './reset-subject.ts'
 import {
   cloneTemplate,
@@ -35,11 +36,12 @@ type Way = () => Promise<unknown>
 const server = await openBenchServer(process.env.DATABASE_URL)
 const clients: pg.Client[] = []
 try {
-  const floor = await createFloor()
+  const floor = await createFloor(await connect(await server.createEmpty('bench_reset_floor')))
   const scenarios = await measureScenarios(floor)
   const sizes = await measureSizes()
   const cycles = await measureCycles(Number(values.cycles))
-  const report = describe(scenarios, sizes, cycles)
+  const parts = await measureParts(floor)
+  const report = describe({ scenarios, sizes, cycles, parts })
   console.log(report)
   if (values.write) {
     const part = process.env.DATABASE_URL === undefined ? 'bench:reset' : 'bench:reset-given'
@@ -50,11 +52,27 @@ try {
   await server.close()
 }
 
-/** A bare commit: one row updated. */
-async function createFloor(): Promise<Way> {
-  const client = await connect(await server.createEmpty('bench_reset_floor'))
-  await client.query('create table floor (n int); insert into floor values (0)')
-  return () => client.query({ name: 'floor', text: 'update floor set n = n + 1' })
+/** What a small reset consists of, from the inside out. */
+async function measureParts(floor: Way): Promise<Medians> {
+  const name = 'bench_reset_parts'
+  const url = await server.createMigrated(name)
+  const client = await connect(url)
+  const subject = await openSubject(url, name)
+  const rounds = Number(values.rounds)
+  const inside = await subject.measureInside(DIRT.small, rounds)
+  await subject.reset()
+  const ways = {
+    'a commit, over the wire': floor,
+    ...subject.parts,
+    '+ fetch instead of node:http': subject.resetOverHttp,
+  }
+  const found = await interleave(ways, rounds, { before: () => client.query(DIRT.small) })
+  await subject.close()
+  return {
+    'a commit, inside the server': median(inside.commit),
+    'the function, inside the server': median(inside.reset),
+    ...found,
+  }
 }
 
 async function measureScenarios(floor: Way): Promise<Map<Scenario, Medians>> {
@@ -192,11 +210,14 @@ async function connect(url: string): Promise<pg.Client> {
   return client
 }
 
-function describe(
-  scenarios: Map<Scenario, Medians>,
-  sizes: Map<number, Medians>,
-  cycles: { first: number; last: number },
-): string {
+interface Found {
+  readonly scenarios: Map<Scenario, Medians>
+  readonly sizes: Map<number, Medians>
+  readonly cycles: { readonly first: number; readonly last: number }
+  readonly parts: Medians
+}
+
+function describe({ scenarios, sizes, cycles, parts }: Found): string {
   const names = [...scenarios.keys()]
   const ways = Object.keys(scenarios.get('small') ?? {})
   const format = (value: number | undefined) => (value === undefined ? '' : value.toFixed(2))
@@ -213,6 +234,18 @@ function describe(
       'at least',
     ],
     ['with a queue made since, times a bare commit', times('small and a queue'), 10, 'at most'],
+    [
+      'small over HTTP, times a bare commit over the wire',
+      ratio(parts['+ HTTP, with node:http'], parts['a commit, over the wire']),
+      6,
+      'at most',
+    ],
+    [
+      'small, inside the server, times a commit there',
+      ratio(parts['the function, inside the server'], parts['a commit, inside the server']),
+      3.5,
+      'at most',
+    ],
     ['clean, times a bare commit', times('clean'), 4, 'at most'],
     [
       '400,000 rows, of truncating',
@@ -242,6 +275,10 @@ function describe(
         format(found.first),
         format(found['truncate everything']),
       ]),
+    ),
+    toTable(
+      ['a small reset, from the inside out', 'ms'],
+      Object.entries(parts).map(([part, ms]) => [part, format(ms)]),
     ),
     `${values.cycles} cycles of small: ${format(cycles.first)} ms at the beginning, ${format(cycles.last)} ms at the end.`,
     toTable(

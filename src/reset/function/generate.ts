@@ -107,6 +107,7 @@ function detectChanges(schema: NumberedSchema): string {
       if p_only_detect then
         -- Rows that were written may still be those of the baseline. A reset restores them anyway.
         ${compareRows(tables)}
+        ${forgetEmptied(schema)}
         return jsonb_build_object('isClean',
           v_attempt = v_last_attempt
           and v_dropped_queues = '{}'
@@ -116,6 +117,21 @@ function detectChanges(schema: NumberedSchema): string {
       end if;`,
     restoreReferrers(schema),
     detectLargeTables(tables),
+  )
+}
+
+/** What a reset empties without a comparison says nothing about the baseline. */
+function forgetEmptied({ tables, sequences, others }: NumberedSchema): string {
+  const isEmptied = ({ schema }: { readonly schema: string }) => others.emptied.includes(schema)
+  const numbers = sequences.flatMap((sequence, index) => (isEmptied(sequence) ? index + 1 : []))
+  return lines(
+    ...tables.filter(isEmptied).map(({ isDirty }) => `${isDirty} := false;`),
+    numbers.length === 0
+      ? ''
+      : sql`
+        v_used_sequences := array(
+          select number from unnest(v_used_sequences) as number
+           where number <> all ('{${numbers.join(',')}}'::int[]));`,
   )
 }
 

@@ -868,6 +868,7 @@ begin
          where name = 'pgmq.meta'
       );
     end if;
+    v_dirty[12] := false;
     return jsonb_build_object('isClean',
       v_attempt = v_last_attempt
       and v_dropped_queues = '{}'
