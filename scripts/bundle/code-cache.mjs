@@ -14,10 +14,16 @@ const RECORD = [
   ...['--require', fileURLToPath(new URL('record.cjs', import.meta.url))],
 ]
 
+/** Room for all objects of a start: each garbage collection would leave its mark in the cache. */
+const ROOM = '--min-semi-space-size=16'
+
 /** As src/migrations/tool/runner.ts starts the tool: a cache counts only under the same flags. */
 const TOOL_FLAGS = ['--no-warnings', '--max-semi-space-size=2', '--optimize-for-size']
 
 const LIMIT_MS = 20_000
+
+/** After it, all that follows "ready" has run: otherwise two recordings would not have the same functions. */
+const SETTLE_MS = 1500
 
 /**
  * Writes V8's code caches of a bundle: starts its service once, on an empty database with one migration,
@@ -42,7 +48,7 @@ export async function writeCodeCaches(folder) {
 }
 
 async function recordService(folder, migrationsDir, server) {
-  const child = spawn(process.execPath, [...RECORD, join(folder, 'server.js')], {
+  const child = spawn(process.execPath, [ROOM, ...RECORD, join(folder, 'server.js')], {
     env: { DATABASE_URL: server.url, MIGRATIONS_DIR: migrationsDir, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
@@ -58,6 +64,7 @@ async function recordService(folder, migrationsDir, server) {
     )
     const [address] = /http:\/\/[^"]+/.exec(output) ?? []
     for (const path of ['livez', 'readyz']) await request(`${address}/${path}`)
+    await sleep(SETTLE_MS)
     child.kill('SIGTERM')
     await until(child, () => false)
   } catch (error) {

@@ -16,7 +16,12 @@ vm.Script = class extends vm.Script {
 
 process.on('exit', () => {
   // A cache is only accepted under the flags that it was made with: those of this recording end here.
-  for (const flag of ['--hash-seed=0', '--random-seed=0', '--flush-bytecode']) {
+  for (const flag of [
+    '--hash-seed=0',
+    '--random-seed=0',
+    '--flush-bytecode',
+    '--min-semi-space-size=0',
+  ]) {
     setFlagsFromString(flag)
   }
   for (const [filename, script] of scripts) {
