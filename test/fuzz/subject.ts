@@ -25,7 +25,9 @@ export async function startSubject(t: Test): Promise<Subject> {
   await first.stop()
   await pool.query(THINGS.dirt)
 
-  const service = await startResetting(t, { ...env, LOG_LEVEL: 'info' })
+  // With a token that no request has, since a lent database would be a change.
+  const testDatabases = { TEST_DATABASES_MAX: '1', TEST_DATABASES_TOKEN: `not-${TOKEN}` }
+  const service = await startResetting(t, { ...env, ...testDatabases, LOG_LEVEL: 'info' })
   const address = (await service.waitForLog('listening at')).msg.slice('listening at '.length)
   const before = await takeSnapshot(pool)
   return {

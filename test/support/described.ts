@@ -66,7 +66,8 @@ export function createAnswerCheck({ paths, components }: Description): AnswerChe
   const validators = new Map<Json, ValidateFunction>()
   const patterns = Object.keys(paths).map((path) => ({
     path,
-    pattern: new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/\{\w+\}/g, '[^/]+')}$`),
+    // The router takes an empty parameter for one.
+    pattern: new RegExp(`^${path.replace(/[.]/g, '\\.').replace(/\{\w+\}/g, '[^/]*')}$`),
   }))
 
   function validatorOf(schema: Json): ValidateFunction {
