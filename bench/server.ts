@@ -17,6 +17,8 @@ export interface BenchServer {
   readonly version: string
   /** Creates a database with all committed migrations; it is dropped when the server is closed. */
   createMigrated(name: string): Promise<string>
+  /** Migrates a database of this server. */
+  migrate(url: string): Promise<void>
   /** Creates an empty database; it is dropped likewise. */
   createEmpty(name: string): Promise<string>
   close(): Promise<void>
@@ -43,13 +45,16 @@ export async function openBenchServer(givenUrl: string | undefined): Promise<Ben
   return {
     version: rows[0]?.server_version ?? '',
     createEmpty,
+    migrate,
     async createMigrated(name) {
       const created = await createEmpty(name)
       await migrate(created)
       return created
     },
     async close() {
-      for (const name of names) await admin.query(`drop database ${name} with (force)`)
+      for (const name of new Set(names)) {
+        await admin.query(`drop database if exists ${name} with (force)`)
+      }
       await admin.end()
       await own?.close()
     },

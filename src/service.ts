@@ -212,7 +212,8 @@ export function createService(
     // A start that is refused leaves the mark as it is.
     if (!config.resetEnabled) {
       if (config.seedsDir !== undefined) {
-        log.info({ seedsDir: config.seedsDir }, 'seeds are ignored, since RESET_ENABLED is false')
+        const where = lends ? 'seeds run in test databases only' : 'seeds are ignored'
+        log.info({ seedsDir: config.seedsDir }, `${where}, since RESET_ENABLED is false`)
       }
       const unmarking = { beforeMigrating: (client: Client) => unmarkDisposable(client, log) }
       return combineHooks(unmarking, drift.recording)

@@ -122,7 +122,10 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
         before.definitions === versions.definitions &&
         before.others === versions.others
       if (!isSame) {
+        const startedAt = performance.now()
         const { objects } = await readWholeFingerprint(client)
+        const durationMs = Math.round(performance.now() - startedAt)
+        server.log.debug({ database: row.name, durationMs }, 'compared all definitions')
         if (objects !== template.fingerprint)
           return 'its definitions, privileges or comments differ'
       }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ServiceError } from '../errors/service-error.ts'
+import type { SeedVersion } from '../migrations/files/seeds.ts'
 import type { AppliedMigration } from '../migrations/history.ts'
 
 /** What the database of DATABASE_URL was made of. */
@@ -13,25 +14,39 @@ export interface Recipe {
 
 /** What a template is made of. */
 export interface TemplateRecipe extends Recipe {
+  /** The whole that it is a part of. */
+  readonly from: Recipe
   /** The same for all services that would make the same template. */
   readonly key: string
-  /** False where not all migrations are wanted. */
-  readonly hasSeeds: boolean
+  /** None where a number of the last migration was named. */
+  readonly seeds: readonly SeedVersion[]
+  /** The one for requests that name no last migration. */
+  readonly isWhole: boolean
   /** As the answer shows it: the number and the hash of the last migration. */
   readonly last: { readonly number: string; readonly hash: string }
 }
 
-/** Reduces a recipe to the migrations up to `through`; throws `body_wrong` if it has none of that number. */
-export function chooseRecipe(recipe: Recipe, through: string | undefined): TemplateRecipe {
+/**
+ * Reduces a recipe to the migrations up to `through`, without seeds; throws `body_wrong` if it has none of
+ * that number.
+ */
+export function chooseRecipe(
+  recipe: Recipe,
+  allSeeds: readonly SeedVersion[],
+  through: string | undefined,
+): TemplateRecipe {
   const applied = through === undefined ? recipe.applied : cut(recipe.applied, through)
   const last = applied.at(-1)
   if (last === undefined) throw new Error('a database that is ready has a migration')
-  const hasSeeds = applied.length === recipe.applied.length && through === undefined
-  const made = { ...recipe, applied: applied.map(({ hash }) => hash), hasSeeds }
+  const isWhole = through === undefined
+  const seeds = isWhole ? allSeeds : []
+  const made = { ...recipe, applied: applied.map(({ hash }) => hash), seeds }
   return {
     ...recipe,
+    from: recipe,
     applied,
-    hasSeeds,
+    seeds,
+    isWhole,
     key: createHash('sha256').update(JSON.stringify(made)).digest('hex'),
     last: { number: numberOf(last), hash: last.hash },
   }

@@ -20,6 +20,7 @@ export type TestDatabasesConfig = Pick<
   | 'secrets'
   | 'whenAhead'
   | 'optionalSchema'
+  | 'seedsDir'
 >
 
 /** The server that holds the test databases, and this service's part in it. */

@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from 'pg'
 import { captureBaseline } from '../baseline/capture.ts'
 import { markDisposable } from '../baseline/disposable.ts'
 import { ensureStore } from '../baseline/store.ts'
 import { readWholeFingerprint } from '../catalog/whole-fingerprint.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
+import { createToolSettings } from '../migrations/apply.ts'
+import { readSeeds, type SeedVersion } from '../migrations/files/seeds.ts'
 import { type ProvisionHooks, provision } from '../migrations/provision.ts'
+import { runSeeds } from '../migrations/seeds.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { urlOfDatabase } from '../postgres/connection/other-database.ts'
 import { createSessions } from '../postgres/sessions.ts'
@@ -124,6 +128,7 @@ async function migrate(
     },
     async afterMigrating(client, { applied }) {
       assertSame(recipe, applied.at(-1)?.hash)
+      await runAllSeeds(client)
       // Copies then need no vacuum of their own for long, and have statistics.
       await client.query('vacuum (freeze, analyze)')
       if (!(await captureBaseline(client))) throw new Error('the template was written to meanwhile')
@@ -131,6 +136,24 @@ async function migrate(
       if (await hasLargeObjects(client)) fingerprint += HAS_LARGE_OBJECTS
     },
   }
+  /** They are not recorded: another version of them makes another template. */
+  async function runAllSeeds(client: Client): Promise<void> {
+    if (recipe.seeds.length === 0) return
+    const seeds = await readSeeds(config.seedsDir)
+    if (describeSeeds(seeds) !== describeSeeds(recipe.seeds)) {
+      throw new Error('the seeds were changed while a template was made')
+    }
+    const { settings } = await createToolSettings({
+      ...{ client, config, database: { url: readUrl(), name: row.name } },
+      placeholders: { [config.optionalSchema.placeholder]: recipe.optionalSchema },
+    })
+    await runSeeds(seeds, {
+      open: (purpose) => sessions.open(purpose, { asNewConnection: true }),
+      ...{ waitMs: config.databaseWaitMs, pool: sessions.pool, settings, signal },
+      log: atDebug(log, row.name),
+    })
+  }
+
   try {
     await withFilesOf(config.migrationsDir, recipe.applied, (migrationsDir) =>
       provision({
@@ -156,6 +179,10 @@ async function migrate(
   } finally {
     await sessions.close()
   }
+}
+
+function describeSeeds(seeds: readonly SeedVersion[]): string {
+  return JSON.stringify(seeds.map(({ filename, hash }) => [filename, hash]))
 }
 
 /** Only that a template was made is worth a line. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureTestDatabaseStore } from '../baseline/test-database-store.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
+import { createSeedVersions } from '../migrations/files/seeds.ts'
 import type { Address } from '../postgres/connection/url.ts'
 import { describeError } from '../postgres/errors.ts'
 import { createSerialSession } from '../postgres/serial-session.ts'
@@ -91,6 +92,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   const keeper = createKeeper(() => openAsCreator(database))
   const server: TestServer = { ...options, keeper }
   const lending = createSerialSession({ open: () => database.open('lending') })
+  const readSeedVersions = createSeedVersions(options.config.seedsDir)
   const pools = new Map<string, Pool>()
   const queues = new Map<string, Queue<Lease>>()
   const spare = Math.min(max, MAX_SPARE)
@@ -145,6 +147,16 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     }
   }
 
+  /** The recipe of a request; templates of other seeds or another history are let go. */
+  function choose(from: Recipe, through: string | undefined): TemplateRecipe {
+    const whole = chooseRecipe(from, readSeedVersions(), undefined)
+    for (const [template, pool] of pools) {
+      const isOld = pool.recipe.isWhole ? template !== whole.key : pool.recipe.from !== from
+      if (isOld) void retire(template, pool)
+    }
+    return through === undefined ? whole : chooseRecipe(from, [], through)
+  }
+
   function ensurePool(wanted: TemplateRecipe): Pool {
     const found = pools.get(wanted.key)
     if (found !== undefined) return found
@@ -153,7 +165,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     const pool = createPool(server, {
       ...{ recipe: wanted, owner, most: max + spare },
       // Of a shorter history there is one ready, in case that another is wanted.
-      spare: wanted.hasSeeds ? spare : 1,
+      spare: wanted.isWhole ? spare : 1,
       onChange: queue.wake,
     })
     pools.set(wanted.key, pool)
@@ -197,9 +209,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
       recipe = next
       start()
         .then(() => {
-          const { key } = chooseRecipe(next, undefined)
-          for (const [template, pool] of pools) if (template !== key) void retire(template, pool)
-          ensurePool(chooseRecipe(next, undefined))
+          ensurePool(choose(next, undefined))
         })
         .catch((error) => {
           if (!signal.aborted) log.warn({ err: error }, 'POST /databases would fail')
@@ -208,8 +218,8 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     lend: (lendOptions) =>
       translated(async () => {
         if (recipe === undefined) throw new Error('ready without a history')
-        const wanted = chooseRecipe(recipe, lendOptions.through)
         await start()
+        const wanted = choose(recipe, lendOptions.through)
         const pool = ensurePool(wanted)
         pool.refill()
         const queue = queues.get(wanted.key) as Queue<Lease>

@@ -1,11 +1,13 @@
 import pg from 'pg'
+import { createMigrationsFolder } from '../support/migrations-folder.ts'
+import { createTestDatabase } from '../support/postgres.ts'
 import { type Answer, type Service, startService } from '../support/service.ts'
 import { until } from '../support/until.ts'
 
 export const TOKEN = 'a-token-long-enough'
 
 interface Teardown {
-  teardown(work: () => void): unknown
+  teardown(work: () => Promise<void> | void): unknown
 }
 
 /** A database as POST /databases answers it. */
@@ -90,4 +92,33 @@ export async function runIn(url: string, ...statements: string[]): Promise<pg.Qu
   } finally {
     await client.end()
   }
+}
+
+export const FIRST = `create table public.things (id serial primary key, label text);
+                      insert into public.things (label) values ('first')`
+export const SECOND = `insert into public.things (label) values ('second')`
+
+/** An empty database with a migrations folder of two files; what is made beside it is dropped with it. */
+export async function createWorld(t: Teardown) {
+  const db = await createTestDatabase(t, { from: 'empty' })
+  const folder = createMigrationsFolder(t, [FIRST, SECOND])
+  const listDatabases = async () => {
+    const { rows } = await db.pool.query<{ name: string }>(
+      `select datname as name from pg_database where datname like $1 order by 1`,
+      [`${db.name}\\_%`],
+    )
+    return rows.map(({ name }) => name)
+  }
+  t.teardown(async () => {
+    for (const name of await listDatabases()) {
+      await db.pool.query(`drop database if exists "${name}" with (force)`)
+    }
+  })
+  return { db, folder, env: { DATABASE_URL: db.url, MIGRATIONS_DIR: folder }, listDatabases }
+}
+
+/** The rows of a database of that world. */
+export async function readLabels(url: string): Promise<string[]> {
+  const { rows } = await runIn(url, 'select label from things order by id')
+  return rows.map(({ label }) => label)
 }

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { BenchServer } from './server.ts'
+
+export interface Lent {
+  readonly id: string
+  readonly url: string
+}
+
+/** A way to get databases that are migrated. */
+export interface Subject {
+  get(): Promise<Lent>
+  giveBack(lent: Lent): Promise<void>
+  close(): Promise<void>
+}
+
+export interface SubjectOptions {
+  readonly server: BenchServer
+  /** How many are lent at once. */
+  readonly max: number
+}
+
+const TOKEN = 'only-for-this-measurement'
+
+/** The built service in a process of its own, over HTTP. */
+export async function createOurs({ server, max }: SubjectOptions): Promise<Subject> {
+  const databaseUrl = await server.createMigrated('bench_databases')
+  const service = spawn(process.execPath, ['dist/src/bin/server.js'], {
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: databaseUrl,
+      PORT: '0',
+      TEST_DATABASES_MAX: String(max),
+      TEST_DATABASES_TOKEN: TOKEN,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const base = await readAddress(service)
+  const call = async (method: string, path: string) => {
+    const headers = { authorization: `Bearer ${TOKEN}` }
+    const response = await fetch(`${base}${path}`, { method, headers })
+    const text = await response.text()
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
+    return text
+  }
+  while ((await fetch(`${base}/readyz`)).status !== 200) await sleep(50)
+  return {
+    get: async () => JSON.parse(await call('POST', '/databases')) as Lent,
+    giveBack: async ({ id }) => void (await call('DELETE', `/databases/${id}`)),
+    async close() {
+      service.kill('SIGTERM')
+      await once(service, 'exit')
+      const admin = new pg.Client({ connectionString: databaseUrl })
+      await admin.connect()
+      const { rows } = await admin.query<{ name: string }>(
+        'select name from provisioning.test_database where is_template',
+      )
+      for (const { name } of rows) await admin.query(`drop database "${name}"`)
+      await admin.end()
+    },
+  }
+}
+
+async function readAddress(service: ChildProcess): Promise<string> {
+  let output = ''
+  return new Promise((resolve, reject) => {
+    service.once('exit', (code) => reject(new Error(`the service ended with ${code}: ${output}`)))
+    service.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+      const [, address] = /listening at (http:[^"\s]+)/.exec(output) ?? []
+      if (address !== undefined) resolve(address)
+    })
+  })
+}
+
+/** A copy of a template for each, dropped afterwards: what a test suite does by itself. */
+export async function createByHand({ server, max }: SubjectOptions): Promise<Subject> {
+  const templateUrl = new URL(await server.createMigrated('bench_databases_template'))
+  const adminUrl = new URL(templateUrl)
+  adminUrl.pathname = '/postgres'
+  const admins = new pg.Pool({ connectionString: adminUrl.href, max })
+  return {
+    async get() {
+      const id = `bench_databases_${randomBytes(6).toString('hex')}`
+      await admins.query(`create database ${id} template bench_databases_template`)
+      const url = new URL(templateUrl)
+      url.pathname = `/${id}`
+      return { id, url: url.href }
+    },
+    giveBack: async ({ id }) => void (await admins.query(`drop database ${id} with (force)`)),
+    close: () => admins.end(),
+  }
+}

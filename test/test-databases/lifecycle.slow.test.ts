@@ -1,0 +1,230 @@
+// Leases through time: waiting, expiry, restarts, several services, new histories, and what borrowers do.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import pg from 'pg'
+import { test } from 'tap'
+import { writeCommitted } from '../support/migrations-folder.ts'
+import { createTestRole } from '../support/roles.ts'
+import { until } from '../support/until.ts'
+import { createWorld, FIRST, readLabels, runIn, SECOND, startLending } from './lending.ts'
+
+test('a database may end before the last migration, and seeds follow the last one', async (t) => {
+  const { folder, env } = await createWorld(t)
+  mkdirSync(join(folder, 'seeds'))
+  writeFileSync(join(folder, 'seeds', 'a.sql'), `insert into things (label) values ('seed');`)
+  const service = await startLending(t, { ...env, SEEDS_DIR: join(folder, 'seeds') })
+
+  const whole = await service.lend()
+  t.strictSame(await readLabels(whole.url), ['first', 'second', 'seed'])
+  t.equal(whole.history.last, '000002')
+  const part = await service.lend({ through: '000001' })
+  t.strictSame(await readLabels(part.url), ['first'])
+  t.equal(part.history.last, '000001')
+  t.match(await service.call('POST', '/databases', { through: '000003' }), {
+    status: 400,
+    body: { code: 'body_wrong' },
+  })
+
+  writeFileSync(join(folder, 'seeds', 'a.sql'), `insert into things (label) values ('other');`)
+  const next = await service.lend()
+  t.strictSame(await readLabels(next.url), ['first', 'second', 'other'], 'another seed')
+  await service.giveBack(whole)
+  const again = await service.lend()
+  t.strictSame(await readLabels(again.url), ['first', 'second', 'other'], 'never the old one again')
+})
+
+test('a request waits for a database, and a client that has gone gets none', async (t) => {
+  const { env } = await createWorld(t)
+  const service = await startLending(t, { ...env, TEST_DATABASES_MAX: '1' })
+  const first = await service.lend({ label: 'the holder' })
+
+  const refused = await service.call('POST', '/databases', { waitMs: 100 })
+  t.match(refused, {
+    status: 429,
+    body: { code: 'no_database_free', lent: [{ id: first.id, label: 'the holder' }] },
+  })
+  t.match(refused.headers.get('retry-after'), /^\d+$/)
+  t.notMatch(JSON.stringify(refused.body), 'postgres://')
+
+  const gone = new AbortController()
+  const waiting = service.call('POST', '/databases', { label: 'gone' }, { signal: gone.signal })
+  const next = service.lend({ label: 'next' })
+  gone.abort()
+  await t.rejects(waiting)
+  await service.giveBack(first)
+  t.equal((await next).label, 'next')
+  const { body } = await service.call('GET', '/databases')
+  t.strictSame(
+    body.map(({ label }: { label: string }) => label),
+    ['next'],
+  )
+})
+
+test('a lease that runs out is taken back, unless sessions are open', async (t) => {
+  const { env } = await createWorld(t)
+  const service = await startLending(t, env)
+  const [idle, busy, extended, long] = [
+    await service.lend({ ttlSeconds: 1 }),
+    await service.lend({ ttlSeconds: 1 }),
+    await service.lend({ ttlSeconds: 1 }),
+    await service.lend({ ttlSeconds: 1 }),
+  ]
+  const client = new pg.Client({ connectionString: busy.url })
+  client.on('error', () => {})
+  await client.connect()
+  const put = { ttlSeconds: 600 }
+  t.match(await service.call('PUT', `/databases/${extended.id}/expiry`, put), { status: 200 })
+  const other = new pg.Client({ connectionString: long.url })
+  const ended = new Promise((resolve) => other.on('error', resolve))
+  await other.connect()
+
+  await until('the idle one is taken back', async () => {
+    return (await service.call('GET', `/databases/${idle.id}`)).status === 404
+  })
+  const { body } = await service.call('GET', `/databases/${busy.id}`)
+  t.match(body, { connections: 1 })
+  await client.query('select')
+  t.match(await service.call('GET', `/databases/${extended.id}`), { status: 200 })
+  // Ten times a second, from when it was lent.
+  await ended
+  await until('its database is dropped', async () => {
+    const { rowCount } = await runIn(
+      env.DATABASE_URL,
+      `select from pg_database where datname = '${long.name}'`,
+    )
+    return rowCount === 0
+  })
+  await client.end().catch(() => {})
+})
+
+test('a borrower may drop or rename its database; others are left alone', async (t) => {
+  const { db, env, listDatabases } = await createWorld(t)
+  const service = await startLending(t, env)
+  const [dropped, renamed, replaced] = [
+    await service.lend(),
+    await service.lend(),
+    await service.lend(),
+  ]
+  // Without force: the service has to leave it.
+  await db.pool.query(`drop database "${dropped.name}"`)
+  await db.pool.query(`alter database "${renamed.name}" rename to "${db.name}_renamed"`)
+  await db.pool.query(`drop database "${replaced.name}"`)
+  await db.pool.query(`create database "${replaced.name}"`)
+  for (const lent of [dropped, renamed, replaced]) await service.giveBack(lent)
+
+  await until('the renamed one is gone', async () => {
+    return !(await listDatabases()).includes(`${db.name}_renamed`)
+  })
+  await service.waitForCounts({ lent: 0, ready: 4 })
+  const { rows } = await db.pool.query(
+    `select count(*)::int as count from provisioning.test_database where state <> 'ready'`,
+  )
+  t.equal(rows[0].count, 0, 'nothing is left to be done')
+  t.ok((await listDatabases()).includes(replaced.name), 'the other one with that name is there')
+  await service.stop()
+  t.ok((await listDatabases()).includes(replaced.name), 'also after a stop')
+})
+
+test('what is lent outlives services; what is not goes with a stop, or the next start', async (t) => {
+  const { db, env, listDatabases } = await createWorld(t)
+  const first = await startLending(t, env)
+  const lent = await first.lend({ ttlSeconds: 600 })
+  await runIn(lent.url, `insert into things (label) values ('mine')`)
+  t.match(await first.stop(), { code: 0 })
+  const kept = (await listDatabases()).filter((name) => !name.includes('_template_'))
+  t.strictSame(kept, [lent.name], 'a stop keeps what is lent')
+
+  const second = await startLending(t, env)
+  t.match(await second.call('GET', `/databases/${lent.id}`), { status: 200 })
+  t.strictSame(await readLabels(lent.url), ['first', 'second', 'mine'])
+  await second.waitForCounts({ lent: 1, ready: 4 })
+  const short = await second.lend({ ttlSeconds: 1 })
+  await second.stop('SIGKILL')
+
+  const third = await startLending(t, env)
+  await until('the old ones are gone', async () => {
+    const names = (await listDatabases()).filter((name) => !name.includes('_template_'))
+    return !names.includes(short.name) && names.length === 5
+  })
+  await third.giveBack(lent)
+  await until('the returned one is gone', async () => !(await listDatabases()).includes(lent.name))
+  await third.stop()
+  t.strictSame(
+    (await listDatabases()).filter((name) => !name.includes('_template_')),
+    [],
+  )
+  const { rows } = await db.pool.query('select is_template from provisioning.test_database')
+  t.strictSame(rows, [{ is_template: true }], 'one template was made, and is kept')
+})
+
+test('several services share one limit, and answer for each other', async (t) => {
+  const { env } = await createWorld(t)
+  const settings = { ...env, TEST_DATABASES_MAX: '3' }
+  const [a, b] = await Promise.all([startLending(t, settings), startLending(t, settings)])
+  const lent = await Promise.all([a.lend(), b.lend(), a.lend()])
+  t.equal(new Set(lent.map(({ name }) => name)).size, 3)
+  t.match(await b.call('POST', '/databases', { waitMs: 0 }), { status: 429 })
+
+  t.match(await b.call('GET', `/databases/${lent[0].id}`), { status: 200 })
+  const next = b.lend()
+  // Through the other service than the one that made it.
+  await b.giveBack(lent[0])
+  t.ok((await next).id)
+  t.match(await a.call('DELETE', `/databases/${lent[0].id}`), { status: 404 })
+  await runIn(lent[1].url, 'delete from things')
+  await a.giveBack(lent[1])
+  t.strictSame(await readLabels((await a.lend()).url), ['first', 'second'])
+})
+
+test('a new history makes a new template; the old one goes with its last lease', async (t) => {
+  const { folder, env, listDatabases } = await createWorld(t)
+  const first = await startLending(t, env)
+  const old = await first.lend({ ttlSeconds: 600 })
+  await first.stop()
+  const templates = async () =>
+    (await listDatabases()).filter((name) => name.includes('_template_'))
+  const [oldTemplate] = await templates()
+
+  writeCommitted(folder, [FIRST, SECOND, `insert into things (label) values ('third')`])
+  const second = await startLending(t, env)
+  t.strictSame(await readLabels((await second.lend()).url), ['first', 'second', 'third'])
+  t.strictSame(await readLabels(old.url), ['first', 'second'])
+  t.ok((await templates()).includes(oldTemplate ?? ''), 'the template of a lease is kept')
+  await second.giveBack(old)
+  await until('the old template is gone', async () => {
+    return !(await templates()).includes(oldTemplate ?? '')
+  })
+  t.equal((await templates()).length, 1)
+})
+
+test('a role without createdb needs ROOT_DATABASE_URL', async (t) => {
+  const { db, env, listDatabases } = await createWorld(t)
+  const role = await createTestRole(t, `login password 'only-for-this-test'`)
+  await db.pool.query(`alter database "${db.name}" owner to ${role}`)
+  const url = new URL(db.url)
+  url.username = role
+  url.password = 'only-for-this-test'
+  const without = await startLending(t, { ...env, DATABASE_URL: url.href })
+  t.match(await without.call('POST', '/databases', { waitMs: 0 }), {
+    status: 409,
+    body: { code: 'privilege_missing' },
+  })
+  await without.stop()
+
+  const service = await startLending(t, {
+    ...env,
+    DATABASE_URL: url.href,
+    ROOT_DATABASE_URL: db.url,
+  })
+  const lent = await service.lend()
+  t.strictSame(await readLabels(lent.url), ['first', 'second'])
+  await runIn(lent.url, 'delete from things')
+  await service.giveBack(lent)
+  await service.waitForCounts({ lent: 0, ready: 5 })
+  t.equal((await service.lend()).name, lent.name, 'it is lent again')
+  await service.stop()
+  for (const name of await listDatabases()) {
+    await db.pool.query(`drop database "${name}" with (force)`)
+  }
+  await db.pool.query(`reassign owned by ${role} to current_user`)
+})
