@@ -219,6 +219,7 @@ test('a role without createdb needs ROOT_DATABASE_URL', async (t) => {
   const lent = await service.lend()
   t.strictSame(await readLabels(lent.url), ['first', 'second'])
   await runIn(lent.url, 'delete from things')
+  await service.waitForCounts({ lent: 1, ready: 4 })
   await service.giveBack(lent)
   await service.waitForCounts({ lent: 0, ready: 5 })
   t.equal((await service.lend()).name, lent.name, 'it is lent again')
@@ -226,5 +227,5 @@ test('a role without createdb needs ROOT_DATABASE_URL', async (t) => {
   for (const name of await listDatabases()) {
     await db.pool.query(`drop database "${name}" with (force)`)
   }
-  await db.pool.query(`reassign owned by ${role} to current_user`)
+  await db.pool.query(`reassign owned by ${role} to current_user; drop owned by ${role}`)
 })
