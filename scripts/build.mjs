@@ -1,6 +1,6 @@
-// Compiles src/, client/ and dev/ into dist/, with the API description beside the service, and bundles
-// what `npm start` runs into dist/app. The new build is moved into place by a rename, so that a service
-// that starts meanwhile gets the old one or the new.
+// Compiles src/, client/, testing/ and dev/ into dist/, with the API description beside the service, and
+// bundles what `npm start` runs into dist/app. The new build is moved into place by a rename, so that a
+// service that starts meanwhile gets the old one or the new.
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { writeApiDocs } from './api-docs.mjs'
 import { bundle } from './bundle.mjs'
+import { addCommonJs } from './commonjs.mjs'
 import { replaceSchemas } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -25,6 +26,7 @@ try {
   const sql = join('src', 'baseline', 'store.sql')
   copyFileSync(join(root, sql), join(fresh, sql))
   await replaceSchemas(root, fresh)
+  await addCommonJs(root, fresh)
   const apiDocs = join(fresh, 'src', 'api-docs')
   writeApiDocs(root, apiDocs)
   const metafile = await bundle(join(fresh, 'app'))

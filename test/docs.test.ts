@@ -7,9 +7,17 @@ import { listProjectFiles, readProjectFile, root } from './support/files.ts'
 
 const pages = [
   ...readdirSync(root).filter((name) => name.endsWith('.md')),
-  ...['bench', 'client', 'deploy', 'docs', 'embedded', 'examples', 'migrations', 'test'].flatMap(
-    (folder) => listProjectFiles(folder, '.md'),
-  ),
+  ...[
+    'bench',
+    'client',
+    'clients',
+    'deploy',
+    'docs',
+    'embedded',
+    'examples',
+    'migrations',
+    'test',
+  ].flatMap((folder) => listProjectFiles(folder, '.md')),
 ]
 const scripts = Object.keys(
   (JSON.parse(readProjectFile('package.json')) as { scripts: Record<string, string> }).scripts,
@@ -139,7 +147,8 @@ test('every log message that the documentation quotes is one that the service lo
 })
 
 test('every file of the sources that the documentation names exists', async (t) => {
-  const folders = 'src|client|dev|bench|scripts|test|migrations/fixtures|embedded|deploy|examples'
+  const folders =
+    'src|client|testing|dev|bench|scripts|test|migrations/fixtures|embedded|deploy|examples'
   const paths = new RegExp(`\`((?:${folders})/[\\w./-]*)\``, 'g')
   for (const page of pages) {
     for (const [, path = ''] of readProjectFile(page).matchAll(paths)) {

@@ -142,7 +142,19 @@ const oldWords: Rule = (sources) =>
 const prose = new Map(
   [
     ...read(
-      ['src', 'client', 'dev', 'bench', 'scripts', 'test', 'migrations', 'embedded', 'examples'],
+      [
+        'src',
+        'client',
+        'clients',
+        'testing',
+        'dev',
+        'bench',
+        'scripts',
+        'test',
+        'migrations',
+        'embedded',
+        'examples',
+      ],
       ['.ts', '.mjs', '.sql', '.py', '.md'],
     ),
     ...read(['docs', 'deploy'], ['.md', '.yaml']),

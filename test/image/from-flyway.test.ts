@@ -145,9 +145,9 @@ t.test('the stack for tests has a database that can be reset', needsEngine, asyn
   t.equal(reset.status, 200)
 })
 
-t.test('its conftest.py is the one of docs/use/test-suites.md, which is tested', async (t) => {
+t.test('its conftest.py is the one of docs/use/tests.md, which is tested', async (t) => {
   const conftest = read('examples', 'from-flyway', 'after', 'tests', 'conftest.py')
-  t.ok(read('docs', 'use', 'test-suites.md').includes(`# conftest.py\n${conftest}`))
+  t.ok(read('docs', 'use', 'tests.md').includes(`# conftest.py\n${conftest}`))
 })
 
 t.test('the page uses the commands of this test', async (t) => {

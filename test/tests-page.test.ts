@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Test, test } from 'tap'
-import { readProjectFile, root } from './support/files.ts'
+import { listProjectFiles, readProjectFile, root } from './support/files.ts'
 
-const PAGE = 'docs/use/test-suites.md'
+const PAGE = 'docs/use/tests.md'
 
 /** The code blocks of the page by the file name in their first line. */
 const files = new Map(
@@ -17,6 +17,16 @@ const files = new Map(
 )
 const run = promisify(execFile)
 const TOKEN = 'a-token-long-enough'
+
+// Run by test/runners.
+test('the page shows every file of the examples', async (t) => {
+  const shown = ['.js', '.ts', '.py', '.ini'].flatMap((ending) =>
+    listProjectFiles('examples/testing', ending),
+  )
+  t.ok(shown.length > 8)
+  const page = readProjectFile(PAGE)
+  for (const path of shown) t.ok(page.includes(`\n${readProjectFile(path)}\`\`\`\n`), path)
+})
 
 test('the set-up file for tap resets before each test and reports a refusal', async (t) => {
   const project = await createProject(t, ['support/reset.ts', 'test/orders.test.ts'])

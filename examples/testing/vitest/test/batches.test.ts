@@ -1,0 +1,11 @@
+import { expect } from 'vitest'
+import { test } from './fixtures.ts'
+
+test('a new batch is the only one', async ({ pool }) => {
+  await pool.query(
+    `insert into commandbus.batch (domain, batch_id, name, total_count)
+     values ('payments', gen_random_uuid(), 'refunds', 1)`,
+  )
+  const { rows } = await pool.query('select name from commandbus.batch')
+  expect(rows).toEqual([{ name: 'refunds' }])
+})
