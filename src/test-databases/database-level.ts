@@ -54,6 +54,11 @@ export async function readDatabaseLevel(
   { oid, name }: { readonly oid: number; readonly name: string },
   exceptPid: number,
 ): Promise<DatabaseLevel | undefined> {
-  const { rows } = await client.query<DatabaseLevel>(READ_SQL, [oid, name, exceptPid])
+  const { rows } = await client.query<DatabaseLevel>({
+    // Planning it takes longer than running it.
+    name: 'read_database_level',
+    text: READ_SQL,
+    values: [oid, name, exceptPid],
+  })
   return rows[0]
 }
