@@ -19,11 +19,12 @@ export interface ServiceAddress {
 
 /**
  * What a service of the tests' own needs of this environment, and the settings that make sense for it. All
- * others are left out: a DATABASE_URL that is meant for the application must never be migrated by a test run.
+ * others are left out: a DATABASE_URL that is meant for the application must never be migrated by a test run,
+ * and with its LOG_LEVEL the service might not log where it listens.
  */
 const PASSED_ON = [
   ...['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH'],
-  ...['E2E_SCHEMA', 'TEST_DATABASES_MAX', 'LOG_LEVEL'],
+  ...['E2E_SCHEMA', 'TEST_DATABASES_MAX'],
 ]
 const PASSED_ON_AS_PATHS = ['MIGRATIONS_DIR', 'SEEDS_DIR']
 

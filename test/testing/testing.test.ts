@@ -23,7 +23,12 @@ test('the environment names a service, or the settings for a new one', async (t)
     service: { url: 'http://db:8080', token: TOKEN },
   })
   t.throws(() => readEnvironment({ COMMANDBUS_DB_URL: 'http://db' }), /TEST_DATABASES_TOKEN is not/)
-  const env = { DATABASE_URL: 'postgres://production', MIGRATIONS_DIR: 'here', E2E_SCHEMA: 'off' }
+  const env = {
+    DATABASE_URL: 'postgres://production',
+    LOG_LEVEL: 'silent',
+    MIGRATIONS_DIR: 'here',
+    E2E_SCHEMA: 'off',
+  }
   const { service, settings } = readEnvironment(env)
   t.equal(service, undefined)
   t.same(settings, { MIGRATIONS_DIR: resolve('here'), E2E_SCHEMA: 'off' })
