@@ -1,12 +1,13 @@
 import { EXIT } from '../src/errors/codes.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
 import { recordChanges } from './recording.ts'
+import { assertShadowDatabase } from './shadow-database.ts'
 import { stageMigrations } from './staging.ts'
-import { assertShadowDatabase, type CommandRun, runMigrationTool } from './tool.ts'
+import { type CommandRun, runMigrationTool } from './tool.ts'
 
 /** Runs a command of the migration tool that changes the migrations folder, by way of a copy of it. */
 export async function changeMigrations(args: readonly string[], run: CommandRun): Promise<number> {
-  assertShadowDatabase(run.database)
+  await assertShadowDatabase(run.database)
   const { migrationsDir } = run.config
   const staged = stageMigrations(migrationsDir)
   try {

@@ -7,7 +7,6 @@ import { createInterface } from 'node:readline'
 import type { Config } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
-import { ServiceError } from '../src/errors/service-error.ts'
 import { readGmrc } from '../src/migrations/tool/gmrc.ts'
 import type { DevelopmentDatabase } from './database.ts'
 import { withRecording } from './recording.ts'
@@ -71,16 +70,6 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** Throws if there is no shadow database, which the command drops and creates. */
-export function assertShadowDatabase({ shadowUrl, rootUrl }: DevelopmentDatabase): void {
-  if (shadowUrl !== undefined && rootUrl !== undefined) return
-  throw new ServiceError(
-    'shadow_database_missing',
-    'with DATABASE_URL, this command also needs SHADOW_DATABASE_URL (a database that it may drop and ' +
-      'create again) and ROOT_DATABASE_URL (another one, from which it does so)',
-  )
 }
 
 /** The settings of `.gmrc`, for this migrations folder and with E2E_SCHEMA applied. */

@@ -347,6 +347,12 @@ const development = {
     exitCode: EXIT.settings,
     meaning: 'The command needs `SHADOW_DATABASE_URL` and `ROOT_DATABASE_URL`.',
   },
+  shadow_database_not_separate: {
+    exitCode: EXIT.settings,
+    meaning:
+      '`SHADOW_DATABASE_URL` leads to the same database as `DATABASE_URL` or `ROOT_DATABASE_URL`, however ' +
+      'it is spelled. The command drops the shadow database, so it needs one of its own.',
+  },
   migration_command_failed: {
     exitCode: EXIT.migration,
     meaning: "graphile-migrate's command failed; the migrations folder is unchanged.",

@@ -40,6 +40,32 @@ test('changing migrations on a given database', async (t) => {
     t.notMatch(output(), password)
   })
 
+  await t.test('a shadow database that is another spelling of one in use is refused', async (t) => {
+    for (const [setting, used] of [
+      ['DATABASE_URL', given],
+      ['ROOT_DATABASE_URL', root],
+    ] as const) {
+      const spelling = new URL(used)
+      spelling.searchParams.set('application_name', 'another')
+      const project = createProject(t, {
+        DATABASE_URL: given.href,
+        SHADOW_DATABASE_URL: spelling.href,
+        ROOT_DATABASE_URL: root.href,
+      })
+      const change = 'create table public.never ();\n'
+      writeFileSync(join(project.migrationsDir, 'current.sql'), change)
+      const before = await pool.query('select oid from pg_database where datname = $1', [name])
+
+      const { exitCode, output } = await project.run('commit', 'A table')
+
+      t.equal(exitCode, 2, output)
+      t.match(output, new RegExp(`same database as ${setting}`))
+      t.equal(project.readCurrent(), change)
+      const after = await pool.query('select oid from pg_database where datname = $1', [name])
+      t.strictSame(after.rows, before.rows, 'it was not dropped')
+    }
+  })
+
   await t.test('with one, a commit works and prints no password', async (t) => {
     const project = createProject(t, {
       DATABASE_URL: given.href,
