@@ -11,7 +11,9 @@ COPY scripts ./scripts
 COPY src ./src
 RUN node scripts/bundle.mjs /image/app
 ARG SOURCE_DATE_EPOCH=0
-RUN find /image -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+# A checkout may be readable by its owner only, and some files are copied from it.
+RUN chmod --recursive u=rwX,go=rX /image \
+ && find /image -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 
 # `graphile-migrate commit` leaves files that only their owner may read; a container's user is
