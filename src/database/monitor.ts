@@ -8,6 +8,8 @@ import type { Sessions } from '../postgres/sessions.ts'
 /** Together less than the two seconds within which a lost database has to show. */
 const INTERVAL_MS = 500
 const TIMEOUT_MS = 1000
+/** How many reasons of one loss are logged. */
+const MAX_REASONS = 10
 const STARTING_INTERVAL_MS = 2000
 /** While the service stops: a database that does not answer may delay it by a second. */
 const STOPPING_TIMEOUT_MS = 600
@@ -69,10 +71,18 @@ export function createMonitor(options: MonitorOptions): Monitor {
   let waiting: (() => void)[] = []
   let wake = () => {}
 
+  /** Of the current loss. Two that alternate are logged once each. */
+  const logged = new Set<string>()
+
   function report(found: string | undefined): void {
     if (found === problem) return
-    if (problem === undefined) log.warn({ reason: found }, 'database unavailable')
-    if (found === undefined) log.info('database connection restored')
+    if (found === undefined) {
+      log.info('database connection restored')
+      logged.clear()
+    } else if (!logged.has(found) && logged.size < MAX_REASONS) {
+      log.warn({ reason: found }, 'database unavailable')
+      logged.add(found)
+    }
     problem = found
     onChange(found)
   }

@@ -19,6 +19,10 @@ const CLIENT_ERRORS: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 }
+const DETAILS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  headers_too_large: 'the headers are too large; expected 16 KiB at most',
+  request_timeout: 'the request did not arrive in time',
+}
 
 type Exchange = readonly [request: IncomingMessage, response: ServerResponse]
 
@@ -134,7 +138,7 @@ export function createConnections(): Connections {
       else if (!socket.writable) socket.destroy()
       else {
         const code = CLIENT_ERRORS[error.code ?? ''] ?? 'bad_request'
-        endInTurn(socket, code, 'malformed HTTP request')
+        endInTurn(socket, code, DETAILS[code] ?? 'malformed HTTP request')
       }
     },
   }

@@ -75,7 +75,16 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`
 }
 
-/** A text from the database must not give the terminal commands. */
+/** What is not shown, and changes how the rest is: control characters and those that set a direction. */
+const CONTROL = /[^\P{Cc}\n]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
+/** A text from the database must neither give the terminal commands nor look like a line of its own. */
 function escapeControls(text: string): string {
-  return text.replace(/[^\P{Cc}\n]/gu, (control) => JSON.stringify(control).slice(1, -1))
+  return text.replace(CONTROL, toEscape).replace(/\n(?! {4})/g, '\n    ')
+}
+
+function toEscape(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  if (code > 0xff) return `\\u${code.toString(16).padStart(4, '0')}`
+  return JSON.stringify(character).slice(1, -1)
 }

@@ -26,7 +26,7 @@ export function assertReadyForReset(
   if (state.ready || (mode === 'rebuild' && state.reason === 'migration_failed')) return
   const remedy =
     state.reason === 'migration_failed'
-      ? '; reset with {"mode": "rebuild"} is accepted and migrates again'
+      ? '; only a reset with {"mode": "rebuild"} is possible, which drops everything and migrates again'
       : ''
   throw notReadyError(state, remedy)
 }

@@ -65,7 +65,7 @@ export function readOnlyError(reason: string): ServiceError {
 export function notOwnerError(names: readonly string[]): ServiceError {
   return new ServiceError(
     'not_owner',
-    `the user of DATABASE_URL may not reset ${names.join(', ')}: make it their owner`,
+    `the user of DATABASE_URL may not reset ${names.join(', ')}: make this user their owner`,
     { extensions: { relations: names } },
   )
 }

@@ -130,7 +130,7 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
     const { clone } = member
     const problem = await clone.clean().catch(describeError)
     if (problem !== undefined) {
-      log.info({ database: clone.row.name, reason: problem }, 'a test database is not lent again')
+      log.info({ database: clone.row.name, reason: problem }, 'dropping a returned test database')
       return drop(oid, clone, 'returned')
     }
     const row = { ...clone.row, state: 'returned' } as const

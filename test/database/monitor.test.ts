@@ -24,6 +24,28 @@ test('a problem is reported once, and again when it is over', async (t) => {
   t.equal(new Set(changes).size, changes.length, 'each problem once')
 })
 
+test('each reason of a loss is logged once, and its end', async (t) => {
+  const { url } = await createTestDatabase(t, { from: 'empty' })
+  const problems = ['read-only', 'another database', 'read-only', undefined]
+  const lines: unknown[] = []
+  const note = (facts: unknown, message?: string) => lines.push(message ? facts : { end: facts })
+  const { changes } = startMonitor(
+    t,
+    url,
+    async () => ({ problem: problems.length > 1 ? problems.shift() : problems[0] }),
+    false,
+    { ...log, warn: note, info: note } as MonitorOptions['log'],
+  )
+
+  await until('the problem is over', () => changes.length > 1 && changes.at(-1) === undefined)
+
+  t.strictSame(lines, [
+    { reason: 'read-only' },
+    { reason: 'another database' },
+    { end: 'database connection restored' },
+  ])
+})
+
 test('a lost connection is reported at once, without waiting for the next check', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const { changes, connected } = startMonitor(t, url)
@@ -169,6 +191,7 @@ function startMonitor(
     return {}
   },
   isStarting = false,
+  monitorLog: MonitorOptions['log'] = log,
 ) {
   const changes: (string | undefined)[] = []
   const clients: SessionClient[] = []
@@ -182,7 +205,7 @@ function startMonitor(
       return check(client, isNew)
     },
     isStarting: () => isStarting,
-    log,
+    log: monitorLog,
     stopping: stopping.signal,
     signal: ending.signal,
   })

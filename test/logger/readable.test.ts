@@ -35,6 +35,23 @@ test('a migration that waits names its blockers', async (t) => {
   )
 })
 
+test('a text from the database cannot look like a line of its own', async (t) => {
+  const forged = 'x\n[19:00:00] INFO: ready \u202e \u001b[31m'
+
+  for (const line of [
+    { notice: forged },
+    { msg: forged },
+    { err: { message: 'm', hint: forged } },
+  ]) {
+    const [first, ...rest] = write({ msg: 'notice', ...line })
+      .trimEnd()
+      .split('\n')
+    t.match(first, /^\[\d/)
+    t.ok(rest.length > 0 && rest.every((one) => one.startsWith('    ')), rest.join('|'))
+    for (const hidden of ['\u202e', '\u001b']) t.notOk(rest.join().includes(hidden))
+  }
+})
+
 test('other facts are named', async (t) => {
   t.match(
     write({ migrations: 14, appliedNow: 2, startMs: 204, msg: 'ready' }),

@@ -65,7 +65,7 @@ export const apiDocsRoutes: RoutePlugin<ApiDocsOptions> = async (app, { apiDocsF
       const { file } = request.params
       const type = Object.hasOwn(TYPES, file) ? TYPES[file] : undefined
       if (type !== undefined) return send(request, reply, file, type)
-      throw new ServiceError('route_not_found', 'the page has no such file')
+      throw new ServiceError('route_not_found', 'no such file')
     },
   )
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { ServiceError } from '../../errors/service-error.ts'
+import { leaseNotFoundError } from '../../test-databases/errors.ts'
 import type { Lease, LeaseInUse } from '../../test-databases/leases.ts'
 import type { TestDatabases } from '../../test-databases/test-databases.ts'
 import { defaultToEmptyBody, readBodiesAsJson, rejectWrongBody } from '../json-body.ts'
@@ -87,8 +88,13 @@ function describeInUse(lease: LeaseInUse) {
   return { ...describe(lease), connections: lease.connections }
 }
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** Anything else is no lease, and would be an error to PostgreSQL. */
 function idOf(params: unknown): string {
-  return (params as { readonly id: string }).id
+  const { id } = params as { readonly id: string }
+  if (!UUID.test(id)) throw leaseNotFoundError(id)
+  return id
 }
 
 /** Says in a header, too, when to ask again. */

@@ -20,7 +20,9 @@ export const LendRequestSchema = Type.Object(
     label: Type.Optional(
       Type.String({
         maxLength: 200,
-        description: 'Who borrows it, for people: such as the name of a test file and its worker.',
+        pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+        description:
+          'Who borrows it, for people: such as the name of a test file and its worker. Without control characters.',
       }),
     ),
     waitMs: Type.Optional(

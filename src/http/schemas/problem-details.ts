@@ -111,7 +111,7 @@ export const PROBLEM_DETAILS: Partial<Record<ErrorCode, ProblemDetails>> = {
     members: { remedy },
   },
   not_owner: {
-    detail: 'the user of DATABASE_URL may not reset shop.orders: make it their owner',
+    detail: 'the user of DATABASE_URL may not reset shop.orders: make this user their owner',
     members: {
       relations: { schema: Type.Array(Type.String()), example: ['shop.orders'] },
     },

@@ -263,7 +263,7 @@ function oneOf<T extends string>(
   if (given === undefined || given === '') return undefined
   const choice = choices.find((candidate) => candidate === given)
   if (choice === undefined) {
-    throw new ConnectionUrlError(`a ${name} that is none of ${choices.join(', ')}`)
+    throw new ConnectionUrlError(`an unknown ${name}; expected one of ${choices.join(', ')}`)
   }
   return choice
 }

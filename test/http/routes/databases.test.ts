@@ -105,6 +105,8 @@ for (const body of [
   '{"ttlSeconds": "5"}',
   '{"waitMs": -1}',
   '{"label": 5}',
+  '{"label": "x\\u0000"}',
+  '{"label": "two\\nlines"}',
   '{"through": "latest"}',
   '{"other": 1}',
   '{',
@@ -112,6 +114,17 @@ for (const body of [
   test(`POST /databases with ${body} is rejected`, async (t) => {
     const { call, asked } = createWorld(t)
     t.match(await call('POST', '/databases', body), { status: 400, body: { code: 'body_wrong' } })
+    t.strictSame(asked, [])
+  })
+}
+
+for (const id of ['xyz', `${ID}0`, '%00']) {
+  test(`the id ${id} is that of no lease`, async (t) => {
+    const { call, asked } = createWorld(t)
+    const notFound = { status: 404, body: { code: 'lease_not_found' } }
+    t.match(await call('GET', `/databases/${id}`), notFound)
+    t.match(await call('PUT', `/databases/${id}/expiry`, '{"ttlSeconds": 60}'), notFound)
+    t.match(await call('DELETE', `/databases/${id}`), notFound)
     t.strictSame(asked, [])
   })
 }
