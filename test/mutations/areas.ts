@@ -14,7 +14,7 @@ const AREAS: readonly (readonly [string, readonly string[]])[] = [
   ['migrations/fixtures/e2e', ['test/schema/e2e', 'test/schema/adoption']],
   [
     'migrations/fixtures/commandbus/adoption',
-    ['test/schema/adoption', 'test/schema/legacy-names.test.ts'],
+    ['test/schema/adoption', 'test/schema/legacy-names.slow.test.ts'],
   ],
   ['migrations/fixtures', ['test/schema', 'test/races']],
 ]
