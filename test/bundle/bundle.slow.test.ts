@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { test } from 'tap'
 import { startResetting, THINGS } from '../reset/running.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
@@ -14,7 +14,11 @@ test('two bundles have the same files, byte for byte, with their code caches', a
     execFileSync(process.execPath, ['scripts/bundle.mjs', folder], { cwd: projectDir })
   }
   const [one, two] = folders.map((folder) =>
-    readdirSync(folder).map((name) => `${name} ${hash(join(folder, name))}`),
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ name, parentPath }) => join(parentPath, name))
+      .map((file) => `${relative(folder, file)} ${hash(file)}`)
+      .sort(),
   )
 
   t.match(one?.join('\n'), /^service\.cache/m)
