@@ -2,7 +2,10 @@
 // an open transaction, `alter table hot add column` is pending, and another reader asks all the time. By
 // this service, by graphile-migrate's own command, and by psql, one after the other in one run:
 //
-//   npm run bench:locks -- [--reader 8]      seconds that the first reader stays, 30 for the full measure
+//   npm run bench:locks -- [--reader 8] [--write]
+//
+// --reader is how many seconds the first reader stays, 30 for the full measure. --write puts the table into
+// docs/internals/benchmarks.md.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -11,7 +14,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
-import { toTable } from './report.ts'
+import { replaceSection, toTable } from './report.ts'
 import { openBenchServer } from './server.ts'
 
 const projectDir = dirname(import.meta.dirname)
@@ -20,7 +23,12 @@ const { calculateHash } = require('graphile-migrate/dist/hash.js') as {
   calculateHash(body: string, previous: string | null): string
 }
 const graphileMigrate = join(dirname(require.resolve('graphile-migrate')), 'cli.js')
-const { values } = parseArgs({ options: { reader: { type: 'string', default: '8' } } })
+const { values } = parseArgs({
+  options: {
+    reader: { type: 'string', default: '8' },
+    write: { type: 'boolean', default: false },
+  },
+})
 const readerMs = 1000 * Number(values.reader)
 
 const BODY = 'alter table public.hot add column c int;\n'
@@ -68,10 +76,12 @@ try {
   await server.close()
   rmSync(folder, { recursive: true, force: true })
 }
-console.log(`PostgreSQL ${server.version}, a reader of ${values.reader} s\n`)
-console.log(
-  toTable(['by', 'longest wait of another reader, ms', 'applied after the reader, ms'], lines),
-)
+const header = ['by', 'longest wait of another reader, ms', 'applied after the reader, ms']
+const report = `PostgreSQL ${server.version}, a reader of ${values.reader} s:\n\n${toTable(header, lines)}`
+console.log(report)
+if (values.write) {
+  replaceSection(new URL('../docs/internals/benchmarks.md', import.meta.url), 'locks', report)
+}
 
 /** Runs one way beside the two readers. */
 async function measure(url: string, way: Way) {
