@@ -34,7 +34,7 @@ const LEASE_LOCK = '7234318460551720298'
 
 const LEASE = `lease_id as id, test_database.name, label, lent_at as "lentAt", expires_at as "expiresAt"`
 
-/** A lease is prolonged by this while its borrower has sessions open. */
+/** A lease is extended by this while its borrower has sessions open. */
 const EXTENSION_SECONDS = 60
 /** The longest that it lasts then, as a multiple of what was asked for. */
 const MAX_EXTENSION = 10
@@ -151,7 +151,7 @@ export async function countDatabases(
 }
 
 /**
- * Takes back what was not returned in time. A lease whose borrower has sessions open is prolonged by a
+ * Takes back what was not returned in time. A lease whose borrower has sessions open is extended by a
  * minute, up to ten times what was asked for; then its database is to be dropped by `keeper`. Returns
  * whether any lease ended.
  */

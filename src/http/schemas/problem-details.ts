@@ -51,13 +51,13 @@ const blockers: Member = { schema: Type.Array(BlockerSchema), example: [EXAMPLE_
 
 export const PROBLEM_DETAILS: Partial<Record<ErrorCode, ProblemDetails>> = {
   bad_request: { detail: "'/%zz' is not a valid url component" },
-  request_timeout: { detail: 'malformed HTTP request' },
+  request_timeout: { detail: 'the request did not arrive in time' },
   expectation_failed: { detail: 'the only known Expect is 100-continue' },
   host_not_allowed: {
     detail:
       'this service does not answer as rebind.example; ALLOWED_HOSTS lists the names that it answers to',
   },
-  headers_too_large: { detail: 'malformed HTTP request' },
+  headers_too_large: { detail: 'the headers are too large; expected 16 KiB at most' },
   internal_error: { detail: 'unforeseen error, see the log of the service' },
   route_not_found: { detail: 'there is no /nowhere here' },
   method_not_allowed: {
