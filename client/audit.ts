@@ -1,5 +1,6 @@
 import type { CommandKey } from './commands.ts'
-import { type Queryable, query, toJson } from './query.ts'
+import { type Camel, type Queryable, query, toJson } from './query.ts'
+import type { AuditInsert, AuditRow } from './schema/commandbus.ts'
 
 /** The events that the bus itself writes; a client may add its own. */
 export type AuditEventType =
@@ -25,11 +26,9 @@ export interface NewAuditEvent extends CommandKey {
 }
 
 /** An event of the audit trail; `auditId` is a bigint as text, in the order of writing. */
-export interface AuditEvent extends CommandKey {
-  readonly auditId: string
+export type AuditEvent = Camel<Pick<AuditRow, 'audit_id' | 'domain' | 'command_id' | 'ts'>> & {
   readonly eventType: AuditEventType
-  readonly ts: Date
-  readonly details: unknown
+  readonly details: AuditRow['details_json']
 }
 
 /** Appends events, in one statement. The functions audit what they do themselves. */
@@ -37,7 +36,7 @@ export async function insertAuditEvents(
   db: Queryable,
   events: readonly NewAuditEvent[],
 ): Promise<void> {
-  const rows = events.map((event) => ({
+  const rows: AuditInsert[] = events.map((event) => ({
     domain: event.domain,
     command_id: event.commandId,
     event_type: event.eventType,

@@ -1,6 +1,7 @@
-import { type Queryable, query, queryValue, toJson } from './query.ts'
+import { type Camel, callOf, callProcedure, type Queryable, query, toJson } from './query.ts'
+import type { BatchRow } from './schema/commandbus.ts'
 
-export type BatchStatus = 'PENDING' | 'IN_PROGRESS' | 'COMPLETED' | 'COMPLETED_WITH_FAILURES'
+export type BatchStatus = BatchRow['status']
 
 /** How counters move when they are moved by hand; the finish and tsq functions do it themselves. */
 export type CounterUpdate =
@@ -12,7 +13,7 @@ export type CounterUpdate =
   | 'tsq_retry'
 
 /** What a batch counts: commands, or the processes of the process manager. */
-export type BatchType = 'COMMAND' | 'PROCESS'
+export type BatchType = BatchRow['batch_type']
 
 /** Which batch. Batch ids are unique within their domain. */
 export interface BatchKey {
@@ -30,20 +31,7 @@ export interface NewBatch extends BatchKey {
 }
 
 /** A batch's row. In a running batch of more than 1,000 commands the counts may lag by up to 5 %. */
-export interface Batch extends BatchKey {
-  readonly name: string | null
-  readonly customData: unknown
-  readonly status: BatchStatus
-  readonly totalCount: number
-  readonly completedCount: number
-  readonly canceledCount: number
-  readonly failedCount: number
-  readonly inTroubleshootingCount: number
-  readonly batchType: BatchType
-  readonly createdAt: Date
-  readonly startedAt: Date | null
-  readonly completedAt: Date | null
-}
+export type Batch = Camel<Omit<BatchRow, 'counter_rows'>>
 
 /** Inserts a batch; its commands follow, mostly in the same transaction. */
 export async function insertBatch(db: Queryable, batch: NewBatch): Promise<void> {
@@ -80,10 +68,7 @@ export async function getBatch(db: Queryable, key: BatchKey): Promise<Batch | nu
 
 /** Starts a batch. True exactly once: for the call that takes it from PENDING to IN_PROGRESS. */
 export function startBatch(db: Queryable, key: BatchKey): Promise<boolean> {
-  return queryValue<boolean>(db, 'select commandbus.sp_start_batch($1::text, $2::uuid) as value', [
-    key.domain,
-    key.batchId,
-  ])
+  return callProcedure(db, 'sp_start_batch', { p_domain: key.domain, p_batch_id: key.batchId })
 }
 
 /** Moves a batch's counters by hand, within their bounds. True when this call completed the batch. */
@@ -92,11 +77,11 @@ export function updateBatchCounters(
   key: BatchKey,
   update: CounterUpdate,
 ): Promise<boolean> {
-  return queryValue<boolean>(
-    db,
-    'select commandbus.sp_update_batch_counters($1::text, $2::uuid, $3::text) as value',
-    [key.domain, key.batchId, update],
-  )
+  return callProcedure(db, 'sp_update_batch_counters', {
+    p_domain: key.domain,
+    p_batch_id: key.batchId,
+    p_update_type: update,
+  })
 }
 
 /** The counts of a batch at one moment. */
@@ -114,14 +99,18 @@ export interface BatchStats {
  * large one has not yet reported is added.
  */
 export async function refreshBatchStats(db: Queryable, key: BatchKey): Promise<BatchStats | null> {
+  const { call, values } = callOf('sp_refresh_batch_stats', {
+    p_domain: key.domain,
+    p_batch_id: key.batchId,
+  })
   const rows = await query<BatchStats>(
     db,
     `select completed_count::int as "completedCount", failed_count::int as "failedCount",
             canceled_count::int as "canceledCount",
             in_troubleshooting_count::int as "inTroubleshootingCount",
             is_complete as "isComplete"
-       from commandbus.sp_refresh_batch_stats($1::text, $2::uuid)`,
-    [key.domain, key.batchId],
+       from ${call}`,
+    values,
   )
   return rows[0] ?? null
 }

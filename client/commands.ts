@@ -1,12 +1,7 @@
-import { type Queryable, query, queryValue, toJson } from './query.ts'
+import { type Camel, callOf, callProcedure, type Queryable, query, toJson } from './query.ts'
+import type { CommandInsert, CommandRow } from './schema/commandbus.ts'
 
-export type CommandStatus =
-  | 'PENDING'
-  | 'IN_PROGRESS'
-  | 'COMPLETED'
-  | 'FAILED'
-  | 'CANCELED'
-  | 'IN_TROUBLESHOOTING_QUEUE'
+export type CommandStatus = CommandRow['status']
 
 /**
  * A PostgreSQL bigint going in. Coming out it is a string: exact at any size, the same whatever type
@@ -33,22 +28,9 @@ export interface NewCommand extends CommandKey {
 }
 
 /** A command's row. */
-export interface Command extends CommandKey {
-  readonly commandType: string
-  readonly status: CommandStatus
-  readonly attempts: number
-  readonly maxAttempts: number
-  readonly msgId: string | null
-  readonly correlationId: string | null
-  /** Empty where nobody wants a reply. */
-  readonly replyQueue: string
-  readonly lastErrorType: string | null
-  readonly lastErrorCode: string | null
-  readonly lastErrorMsg: string | null
-  readonly createdAt: Date
-  readonly updatedAt: Date
-  readonly batchId: string | null
-}
+export type Command = Camel<
+  Omit<CommandRow, 'queue_name' | 'lease_expires_at' | 'counted_as' | 'finished_as'>
+>
 
 const columns = `domain, command_id as "commandId", command_type as "commandType", status,
     attempts, max_attempts as "maxAttempts", msg_id::text as "msgId",
@@ -62,7 +44,7 @@ export async function insertCommands(
   db: Queryable,
   commands: readonly NewCommand[],
 ): Promise<void> {
-  const rows = commands.map((command) => ({
+  const rows: CommandInsert[] = commands.map((command) => ({
     domain: command.domain,
     queue_name: command.queueName,
     msg_id: command.msgId?.toString() ?? null,
@@ -140,18 +122,14 @@ export async function receiveCommand(
     readonly maxAttempts?: number | null
   },
 ): Promise<Command | null> {
-  const rows = await query<Command>(
-    db,
-    `select ${columns}
-       from commandbus.sp_receive_command($1::text, $2::uuid, $3::text, $4::bigint, $5::int)`,
-    [
-      command.domain,
-      command.commandId,
-      command.newStatus ?? 'IN_PROGRESS',
-      command.msgId?.toString() ?? null,
-      command.maxAttempts ?? null,
-    ],
-  )
+  const { call, values } = callOf('sp_receive_command', {
+    p_domain: command.domain,
+    p_command_id: command.commandId,
+    p_new_status: command.newStatus ?? 'IN_PROGRESS',
+    p_msg_id: command.msgId?.toString() ?? null,
+    p_max_attempts: command.maxAttempts ?? null,
+  })
+  const rows = await query<Command>(db, `select ${columns} from ${call}`, values)
   return rows[0] ?? null
 }
 
@@ -172,22 +150,17 @@ export function finishCommand(
     readonly batchId?: string | null
   },
 ): Promise<boolean> {
-  return queryValue<boolean>(
-    db,
-    `select commandbus.sp_finish_command($1::text, $2::uuid, $3::text, $4::text, $5::text, $6::text,
-            $7::text, $8::jsonb, $9::uuid) as value`,
-    [
-      command.domain,
-      command.commandId,
-      command.status,
-      command.eventType,
-      command.errorType ?? null,
-      command.errorCode ?? null,
-      command.errorMsg ?? null,
-      toJson(command.details),
-      command.batchId ?? null,
-    ],
-  )
+  return callProcedure(db, 'sp_finish_command', {
+    p_domain: command.domain,
+    p_command_id: command.commandId,
+    p_status: command.status,
+    p_event_type: command.eventType,
+    p_error_type: command.errorType ?? null,
+    p_error_code: command.errorCode ?? null,
+    p_error_msg: command.errorMsg ?? null,
+    p_details: toJson(command.details),
+    p_batch_id: command.batchId ?? null,
+  })
 }
 
 /** Records a failure that will be retried. False when the command is unknown or already ended. */
@@ -202,19 +175,14 @@ export function failCommand(
     readonly msgId: BigintInput | null
   },
 ): Promise<boolean> {
-  return queryValue<boolean>(
-    db,
-    `select commandbus.sp_fail_command($1::text, $2::uuid, $3::text, $4::text, $5::text, $6::int,
-            $7::int, $8::bigint) as value`,
-    [
-      command.domain,
-      command.commandId,
-      command.errorType,
-      command.errorCode,
-      command.errorMsg,
-      command.attempt,
-      command.maxAttempts,
-      command.msgId?.toString() ?? null,
-    ],
-  )
+  return callProcedure(db, 'sp_fail_command', {
+    p_domain: command.domain,
+    p_command_id: command.commandId,
+    p_error_type: command.errorType,
+    p_error_code: command.errorCode,
+    p_error_msg: command.errorMsg,
+    p_attempt: command.attempt,
+    p_max_attempts: command.maxAttempts,
+    p_msg_id: command.msgId?.toString() ?? null,
+  })
 }

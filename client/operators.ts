@@ -1,6 +1,6 @@
 import type { BatchKey } from './batches.ts'
 import type { BigintInput, CommandKey } from './commands.ts'
-import { type Queryable, query, queryValue } from './query.ts'
+import { callProcedure, type Queryable, query } from './query.ts'
 
 /**
  * First half of an operator's move, in one transaction with the second: takes the command out of
@@ -55,8 +55,5 @@ function settle(
   procedure: 'sp_tsq_complete' | 'sp_tsq_cancel' | 'sp_tsq_retry',
   key: BatchKey,
 ): Promise<boolean> {
-  return queryValue<boolean>(db, `select commandbus.${procedure}($1::text, $2::uuid) as value`, [
-    key.domain,
-    key.batchId,
-  ])
+  return callProcedure(db, procedure, { p_domain: key.domain, p_batch_id: key.batchId })
 }

@@ -1,4 +1,5 @@
-import { type Queryable, query, toJson } from './query.ts'
+import { type Camel, type Queryable, query, toJson } from './query.ts'
+import type { ProcessRow } from './schema/commandbus.ts'
 
 /** The words that the Python client writes; other clients may add their own. */
 export type ProcessStatus =
@@ -28,18 +29,7 @@ export interface NewProcess extends ProcessKey {
 }
 
 /** A process's row. */
-export interface Process extends ProcessKey {
-  readonly processType: string
-  readonly status: ProcessStatus
-  readonly currentStep: string | null
-  readonly errorCode: string | null
-  readonly errorMessage: string | null
-  readonly state: unknown
-  readonly createdAt: Date
-  readonly updatedAt: Date
-  readonly completedAt: Date | null
-  readonly batchId: string | null
-}
+export type Process = Omit<Camel<ProcessRow>, 'status'> & { readonly status: ProcessStatus }
 
 /** What changes in a process; what is left out stays as it is. */
 export type ProcessChange = ProcessKey &

@@ -1,4 +1,5 @@
 import { COLOURS } from './colours.ts'
+import { DIAGRAM_STYLE } from './diagram/style.ts'
 
 /** The style sheet of the page: one column on a phone, two on a desk; light, dark and on paper. */
 export const STYLE = `
@@ -87,22 +88,7 @@ h3 { font-size: 1.1rem; font-weight: 620; }
 
 .scroll { overflow-x: auto; margin-top: 1rem; }
 .state .scroll { max-width: 52rem; }
-.diagram { display: block; color: var(--text); }
-.diagram.shrinks { max-width: 100%; min-width: 880px; height: auto; }
-.diagram text { dominant-baseline: central; direction: ltr; unicode-bidi: isolate; fill: currentColor; font-size: 11px; }
-.diagram .name { font-size: 13px; font-weight: 600; }
-.diagram .column, .diagram .type { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-.diagram .key { font-weight: 600; }
-.diagram .mark { font-size: 9px; font-weight: 400; fill: var(--muted); }
-.diagram .type { fill: var(--muted); text-anchor: end; }
-.diagram .more { text-anchor: start; }
-.box { fill: var(--surface); stroke: var(--edge); }
-.head { stroke: var(--line); }
-.elsewhere .box { stroke-dasharray: 4 3; fill: var(--ground); }
-.elsewhere .name { font-weight: 400; }
-.edge path { fill: none; stroke: var(--edge); stroke-width: 1.4; }
-.edge:hover path { stroke: var(--link); stroke-width: 2; }
-
+${DIAGRAM_STYLE}
 details { margin-top: 1rem; }
 summary { cursor: pointer; color: var(--link); font-size: 0.95rem; width: fit-content; }
 table { width: 100%; border-collapse: collapse; font-size: 0.9rem; }
