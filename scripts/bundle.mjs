@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { writeApiDocs } from './api-docs.mjs'
 import { writeCodeCaches } from './bundle/code-cache.mjs'
-import { lazyBuiltinsPlugin } from './bundle/lazy-builtins.mjs'
+import { lazyModulesPlugin } from './bundle/lazy-modules.mjs'
 import { schemasPlugin } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -37,7 +37,7 @@ const loaded = {
     tool: 'src/migrations/tool/child.ts',
   },
   metafile: true,
-  plugins: [schemasPlugin, lazyBuiltinsPlugin],
+  plugins: [schemasPlugin, lazyModulesPlugin],
   define: {
     'import.meta.url': 'moduleUrl',
     'import.meta.dirname': '__dirname',
@@ -45,11 +45,14 @@ const loaded = {
     // Response, and with it Node.js loads its whole fetch.
     navigator: 'navigatorOfNode',
   },
+  // The function that Node.js would wrap around a module, here already in the file: see load.cjs.
   banner: {
     js:
+      '(function (exports, require, module, __filename, __dirname) {\n' +
       "const moduleUrl = require('node:url').pathToFileURL(__filename).href;\n" +
       "const navigatorOfNode = { userAgent: 'Node.js' };",
   },
+  footer: { js: '})' },
 }
 
 /** The small programs that run the others. */

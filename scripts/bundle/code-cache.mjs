@@ -18,7 +18,7 @@ const RECORD = [
 const ROOM = '--min-semi-space-size=16'
 
 /** As src/migrations/tool/runner.ts starts the tool: a cache counts only under the same flags. */
-const TOOL_FLAGS = ['--no-warnings', '--max-semi-space-size=2', '--optimize-for-size']
+const TOOL_FLAGS = ['--no-warnings']
 
 const LIMIT_MS = 20_000
 

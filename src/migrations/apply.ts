@@ -13,6 +13,7 @@ import { SessionLostError } from './lost.ts'
 import { createMigrationRetry, createToolWatch, type ToolWatchOptions } from './migration-retry.ts'
 import type { HeldLock } from './service-lock.ts'
 import { runActions } from './tool/actions.ts'
+import type { ToolProcess } from './tool/process.ts'
 import {
   MigrationBlockedError,
   runTool,
@@ -57,6 +58,8 @@ export interface ApplyOptions {
   readonly status: MigrationStatus
   /** Of this start, through every loss of the database. */
   readonly actionsRun: ActionsRun
+  /** A process for the first run, which was started while other things were done. */
+  readonly tool?: ToolProcess | undefined
   /** Placeholders that the service sets, whatever `.gmrc` says. */
   readonly placeholders: Readonly<Record<string, string>>
   readonly log: Log
@@ -81,6 +84,12 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   const watch = createToolWatch({ database, lockTimeoutMs, log, onProgress })
   const retry = createMigrationRetry({ pool, lockRetryMs: config.lockRetryMs, log, signal, watch })
   const unfinished = createUnfinishedGuard(options)
+  let { tool } = options
+  const takeTool = () => {
+    const taken = tool
+    tool = undefined
+    return taken
+  }
   let pending = status.pending
   onProgress(`${pending.length} pending`)
   const actionOptions = {
@@ -102,6 +111,7 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
             ...run,
             // Read each time: its password may have changed since the last attempt.
             url: database.url,
+            tool: takeTool(),
             pending,
             lockTimeoutMs,
             recordWaitMs: Math.max(1, config.migrationLockMs),

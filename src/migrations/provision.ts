@@ -28,6 +28,7 @@ import {
   type OptionalSchemaChoice,
 } from './optional-schema.ts'
 import { type HeldLock, withMigrationLock } from './service-lock.ts'
+import type { ToolProcess } from './tool/process.ts'
 import { assertFinished } from './unfinished-guard.ts'
 
 /** What provisioning is doing now, in the words of `/readyz`. */
@@ -145,6 +146,26 @@ function createRun(options: ProvisionOptions) {
       pending: status.pending.length,
     })
     firstPending ??= status.pending
+    const tool = status.pending.length > 0 ? await startTool() : undefined
+    try {
+      return await migrate(session, lock, status, tool)
+    } finally {
+      tool?.kill()
+    }
+  }
+
+  /** It loads the tool while this process prepares the database for it. */
+  async function startTool(): Promise<ToolProcess> {
+    const { startToolProcess } = await import('./tool/process.ts')
+    return startToolProcess({ nodeVariables: config.nodeVariables, log })
+  }
+
+  async function migrate(
+    session: Client,
+    lock: HeldLock,
+    status: MigrationStatus,
+    tool: ToolProcess | undefined,
+  ): Promise<ProvisionResult> {
     if (!status.pending.some(({ noTransaction }) => noTransaction)) await assertFinished(session)
     let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
     await hooks?.beforeMigrating?.(session, status)
@@ -159,6 +180,7 @@ function createRun(options: ProvisionOptions) {
         lock,
         status,
         actionsRun,
+        tool,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
         onProgress: (detail, blockers) =>
           onProgress({ reason: 'migrating', detail, ...showBlockers(blockers) }),
@@ -176,7 +198,8 @@ function createRun(options: ProvisionOptions) {
         options.optionalSchema,
       )
     }
-    const result = { applied, appliedNow: firstPending, optionalSchema, ahead: status.ahead }
+    const appliedNow = firstPending ?? []
+    const result = { applied, appliedNow, optionalSchema, ahead: status.ahead }
     await hooks?.afterMigrating?.(session, result)
     return result
   }

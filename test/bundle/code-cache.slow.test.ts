@@ -40,10 +40,10 @@ test('the service starts with its code cache', async (t) => {
 })
 
 test('the migration tool starts with its own, under the flags that the service gives it', async (t) => {
-  const runner = readFileSync(join(projectDir, 'src/migrations/tool/runner.ts'), 'utf8')
-  const [, flags = ''] = /execArgv: \[(.*?)\]/.exec(runner) ?? []
+  const source = readFileSync(join(projectDir, 'src/migrations/tool/process.ts'), 'utf8')
+  const [, flags = ''] = /execArgv: \[(.*?)\]/.exec(source) ?? []
   const execArgv = [...flags.matchAll(/'(.*?)'/g)].map(([, flag = '']) => flag)
-  t.ok(execArgv.length > 1)
+  t.ok(execArgv.length > 0)
   const child = fork(join(app, 'child.js'), [], {
     execArgv: [...execArgv, '--import', REPORT],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
-import pino from 'pino'
+import pino, { type Logger } from 'pino'
 import { type Test, test } from 'tap'
 import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
 import { LearnedSecrets } from '../../src/config/learned-secrets.ts'
@@ -15,6 +15,7 @@ import { openClient } from '../../src/postgres/client.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
+import { until } from '../support/until.ts'
 
 /** Provisions a database with migrations of these bodies. */
 function run(
@@ -25,12 +26,14 @@ function run(
     gmrc,
     hooks = {},
     onProgress = () => {},
+    log = pino({ level: 'silent' }),
   }: {
     readonly bodies?: readonly string[]
     /** The content of a `.gmrc` in the migrations folder. */
     readonly gmrc?: object
     readonly hooks?: ProvisionHooks
     readonly onProgress?: (progress: ProvisionProgress) => void
+    readonly log?: Logger
   } = {},
 ) {
   const migrationsDir = createMigrationsFolder(t, bodies)
@@ -49,7 +52,7 @@ function run(
     },
     database: { url, name, pool, open: (purpose) => openClient(url, purpose) },
     optionalSchema: { ...OPTIONAL_SCHEMA, wanted: undefined },
-    log: pino({ level: 'silent' }),
+    log,
     signal: new AbortController().signal,
     onProgress,
     hooks,
@@ -309,4 +312,45 @@ test('any other error of a statement is passed on unchanged', async (t) => {
     }),
     { name: 'error', code: '57014' },
   )
+})
+
+/** A log, and the processes of the migration tool that it names. */
+function logTools(): { log: Logger; pids: number[] } {
+  const pids: number[] = []
+  const write = (line: string) => {
+    const { msg, pid } = JSON.parse(line)
+    if (msg === 'migration tool started') pids.push(pid)
+  }
+  return { log: pino({ level: 'debug' }, { write }), pids }
+}
+
+test('where nothing is pending, the migration tool is not started', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const [first, second] = [logTools(), logTools()]
+  await run(t, database, { log: first.log })
+  t.equal(first.pids.length, 1)
+
+  await run(t, database, { log: second.log })
+
+  t.strictSame(second.pids, [])
+})
+
+test('the migration tool does not outlive what fails before it has its job', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const { log, pids } = logTools()
+  const beforeMigrating = async () => {
+    throw new Error('not today')
+  }
+
+  await t.rejects(run(t, database, { log, hooks: { beforeMigrating } }), { message: 'not today' })
+
+  const [pid = 0] = pids
+  t.equal(pids.length, 1, 'it was started while the database was prepared')
+  await until('the tool has ended', () => {
+    try {
+      return !process.kill(pid, 0)
+    } catch {
+      return true
+    }
+  })
 })

@@ -1,7 +1,9 @@
-// Runs as a process of its own (see runner.ts), and is the only file that imports graphile-migrate.
+// Runs as a process of its own (see process.ts), and is the only file that imports graphile-migrate: the one
+// command of it, because its index also loads a watcher of files and more that a start would wait for.
 // It calls `migrate` because the tool's command line prints errors as text, without PostgreSQL's
 // context; docs/internals/decisions says what that costs.
-import { Logger, migrate } from 'graphile-migrate'
+import { Logger } from '@graphile/logger'
+import { migrate } from 'graphile-migrate/dist/commands/migrate.js'
 import pg from 'pg'
 import { MAX_NOTICES, type ToolError, type ToolJob, type ToolMessage } from './messages.ts'
 import { replaceLargeFiles } from './stand-ins.ts'

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import {
@@ -11,6 +10,7 @@ import {
 import type { CommittedMigration } from '../files/migration.ts'
 import { type Aftermath, describeAftermath, migrationFailedError } from './failure.ts'
 import type { ToolError, ToolMessage } from './messages.ts'
+import type { ToolProcess } from './process.ts'
 import type { Progress } from './progress.ts'
 import { wrongPgSettingError } from './settings.ts'
 import type { LossWatch } from './silence.ts'
@@ -66,7 +66,7 @@ export interface WatchOptions {
 
 /** Logs what the tool's process reports, and resolves when it is done, has failed, died or is to stop. */
 export async function waitForOutcome(
-  child: ChildProcess,
+  { child, ended }: ToolProcess,
   { log, signal, progress, lossWatch, pids }: WatchOptions,
 ): Promise<Outcome> {
   for (const stream of [child.stdout, child.stderr]) {
@@ -80,10 +80,7 @@ export async function waitForOutcome(
     lossWatch.onLost((message) =>
       resolve({ type: 'lost', error: { message, code: 'ENOANSWER', phase: 'file' } }),
     )
-    child.on('error', (error) => resolve({ type: 'died', how: error.message }))
-    child.on('exit', (code, killedBy) =>
-      resolve({ type: 'died', how: killedBy ? `killed by ${killedBy}` : `exit code ${code}` }),
-    )
+    void ended.then((how) => resolve({ type: 'died', how }))
     child.on('message', (message: ToolMessage) => {
       if (message.type === 'done' || message.type === 'failed') resolve(message)
       else if (message.type === 'session') {

@@ -1,7 +1,5 @@
-import { fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import type { MigrationEvent, OnEvent } from '../../events.ts'
 import type { Log } from '../../logger.ts'
 import { applicationName } from '../../postgres/application-name.ts'
@@ -12,6 +10,7 @@ import { cancelSessions, type ToolSessions } from './cancel.ts'
 import { type Aftermath, describeAftermath, ROLLED_BACK } from './failure.ts'
 import type { ToolJob } from './messages.ts'
 import { outcomeError, waitForOutcome } from './outcome.ts'
+import { startToolProcess, type ToolProcess } from './process.ts'
 import { createProgress } from './progress.ts'
 import type { ToolSettings } from './settings.ts'
 import { createLossWatch } from './silence.ts'
@@ -33,6 +32,8 @@ export interface RunnerOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly nodeVariables: Readonly<Record<string, string>>
+  /** A process that has no job yet. Default: one is started. */
+  readonly tool?: ToolProcess | undefined
   readonly onMigration: (detail: string) => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
   /** Called before the tool connects. */
@@ -60,14 +61,8 @@ export async function runTool(options: RunnerOptions): Promise<void> {
   const application = applicationName(`migration ${randomBytes(4).toString('hex')}`)
   const sessions = { application, pids }
   const progress = createProgress(options)
-  const child = fork(findChildFile(), [], {
-    env: { ...options.nodeVariables },
-    // The service's own process has printed the same warnings. A large file would let the space for new
-    // objects grow to 48 MB, for strings that are soon gone.
-    execArgv: ['--no-warnings', '--max-semi-space-size=2', '--optimize-for-size'],
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  })
-  log.debug({ pid: child.pid }, 'migration tool started')
+  const tool = options.tool ?? startToolProcess(options)
+  const { child } = tool
   options.onStarted?.(sessions)
   try {
     child.send({
@@ -80,9 +75,9 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       recordWaitMs: options.recordWaitMs ?? 0,
     } satisfies ToolJob)
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
-    const outcome = await waitForOutcome(child, { log, signal, progress, lossWatch, pids })
+    const outcome = await waitForOutcome(tool, { log, signal, progress, lossWatch, pids })
     if (outcome.type === 'done') return progress.finish()
-    child.kill('SIGKILL')
+    tool.kill()
     const migration = progress.current()
     // A tool that was refused a connection has no session.
     const hasSession = outcome.type !== 'failed' || !isConnectionRefusedForNow(outcome.error)
@@ -99,7 +94,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     }
     throw outcomeError(outcome, migration, aftermath)
   } finally {
-    child.kill('SIGKILL')
+    tool.kill()
   }
 }
 
@@ -115,12 +110,4 @@ function describeStop(
   }
   const message = `${canceled}; ${describeAftermath(migration, {}, aftermath)}`
   return { level: 'warn', message }
-}
-
-/** It is beside this file in the build and in a bundle; tests of the source use the build's. */
-function findChildFile(): string {
-  const file = import.meta.url.endsWith('.ts')
-    ? '../../../dist/src/migrations/tool/child.js'
-    : './child.js'
-  return fileURLToPath(new URL(file, import.meta.url))
 }

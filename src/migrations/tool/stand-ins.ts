@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { createMigrationParser } from '../files/migration.ts'
 import { PIECE_BYTES, readPieces } from '../files/pieces.ts'
 import type { LargeMigration } from './tool-pool.ts'
@@ -17,6 +18,9 @@ export function replaceLargeFiles(migrationsFolder: string): ReadonlyMap<string,
     if (!isCommitted || (await fs.promises.stat(path)).size < PIECE_BYTES) {
       return readFile(path, ...options)
     }
+    // The space for new objects would grow to 48 MB, for strings that are soon gone. As an argument of the
+    // process, a flag of V8 would cost each start the compiled code of Node.js's own modules.
+    setFlagsFromString('--semi-space-growth-factor=1')
     const parser = createMigrationParser(path)
     for await (const piece of readPieces(path)) if (!parser.read(piece)) break
     const migration = parser.finish()

@@ -1,0 +1,47 @@
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+const require = createRequire(import.meta.url)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/**
+ * Modules that take half a millisecond or more to load, and that packages require at once for what a start
+ * does not do: an HTTP/2 server, a worker for the log, a child process, assertions that hold, the versions
+ * of Fastify that plugins declare.
+ */
+const LAZY = {
+  builtin: [
+    ...['assert', 'child_process', 'fs/promises', 'http2', 'https', 'perf_hooks', 'tls'],
+    'worker_threads',
+  ],
+  package: ['semver'],
+}
+
+/** Loads these modules when one of their exports is first used. */
+export const lazyModulesPlugin = {
+  name: 'lazy-modules',
+  setup(build) {
+    const filter = new RegExp(
+      `^(?:(?:node:)?(?:${LAZY.builtin.join('|')})|${LAZY.package.join('|')})$`,
+    )
+    build.onResolve({ filter }, ({ path, namespace }) => {
+      if (namespace !== 'lazy') return { path: path.replace('node:', ''), namespace: 'lazy' }
+      return LAZY.builtin.includes(path.replace('node:', '')) ? { path, external: true } : undefined
+    })
+    build.onLoad({ filter, namespace: 'lazy' }, ({ path }) => {
+      const real = LAZY.builtin.includes(path) ? `node:${path}` : path
+      const getters = Object.keys(require(path))
+        .map((name) => `  ${name}: { enumerable: true, get: () => load().${name} },\n`)
+        .join('')
+      const target = typeof require(path) === 'function' ? '(...args) => load()(...args)' : '{}'
+      return {
+        contents: [
+          `const load = () => require('${real}')`,
+          `module.exports = Object.defineProperties(${target}, {\n${getters}})\n`,
+        ].join('\n'),
+        loader: 'js',
+        resolveDir: root,
+      }
+    })
+  },
+}
