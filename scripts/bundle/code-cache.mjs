@@ -8,9 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { startStandInServer } from './stand-in-server.mjs'
 
-/** With these, two recordings of one bundle have the same bytes; record.cjs takes them back. */
+/**
+ * With these, two recordings of one bundle have the same bytes; record.cjs takes them back. The
+ * optimizing compilers mark what they have looked at, and when they look depends on how busy the
+ * machine is. For the same reason record.cjs stops the clock of all that waits or repeats.
+ */
 const RECORD = [
   ...['--hash-seed=1', '--random-seed=1', '--no-flush-bytecode'],
+  ...['--no-turbofan', '--no-maglev', '--no-sparkplug'],
   ...['--require', fileURLToPath(new URL('record.cjs', import.meta.url))],
 ]
 
@@ -21,9 +26,6 @@ const ROOM = '--min-semi-space-size=16'
 const TOOL_FLAGS = ['--no-warnings']
 
 const LIMIT_MS = 20_000
-
-/** After it, all that follows "ready" has run: otherwise two recordings would not have the same functions. */
-const SETTLE_MS = 1500
 
 /**
  * Writes V8's code caches of a bundle: starts its service once, on an empty database with one migration,
@@ -58,14 +60,13 @@ async function recordService(folder, migrationsDir, server) {
   })
   const ended = new Promise((resolve) => child.once('close', resolve))
   try {
-    await until(
-      child,
-      () => output.includes('"msg":"ready"') && server.hasSeen('system_identifier'),
-    )
+    const isWatched = () => server.hasSeen('as fingerprint')
+    await until(child, () => output.includes('"msg":"ready"') && isWatched())
     const [address] = /http:\/\/[^"]+/.exec(output) ?? []
-    for (const path of ['livez', 'readyz']) await request(`${address}/${path}`)
-    await sleep(SETTLE_MS)
-    child.kill('SIGTERM')
+    // The last one is answered when what a start reads in the background is there.
+    for (const path of ['livez', 'readyz', 'status']) await request(`${address}/${path}`)
+    // It does not stop as it does elsewhere: in which order things close depends on the machine, too.
+    child.kill('SIGUSR2')
     await until(child, () => false)
   } catch (error) {
     throw new Error(`${error.message}: ${output}`, { cause: error })

@@ -1,5 +1,6 @@
 // Speaks enough of PostgreSQL's protocol for the service to start on it, where there is no PostgreSQL: in
 // the build of the image. It knows one table, the history of migrations.
+import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
 
 const SSL_REQUEST = 80877103
@@ -22,8 +23,21 @@ const ANSWERS = [
   ['holds_tool_lock', () => [STATE]],
   ['system_identifier', () => [{ identity: '1/1' }]],
   ['as "recordedAs"', ({ history }) => history],
+  ['as fingerprint', ({ history }) => [fingerprint(history)]],
   ['mayDelete', () => []],
+  [
+    '"mayUse"',
+    (session) => [{ role: 'user', isThere: formatOf(session) !== undefined, ...RIGHTS }],
+  ],
+  ['from provisioning.record_format', (session) => [{ format: formatOf(session) }]],
+  ['"isOfThisHistory"', (session) => [{ format: formatOf(session), ...RECORD }]],
 ]
+
+const RIGHTS = { mayUse: true, mayCreate: true }
+const RECORD = {
+  ...{ isRunning: false, isRecorded: true, isOfThisHistory: true, isCurrentKnown: true },
+  ...{ recordedMajor: 17, serverMajor: 17, stamp: '1' },
+}
 
 const STATE = { defaults: '', has_login_trigger: false, holds_tool_lock: true, other_locks: 0 }
 
@@ -88,7 +102,7 @@ function serve(socket, session) {
     if (type === 'X') socket.end()
     else if (type === 'Q') {
       // The service separates statements of its own in this way; a file's text is one statement here.
-      for (const statement of body.toString('utf8', 0, body.length - 1).split(';\n')) run(statement)
+      for (const statement of body.toString('utf8', 0, body.length - 1).split(/;\s/)) run(statement)
       ready()
     } else if (type === 'P') prepared = body.toString('utf8')
     else if (type === 'E') run(prepared, { isPrepared: true })
@@ -139,6 +153,21 @@ function serve(socket, session) {
   function send(type, ...parts) {
     const body = Buffer.concat(parts)
     socket.write(Buffer.concat([Buffer.from(type), int32(body.length + 4), body]))
+  }
+}
+
+/** The version of the record of the schema, once the script that creates the record was run. */
+function formatOf({ seen }) {
+  const script = seen.find((statement) => statement.includes('view provisioning.record_format'))
+  const [, format] = /select (\d+) as format/.exec(script) ?? []
+  return format && Number(format)
+}
+
+function fingerprint(history) {
+  const text = history.map(({ recordedAs, hash }) => `${recordedAs} ${hash}\n`).join('')
+  return {
+    count: history.length,
+    fingerprint: createHash('sha256').update(text).digest('hex'),
   }
 }
 
