@@ -12,6 +12,9 @@ export interface Row {
   readonly seen: Observation
 }
 
+/** A service that ends at once may say in between what it does: for milliseconds, so nobody can rely on it. */
+const ENDS = 'none: it ends'
+
 const HEAD = ['Situation', '`/readyz`', 'after', 'Outcome', 'Ready again', 'after']
 
 /** Returns the page with the tables of what was seen; cells that were not run stay as they are. */
@@ -45,7 +48,7 @@ export function readRow(page: string, cell: Cell): string | undefined {
 /** Whether the page says that `/readyz` changes. */
 export function saysThatItChanges(page: string, cell: Cell): boolean {
   const shows = findCells(page, cell)?.[1]
-  return shows !== undefined && !shows.startsWith('still')
+  return shows !== undefined && !shows.startsWith('still') && shows !== ENDS
 }
 
 function findCells(page: string, cell: Cell): string[] | undefined {
@@ -78,10 +81,10 @@ function toCells({ cell, seen }: Row): string[] {
     .split(', then ')
     .map((reason) => `\`${reason}\``)
     .join(', then ')
+  const whatItShows = seen.showsMs === undefined ? `still ${shows}` : shows
   return [
     nameOf(cell),
-    seen.showsMs === undefined ? `still ${shows}` : shows,
-    formatTime(seen.showsMs),
+    ...(cell.length === 'any' ? [ENDS, ''] : [whatItShows, formatTime(seen.showsMs)]),
     seen.outcome,
     seen.heals,
     formatTime(seen.healsMs),
