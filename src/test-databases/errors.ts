@@ -1,5 +1,11 @@
 import { ServiceError } from '../errors/service-error.ts'
-import { describeError, isConnectionLost, isOutOfResources } from '../postgres/errors.ts'
+import {
+  describeError,
+  isConnectionLost,
+  isOutOfResources,
+  isReadOnlySqlstate,
+  sqlstateOf,
+} from '../postgres/errors.ts'
 import { outOfResourcesError } from '../postgres/out-of-resources.ts'
 import type { LeaseInUse } from './leases.ts'
 
@@ -53,6 +59,14 @@ export function clientGoneError(): ServiceError {
 export function translateError(error: unknown): unknown {
   if (error instanceof ServiceError) return error
   if (isOutOfResources(error)) return outOfResourcesError(error, 'while making a test database')
+  if (isReadOnlySqlstate(sqlstateOf(error))) {
+    return new ServiceError(
+      'database_read_only',
+      `the database is read-only, so no test database can be lent or returned: ${describeError(error)}; make it ` +
+        'writable, then try again',
+      { cause: error },
+    )
+  }
   if (isConnectionLost(error)) {
     return new ServiceError(
       'database_lost',

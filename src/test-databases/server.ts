@@ -21,13 +21,17 @@ export type TestDatabasesConfig = Pick<
   | 'whenAhead'
   | 'optionalSchema'
   | 'seedsDir'
+  | 'shutdownMs'
 >
 
 /** The server that holds the test databases, and this service's part in it. */
 export interface TestServer {
   readonly config: TestDatabasesConfig
   /** The database of DATABASE_URL, where the leases are kept. */
-  readonly database: Pick<Database, 'url' | 'rootUrl' | 'name' | 'host' | 'port' | 'pool' | 'open'>
+  readonly database: Pick<
+    Database,
+    'url' | 'rootUrl' | 'name' | 'host' | 'port' | 'pool' | 'open' | 'sessions'
+  >
   readonly keeper: Keeper
   readonly log: Log
   /** Aborts when the service stops. */

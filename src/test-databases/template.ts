@@ -120,6 +120,8 @@ async function migrate(
   const { config, database, log, signal } = server
   const readUrl = () => urlOfDatabase(database.url, row.name)
   const sessions = createSessions({ readUrl, log })
+  // Nothing else would notice that the server no longer answers in these.
+  const stopListening = database.sessions.onEndAll((reason) => sessions.endAll(reason))
   let fingerprint = ''
   const hooks: ProvisionHooks = {
     async beforeMigrating(client) {
@@ -177,6 +179,7 @@ async function migrate(
     )
     return fingerprint
   } finally {
+    stopListening()
     await sessions.close()
   }
 }

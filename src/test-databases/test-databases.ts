@@ -83,8 +83,8 @@ export interface TestDatabaseCounts {
 
 /** Enough for workers that return one database and borrow the next before the first is clean. */
 const MAX_SPARE = 4
-/** The service has to stop soon; what is left is dropped by the next start. */
-const CLOSE_MS = 3000
+/** Of the time for a stop, this is for dropping databases; what is left is dropped by the next start. */
+const CLOSE_SHARE = 0.5
 const CHECK_EVERY_MS = 1000
 
 export function createTestDatabases(options: TestDatabasesOptions): TestDatabases {
@@ -114,8 +114,11 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     },
     onFree: wakeAll,
   })
-  signal.addEventListener('abort', () => {
-    for (const queue of queues.values()) queue.rejectAll(stoppingError())
+  const lostWhileStopping = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => {
+      for (const queue of queues.values()) queue.rejectAll(stoppingError())
+      database.sessions.onEndAll(() => resolve())
+    })
   })
 
   /** What has to be there before anything can be lent; tried again after a failure. */
@@ -135,6 +138,8 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     }
     owner = await findOwner(database)
     await keeper.run(async () => {})
+    // Then the first request works also when all connections of the server are taken.
+    await lending.run(async () => {})
     checking ??= checkRepeatedly()
   }
 
@@ -270,7 +275,11 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     async close() {
       for (const queue of queues.values()) queue.rejectAll(stoppingError())
       if (starting === undefined) return
-      await Promise.race([closeAll(), sleep(CLOSE_MS, undefined, { ref: false })])
+      const limitMs = options.config.shutdownMs * CLOSE_SHARE
+      await Promise.race([
+        ...[closeAll(), lostWhileStopping],
+        sleep(limitMs, undefined, { ref: false }),
+      ])
     },
   }
 

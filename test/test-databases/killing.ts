@@ -12,30 +12,30 @@ const TTL_SECONDS = 5
 const LONGEST_LIFE_MS = 1500
 
 /**
- * Kills a service again and again while workers borrow and return: no database may be lent twice, or have
- * anything in it, and in the end none may be left.
+ * Kills two services on one database again and again, at moments that have nothing to do with each other, while
+ * workers borrow and return at either: no database may be lent twice, or have anything in it, and in the end none
+ * may be left.
  */
 export async function killWhileLending(t: Test, kills: number, seed: number): Promise<void> {
   const random = createRandom(seed)
   t.comment(`seed ${seed}`)
   const { db, env, listDatabases } = await createWorld(t)
-  const port = String(await findFreePort())
+  const ports = [String(await findFreePort()), String(await findFreePort())]
   const settings = {
     ...env,
-    PORT: port,
     TEST_DATABASES_MAX: String(WORKERS),
     TEST_DATABASES_TOKEN: TOKEN,
     LOG_LEVEL: 'info',
   }
-  const base = `http://127.0.0.1:${port}`
   const holders = new Map<string, string>()
   const faults: string[] = []
   let isOver = false
   let cycles = 0
 
-  /** Undefined if the service was killed before it answered. */
+  /** Asks one of the services; undefined if it was killed before it answered. */
   async function call(method: string, path: string, body?: object) {
     try {
+      const base = `http://127.0.0.1:${ports[Math.floor(random() * ports.length)]}`
       const headers = { authorization: `Bearer ${TOKEN}` }
       const init = { method, headers, ...(body && { body: JSON.stringify(body) }) }
       const response = await fetch(`${base}${path}`, init)
@@ -86,14 +86,18 @@ export async function killWhileLending(t: Test, kills: number, seed: number): Pr
     }
   }
 
-  const workers = Array.from({ length: WORKERS }, (_, index) => work(`w${index}`))
-  for (let kill = 0; kill < kills; kill++) {
-    const service = startService(t, settings)
-    await service.waitForReady()
-    await sleep(random() * LONGEST_LIFE_MS)
-    await service.stop('SIGKILL')
+  async function killRepeatedly(port: string): Promise<void> {
+    for (let kill = 0; kill < kills / ports.length; kill++) {
+      const service = startService(t, { ...settings, PORT: port })
+      await service.waitForReady()
+      await sleep(random() * LONGEST_LIFE_MS)
+      await service.stop('SIGKILL')
+    }
   }
-  const last = await startLending(t, settings)
+
+  const workers = Array.from({ length: WORKERS }, (_, index) => work(`w${index}`))
+  await Promise.all(ports.map(killRepeatedly))
+  const last = await startLending(t, { ...settings, PORT: ports[0] ?? '0' })
   const before = cycles
   await until('lending goes on', () => cycles > before + WORKERS)
   isOver = true

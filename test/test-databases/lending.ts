@@ -46,6 +46,11 @@ export async function startLending(
     ...env,
   })
   await service.waitForReady()
+  return createLender(service)
+}
+
+/** Adds what is asked of a service that was started with TEST_DATABASES_TOKEN. */
+export async function createLender(service: Service): Promise<LendingService> {
   const { msg } = await service.waitForLog('listening at')
   const base = msg.slice('listening at '.length)
   async function call(method: string, path: string, body?: unknown, init: RequestInit = {}) {

@@ -2,11 +2,20 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { writeCommitted } from '../support/migrations-folder.ts'
 import { createTestRole } from '../support/roles.ts'
 import { until } from '../support/until.ts'
-import { createWorld, FIRST, readLabels, runIn, SECOND, startLending } from './lending.ts'
+import {
+  createWorld,
+  FIRST,
+  type LendingService,
+  type Lent,
+  readLabels,
+  runIn,
+  SECOND,
+  startLending,
+} from './lending.ts'
 
 test('a database may end before the last migration, and seeds follow the last one', async (t) => {
   const { folder, env } = await createWorld(t)
@@ -81,6 +90,7 @@ test('a lease that runs out is taken back, unless sessions are open', async (t) 
   await until('the idle one is taken back', async () => {
     return (await service.call('GET', `/databases/${idle.id}`)).status === 404
   })
+  await assertEnded(t, service, idle)
   const { body } = await service.call('GET', `/databases/${busy.id}`)
   t.match(body, { connections: 1 })
   await client.query('select')
@@ -94,6 +104,7 @@ test('a lease that runs out is taken back, unless sessions are open', async (t) 
     )
     return rowCount === 0
   })
+  await assertEnded(t, service, long)
   await client.end().catch(() => {})
 })
 
@@ -110,7 +121,14 @@ test('a borrower may drop or rename its database; others are left alone', async 
   await db.pool.query(`alter database "${renamed.name}" rename to "${db.name}_renamed"`)
   await db.pool.query(`drop database "${replaced.name}"`)
   await db.pool.query(`create database "${replaced.name}"`)
-  for (const lent of [dropped, renamed, replaced]) await service.giveBack(lent)
+  for (const lent of [dropped, renamed, replaced]) {
+    t.match(await service.call('GET', `/databases/${lent.id}`), {
+      status: 200,
+      body: { name: lent.name, connections: 0 },
+    })
+    await service.giveBack(lent)
+    await assertEnded(t, service, lent)
+  }
 
   await until('the renamed one is gone', async () => {
     return !(await listDatabases()).includes(`${db.name}_renamed`)
@@ -197,6 +215,28 @@ test('a new history makes a new template; the old one goes with its last lease',
   t.equal((await templates()).length, 1)
 })
 
+test('schemas that RESET_IGNORE_SCHEMAS and RESET_EMPTY_SCHEMAS name are not kept', async (t) => {
+  const { env } = await createWorld(t)
+  const service = await startLending(t, {
+    ...{ ...env, TEST_DATABASES_MAX: '1' },
+    ...{ RESET_ENABLED: 'true', RESET_TOKEN: 'another-long-token' },
+    ...{ RESET_IGNORE_SCHEMAS: 'ignored', RESET_EMPTY_SCHEMAS: 'emptied' },
+  })
+  for (const schema of ['ignored', 'emptied']) {
+    const lent = await service.lend()
+    await runIn(lent.url, `create schema ${schema}`)
+    await service.giveBack(lent)
+    const next = await service.lend()
+    t.not(next.name, lent.name, 'another one')
+    const { rowCount } = await runIn(
+      next.url,
+      `select to_regnamespace('${schema}') where to_regnamespace('${schema}') is not null`,
+    )
+    t.equal(rowCount, 0)
+    await service.giveBack(next)
+  }
+})
+
 test('a role without createdb needs ROOT_DATABASE_URL', async (t) => {
   const { db, env, listDatabases } = await createWorld(t)
   const role = await createTestRole(t, `login password 'only-for-this-test'`)
@@ -229,3 +269,11 @@ test('a role without createdb needs ROOT_DATABASE_URL', async (t) => {
   }
   await db.pool.query(`reassign owned by ${role} to current_user; drop owned by ${role}`)
 })
+
+/** The lease is over, however it ended: nobody can return it again. */
+async function assertEnded(t: Test, service: LendingService, { id }: Lent): Promise<void> {
+  const gone = { status: 404, body: { code: 'lease_not_found' } }
+  for (const method of ['GET', 'DELETE']) {
+    t.match(await service.call(method, `/databases/${id}`), gone, method)
+  }
+}

@@ -94,6 +94,7 @@ const always = [
   'privilege_missing',
   'reset_schema_taken',
   'database_lost',
+  'database_read_only',
   'out_of_resources',
 ] as const
 

@@ -195,11 +195,23 @@ function findDiskProblem(): string | undefined {
   }
 }
 
-/** Moves the database to a tablespace on a disk of its own; the write-ahead log stays where there is room. */
-async function moveToSmallDisk({ scope, server }: World): Promise<void> {
+async function moveToSmallDisk(world: World): Promise<void> {
+  await moveToDisk(world, (mount) =>
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=192m', 'tmpfs', mount]),
+  )
+}
+
+/**
+ * Moves the database to a tablespace on a disk of its own, and template1, whose copies the service makes; the
+ * write-ahead log stays where there is room. Returns where the disk is mounted.
+ */
+export async function moveToDisk(
+  { scope, server }: World,
+  mountDisk: (mount: string) => void,
+): Promise<string> {
   const mount = join(server.folder, 'small')
   mkdirSync(mount)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'tmpfs', mount])
+  mountDisk(mount)
   scope.teardown(async () => {
     await server.stop('SIGQUIT')
     execFileSync('umount', ['--lazy', mount])
@@ -216,8 +228,11 @@ async function moveToSmallDisk({ scope, server }: World): Promise<void> {
     ...{ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres' },
   })
   await maintenance.connect()
-  await maintenance.query(`alter database ${DATABASE} set tablespace small`)
+  for (const name of [DATABASE, 'template1']) {
+    await maintenance.query(`alter database ${name} set tablespace small`)
+  }
   await maintenance.end()
+  return mount
 }
 
 function fillUp(path: string): void {
