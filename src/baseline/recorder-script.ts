@@ -1,13 +1,13 @@
 import { definitionsSql, USER_SCHEMAS } from '../catalog/definitions/definitions.ts'
 import { SERVICE_SESSION } from '../postgres/service-session.ts'
 import { sql } from '../postgres/sql-text.ts'
-import { LAST_MIGRATION_SQL } from './last-migration.ts'
+import { LAST_CURRENT_SQL, LAST_MIGRATION_SQL } from './last-migration.ts'
 
 /**
  * The number of this script: raised when the tables or the definitions change. A schema that was recorded
  * with another number is not compared; the next provisioning that applies something records it again.
  */
-export const RECORD_FORMAT = 1
+export const RECORD_FORMAT = 2
 
 /** Whatever session calls a function, the texts of definitions are the same. */
 const CANONICAL = [
@@ -77,7 +77,8 @@ create table if not exists provisioning.recorded_object (
 comment on table provisioning.recorded_object is
   'The definition of every object at a recorded moment, aspect by aspect.';
 
-create or replace function provisioning.read_definitions(p_schemas text[], p_roles text[])
+drop function if exists provisioning.read_definitions(text[], text[]);
+create or replace function provisioning.read_definitions(p_schemas text[], p_roles text[], p_objects text[])
 returns table (kind text, name text, schema text, parent text, aspects jsonb, classid oid, objid oid, objsubid int)
 language plpgsql
 stable
@@ -87,12 +88,12 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  ${definitionsSql({ schemas: 'p_schemas', roles: 'p_roles' })};
+  ${definitionsSql({ schemas: 'p_schemas', roles: 'p_roles', objects: 'p_objects' })};
 end;
 $$;
-comment on function provisioning.read_definitions(text[], text[]) is
+comment on function provisioning.read_definitions(text[], text[], text[]) is
   'The definitions of all objects of these schemas, with the privileges of these roles (null: of all).';
-revoke all on function provisioning.read_definitions(text[], text[]) from public;
+revoke all on function provisioning.read_definitions(text[], text[], text[]) from public;
 
 create or replace function provisioning.list_schemas()
 returns text[]
@@ -127,7 +128,7 @@ begin
   else
     return query
     select (${LAST_MIGRATION_SQL}),
-           (select max(date) from graphile_migrate.current where trim(content) <> '');
+           (${LAST_CURRENT_SQL});
   end if;
 end;
 $$;
@@ -145,7 +146,7 @@ as $$
   delete from provisioning.recorded_object where moment = p_moment;
   insert into provisioning.recorded_object (moment, ${COLUMNS})
   select p_moment, ${COLUMNS}
-    from provisioning.read_definitions(p_schemas, null);
+    from provisioning.read_definitions(p_schemas, null, null);
 $$;
 comment on function provisioning.record_objects(text, text[]) is
   'Records the definitions of these schemas, with the privileges of all roles.';

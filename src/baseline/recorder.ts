@@ -67,8 +67,9 @@ export async function readRecorderState(client: Queryable): Promise<RecorderStat
                 and has_table_privilege(record_format.oid, 'select')
                 and has_table_privilege(to_regclass('provisioning.recorded_schema'), 'select')
                 and has_table_privilege(to_regclass('provisioning.recorded_object'), 'select')
-                and has_function_privilege(
-                      to_regprocedure('provisioning.read_definitions(text[], text[])'), 'execute')
+                -- A record of another format does not have it.
+                and coalesce(has_function_privilege(
+                      to_regprocedure('provisioning.read_definitions(text[], text[], text[])'), 'execute'), true)
                 and has_function_privilege(to_regprocedure('provisioning.read_history()'), 'execute'),
               false) as "mayUse",
             coalesce(

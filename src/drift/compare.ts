@@ -1,9 +1,13 @@
+import { LAST_CURRENT_SQL, LAST_MIGRATION_SQL } from '../baseline/last-migration.ts'
 import { readRecorderState } from '../baseline/recorder.ts'
 import { RECORD_FORMAT } from '../baseline/recorder-script.ts'
+import { ALWAYS_READ } from '../catalog/definitions/definitions.ts'
 import { DEFINITIONS_STAMP_SQL } from '../catalog/stamp.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { type Difference, describeDifference, type ObjectDifference } from './describe.ts'
+import { byName, MAX_DIFFERENCES, readDifferences } from './differences.ts'
+import { findTouched, readStamps, type Stamps } from './touched.ts'
 
 /** How the schema compares with the recorded one. */
 export interface Comparison {
@@ -11,18 +15,23 @@ export interface Comparison {
   readonly inSync: boolean | null
   readonly reason?: string
   readonly differences: readonly Difference[]
-  /** As long as it stays the same, so do the differences; undefined where they are not known. */
-  readonly stamp?: string
+  /** What the next comparison continues from; undefined where the differences are not known. */
+  readonly base?: Base
+}
+
+interface Base {
+  readonly hasHistory: boolean
+  /** The record that was compared with. */
+  readonly recordedAt: string
+  /** As long as it stays the same, so do the differences. */
+  readonly stamp: string
+  /** Of each object, to know later which ones changed. */
+  readonly stamps: Stamps
+  readonly differences: readonly ObjectDifference[]
 }
 
 /** Nothing can be said at this moment; the next one may be better. */
 export class NotNowError extends Error {}
-
-/** More differences than anybody reads; the first ones tell enough. */
-const MAX_DIFFERENCES = 500
-
-/** How long to wait for a lock: a session that waits for the same table has to wait behind this one. */
-const LOCK_TIMEOUT = '50ms'
 
 /** Migrations that another session began so long ago were interrupted. */
 const RUNNING_SECONDS = 60
@@ -31,62 +40,112 @@ const RUNNING_SECONDS = 60
 const ACCEPT = 'if the schema is right, run: select provisioning.record_schema()'
 
 /**
- * Compares the schema with the recorded one; `known` is an earlier comparison of this process, whose
- * differences are not read again while no catalogue has changed. Reads catalogues only, and waits for a lock
- * for 50 ms at most: then it rejects with `lock_not_available`. Rejects with a NotNowError while migrations run.
+ * Compares the schema with the recorded one; `known` is an earlier comparison of this process: only what changed
+ * since is read. Reads catalogues only, and waits for a lock for 50 ms at most: then it rejects with
+ * `lock_not_available`. Rejects with a NotNowError while migrations run.
  */
 export async function compareWithRecord(
   client: Queryable,
   known?: Comparison,
 ): Promise<Comparison> {
-  const { format, problem } = await readRecorderState(client)
-  if (problem !== undefined) return unknown(problem)
-  if (format === undefined) return unknown(NOT_RECORDED)
-  if (format !== RECORD_FORMAT) {
-    return unknown('another version of the service keeps the record of the schema')
+  // Where there was a record to compare with, it is still there, or the next query fails.
+  if (known?.base === undefined) {
+    const { format, problem } = await readRecorderState(client)
+    if (problem !== undefined) return unknown(problem)
+    if (format === undefined) return unknown(NOT_RECORDED)
+    if (format !== RECORD_FORMAT) return unknown(OTHER_VERSION)
   }
-  const { rows } = await client.query<RecordState>(RECORD_SQL)
+  const { rows } = await client.query<RecordState>(recordSql(known?.base?.hasHistory))
   const record = rows[0]
   if (record?.isRunning) throw new NotNowError('migrations are running')
   const reason = findReason(record)
   if (record === undefined || reason !== undefined) return unknown(reason ?? NOT_RECORDED)
-  if (known?.stamp === record.stamp) return known
-  const differences = await readDifferences(client)
-  // An object that another session was changing may have looked different for a moment.
-  const confirmed = differences.length === 0 ? [] : await readDifferences(client)
-  const found = new Set(differences.map((one) => JSON.stringify(one)))
-  const certain = confirmed.filter((one) => found.has(JSON.stringify(one)))
-  return { inSync: certain.length === 0, differences: certain, stamp: record.stamp }
+  const { recordedAt, stamp, hasHistory } = record
+  const base = known?.base?.recordedAt === recordedAt ? known.base : undefined
+  if (known !== undefined && base?.stamp === stamp) return known
+
+  // Before the definitions: what changes after it changes the next stamps, too.
+  const stamps = await readStamps(client)
+  const isBaseWhole = base !== undefined && base.differences.length < MAX_DIFFERENCES
+  const touched = isBaseWhole ? await findTouched(client, base.stamps, stamps) : undefined
+  const differences = mergeDifferences(base, touched, await readConfirmed(client, touched))
+  const described = differences.flatMap((one) => describeDifference(one) ?? [])
+  return {
+    inSync: described.length === 0,
+    differences: described.slice(0, MAX_DIFFERENCES),
+    base: { hasHistory, recordedAt, stamp, stamps, differences },
+  }
+}
+
+/** The differences of these objects, or of all: twice, since another session may be in the middle of a change. */
+async function readConfirmed(
+  client: Queryable,
+  touched: readonly string[] | undefined,
+): Promise<ObjectDifference[]> {
+  const first = await readDifferences(client, touched)
+  if (first.length === 0) return []
+  const seen = new Set(first.map((one) => JSON.stringify(one)))
+  const second = await readDifferences(client, touched)
+  return second.filter((one) => seen.has(JSON.stringify(one)))
+}
+
+/** Differences of objects that nothing touched are still the same. */
+function mergeDifferences(
+  base: Base | undefined,
+  touched: readonly string[] | undefined,
+  found: readonly ObjectDifference[],
+): readonly ObjectDifference[] {
+  if (base === undefined || touched === undefined) return found
+  const names = new Set(touched)
+  const kept = base.differences.filter(
+    ({ kind, name, parent }) =>
+      !ALWAYS_READ.includes(kind) && !names.has(name) && !(parent !== null && names.has(parent)),
+  )
+  return [...kept, ...found].sort(byName)
 }
 
 interface RecordState {
   readonly isRunning: boolean
   readonly isRecorded: boolean
   readonly format: number
+  readonly ownFormat: number
   readonly recordedMajor: number
   readonly serverMajor: number
+  readonly hasHistory: boolean
   readonly isOfThisHistory: boolean
   readonly isCurrentKnown: boolean
+  readonly recordedAt: string
   readonly stamp: string
 }
 
 const NOT_RECORDED = `no schema was recorded, because no migration was applied since this service records it; ${ACCEPT}`
 
-const RECORD_SQL = sql`
+const OTHER_VERSION = 'another version of the service keeps the record of the schema'
+
+/** As in the function, without the time that it takes to load the language that it is in. */
+const HISTORY_SQL = sql`
+  (select (${LAST_MIGRATION_SQL}) as last_migration,
+          (${LAST_CURRENT_SQL}) as current_applied)`
+
+const recordSql = (hasHistory = false) => sql`
   select before.recorded_at > now() - interval '${RUNNING_SECONDS} seconds' is true as "isRunning",
          after.moment is not null as "isRecorded",
          after.format,
+         (select format from provisioning.record_format) as "ownFormat",
          after.server_major as "recordedMajor",
          current_setting('server_version_num')::int / 10000 as "serverMajor",
+         history.last_migration is not null as "hasHistory",
          after.last_migration is not distinct from history.last_migration as "isOfThisHistory",
          history.current_applied is null
            or history.current_applied <= after.current_applied is true as "isCurrentKnown",
-         concat_ws(' ', after.recorded_at, (${DEFINITIONS_STAMP_SQL})) as stamp
-    from provisioning.read_history() as history
+         after.recorded_at::text as "recordedAt",
+         (${DEFINITIONS_STAMP_SQL})::text as stamp
+    from ${hasHistory ? HISTORY_SQL : 'provisioning.read_history()'} as history
     left join provisioning.recorded_schema as after on after.moment = 'after'
     left join provisioning.recorded_schema as before on before.moment = 'before'`
 
 function findReason(record: RecordState | undefined): string | undefined {
+  if (record !== undefined && record.ownFormat !== RECORD_FORMAT) return OTHER_VERSION
   if (!record?.isRecorded) return NOT_RECORDED
   const { recordedMajor, serverMajor } = record
   if (record.format !== RECORD_FORMAT) {
@@ -107,77 +166,3 @@ function findReason(record: RecordState | undefined): string | undefined {
 function unknown(reason: string): Comparison {
   return { inSync: null, reason, differences: [] }
 }
-
-async function readDifferences(client: Queryable): Promise<Difference[]> {
-  // Several statements in one message are one transaction, to which the limit belongs.
-  const results = (await client.query(
-    `set local lock_timeout = '${LOCK_TIMEOUT}'; ${DIFFERENCES_SQL}`,
-  )) as unknown as readonly { readonly rows: ObjectDifference[] }[]
-  return (results.at(-1)?.rows ?? []).flatMap((one) => describeDifference(one) ?? [])
-}
-
-/**
- * Objects whose definitions differ, as ObjectDifference. Not among them: queues and partitions that were
- * added, default privileges of further roles only, and the parts of objects that were added, dropped or renamed as a whole.
- */
-const DIFFERENCES_SQL = sql`
-  with record as materialized (
-    select schemas, roles,
-           database_oid = (select oid from pg_database where datname = current_database()) as has_addresses
-      from provisioning.recorded_schema
-     where moment = 'after'
-  ),
-  recorded as (
-    select *
-      from provisioning.recorded_object
-     where moment = 'after'
-  ),
-  -- A schema that was renamed is still the migrations'.
-  chosen as materialized (
-    select schemas || array(select quote_ident(nspname)
-                              from pg_namespace
-                              join recorded on recorded.objid = pg_namespace.oid
-                                           and recorded.kind = 'schema'
-                                           and has_addresses) as schemas,
-           roles
-      from record
-  ),
-  current as materialized (
-    select definition.*
-      from chosen,
-           provisioning.read_definitions(chosen.schemas, chosen.roles) as definition
-  ),
-  difference as materialized (
-    select kind, name,
-           coalesce(recorded.parent, current.parent) as parent,
-           recorded.aspects as recorded,
-           current.aspects as current,
-           row(recorded.classid, recorded.objid, recorded.objsubid)::text as recorded_address,
-           row(current.classid, current.objid, current.objsubid)::text as current_address
-      from recorded
-      full join current using (kind, name)
-     where recorded.aspects is distinct from current.aspects
-  ),
-  renamed as materialized (
-    select gone.kind, gone.name, came.name as new_name, came.current
-      from difference as gone
-      join difference as came
-        on came.kind = gone.kind
-       and came.current_address = gone.recorded_address
-      join record on has_addresses
-     where gone.current is null
-       and came.recorded is null
-  )
-  select difference.kind, difference.name, recorded,
-         coalesce(difference.current, renamed.current) as current,
-         renamed.new_name as "newName"
-    from difference
-    left join renamed using (kind, name)
-   where not (recorded is null and (kind in ('queue', 'partition') or difference.current = '{}'))
-     and not exists (select from renamed as came
-                      where (came.kind, came.new_name) = (difference.kind, difference.name))
-     and not exists (select from difference as whole
-                      where whole.name = difference.parent
-                        and (whole.recorded is null or whole.current is null))
-   order by difference.name, difference.kind
-   limit ${MAX_DIFFERENCES}`

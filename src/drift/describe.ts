@@ -14,6 +14,8 @@ type Aspects = Readonly<Record<string, string>>
 export interface ObjectDifference {
   readonly kind: string
   readonly name: string
+  /** The object that it is a part of, a schema at last. */
+  readonly parent: string | null
   readonly recorded: Aspects | null
   readonly current: Aspects | null
   readonly newName: string | null

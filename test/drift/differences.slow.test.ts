@@ -319,20 +319,132 @@ test('each kind of change to each kind of object is reported, with what differs'
   const role = await createTestRole(t)
   const superuser = await createTestRole(t, 'superuser')
   const fill = (text: string) => text.replaceAll('$ROLE', role).replaceAll('$SUPERUSER', superuser)
-  const { session, listDrift, pool } = await createRecorded(t, fill(SCHEMA))
+  const { session, compare, listDrift, pool } = await createRecorded(t, fill(SCHEMA))
   t.strictSame(await listDrift(), [])
 
+  const before = await compare()
   for (const [statements, ...expected] of CASES) {
     await session.query('begin')
     await session.query(fill(statements))
     const found = await listDrift()
+    const after = await compare()
+    t.strictSame(
+      (await compare(before)).differences,
+      after.differences,
+      `${statements}: from before`,
+    )
     t.equal(found.length, expected.length, `${statements}: ${found.join('\n')}`)
     for (const [index, one] of expected.entries()) {
       if (typeof one === 'string') t.equal(found[index], fill(one), statements)
       else t.match(found[index], one, statements)
     }
     await session.query('rollback')
+    t.strictSame((await compare(after)).differences, [], `${statements}: undone`)
   }
   t.strictSame(await listDrift(), [])
   await pool.query(`drop owned by ${role}`)
+})
+
+/** Objects whose definitions mention others: by name, by column, by value. */
+const MENTIONING = `
+  create schema app;
+  create schema away;
+  create type app.mood as enum ('good', 'bad');
+  create domain app.strict as app.mood check (value <> 'bad');
+  create type app.pair as (one int, two app.mood);
+  create collation app.plain from "C";
+  create function app.tg() returns trigger language plpgsql as 'begin return new; end';
+  create function away.five() returns int language sql immutable as 'select 5';
+  create function app.plus(a int, b int) returns int language sql immutable as 'select a + b';
+  create operator app.## (leftarg = int, rightarg = int, function = app.plus);
+  create sequence away.numbers;
+  create sequence app.counts;
+  create table app.parent (
+    id int primary key default nextval('away.numbers'), code text collate app.plain unique, mood app.mood default 'good',
+    moods app.mood[] default '{good}', stricts app.strict default 'good', pair app.pair,
+    twice int generated always as (app.plus(1, 1)) stored, five int default away.five(),
+    check (app.plus(five, 1) > 0));
+  create table app.child (
+    parent_id int references app.parent (id), code text references app.parent (code), amount int, whole app.parent,
+    check (amount operator(app.##) 1 > 0));
+  create sequence app.owned owned by app.child.amount;
+  create index on app.child ((amount + 1)) where amount > 0;
+  create statistics app.stats on amount, code from app.child;
+  create table app.kid () inherits (app.child);
+  create view app.joined as select * from app.parent join app.child using (code);
+  create view app.upper as select amount from app.joined;
+  create materialized view app.sums as select sum(amount) as total, (pair).two from app.child, app.parent group by (pair).two;
+  create function app.body() returns bigint begin atomic select sum(amount) from app.child; end;
+  create function app.of_type(a app.pair, b app.parent) returns app.mood language sql as $$select 'good'::app.mood$$;
+  create trigger touch before update of amount on app.child for each row when (new.amount > 0) execute function app.tg();
+  create rule keep as on update to app.parent where new.five = 0 do also insert into app.child (amount) values (new.five);
+  create policy own on app.child using (exists (select from app.parent where five = amount) and current_user = '$ROLE');
+  create policy theirs on app.child to $ROLE using (true);
+  create publication news for table app.child (parent_id, amount) where (amount > 0);
+  grant select on app.child to $ROLE;
+  create table app.log (at date, kind int) partition by range (at);
+  create table app.log_2026 partition of app.log for values from ('2026-01-01') to ('2027-01-01')`
+
+/** Changes to what others mention. */
+const CHANGES: readonly string[] = [
+  'alter table app.parent rename column five to six',
+  'alter table app.parent rename column code to label',
+  'alter table app.child rename column amount to quantity',
+  'alter table app.child add column id int',
+  'alter table app.child drop column amount cascade',
+  'alter table app.log rename column at to on_day',
+  'alter table app.parent rename to elder',
+  'alter table app.parent set schema away',
+  'alter table app.log rename to journal',
+  'alter view app.joined rename to merged',
+  'alter view app.joined rename column amount to quantity',
+  'alter type app.mood rename to humour',
+  "alter type app.mood rename value 'good' to 'fine'",
+  'alter type app.pair rename attribute two to second',
+  'alter type app.pair set schema away',
+  'alter domain app.strict rename to severe',
+  'alter domain app.strict set default $$good$$',
+  'alter function away.five() rename to six',
+  'alter function away.five() set schema app',
+  'alter function app.plus(int, int) rename to add',
+  'create or replace function app.plus(a int, b int) returns int language sql immutable as $$select b + a$$',
+  'alter function app.tg() set schema away',
+  'alter sequence away.numbers rename to counts',
+  'alter sequence app.counts owned by app.child.amount',
+  'alter sequence app.owned owned by none',
+  'alter schema away rename to far',
+  'alter collation app.plain rename to bare',
+  'alter operator app.## (int, int) set schema away',
+  'alter role $ROLE rename to $ROLE_2; alter role $ROLE_2 rename to $ROLE',
+  'alter role $ROLE rename to $ROLE_2',
+  'alter table app.kid no inherit app.child',
+  'alter table app.log detach partition app.log_2026',
+  'alter table app.child drop constraint child_parent_id_fkey',
+  'alter table app.parent disable trigger all',
+  'drop table app.parent cascade',
+  'drop type app.mood cascade',
+  'drop function away.five() cascade',
+  'drop view app.joined cascade',
+  'drop schema away cascade',
+  'drop table app.child cascade; create table app.child (amount int)',
+  'create table app.more (amount int); alter table app.child rename to was_child; alter table app.more rename to child',
+  'alter publication news set table app.parent',
+]
+
+test('what changes by a change to something that it mentions is found, too', async (t) => {
+  const role = await createTestRole(t)
+  const fill = (text: string) => text.replaceAll('$ROLE', role)
+  const { session, compare } = await createRecorded(t, fill(MENTIONING))
+  const before = await compare()
+  t.match(before, { inSync: true })
+
+  for (const change of CHANGES) {
+    await session.query('begin')
+    await session.query(fill(change))
+    const after = await compare()
+    t.strictSame((await compare(before)).differences, after.differences, change)
+    await session.query('rollback')
+    t.strictSame((await compare(after)).differences, [], `${change}: undone`)
+  }
+  await session.query(`drop owned by ${role}`)
 })

@@ -13,7 +13,8 @@ export interface RecordedDatabase {
   readonly session: SessionClient
   /** Runs SQL as a migration does, with its number in the history and in the record. */
   migrate(sql: string): Promise<void>
-  compare(): Promise<Comparison>
+  /** Continues from an earlier comparison, if there is one. */
+  compare(known?: Comparison): Promise<Comparison>
   /** The differences, each as one line. */
   listDrift(): Promise<string[]>
 }
@@ -30,7 +31,7 @@ export async function createRecorded(t: Test, sql: string): Promise<RecordedData
   const session = await open('test')
   t.teardown(() => session.end())
   let migrations = 0
-  const compare = () => compareWithRecord(session)
+  const compare = (known?: Comparison) => compareWithRecord(session, known)
   const recorded: RecordedDatabase = {
     url,
     pool,

@@ -1,5 +1,6 @@
 import { test } from 'tap'
 import { beginRecording, ensureRecorder, finishRecording } from '../../src/baseline/recorder.ts'
+import { RECORD_FORMAT } from '../../src/baseline/recorder-script.ts'
 import { compareWithRecord } from '../../src/drift/compare.ts'
 import { prepareRecorder } from '../../src/drift/prepare.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -205,6 +206,15 @@ test('it is null, with a reason, where it cannot be known', async (t) => {
     t.match(await compareWithRecord(session), { inSync: null, reason, differences: [] })
     await session.query('rollback')
   }
+
+  // As an earlier version left it.
+  await pool.query(`
+    drop function provisioning.read_definitions(text[], text[], text[]);
+    create or replace view provisioning.record_format as select ${RECORD_FORMAT - 1} as format`)
+  t.match(await compareWithRecord(session), { inSync: null, reason: /another version/ })
+  t.equal(await prepareRecorder(session), undefined)
+  t.match(await compareWithRecord(session), { inSync: true }, 'its functions were replaced')
+
   await session.query(`insert into graphile_migrate.current values ('current.sql', ' ', now())`)
   t.match(
     await compareWithRecord(session),

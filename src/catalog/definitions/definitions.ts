@@ -2,8 +2,8 @@ import { sql } from '../../postgres/sql-text.ts'
 import { isExtensionMember, isUserSchema } from '../scope.ts'
 import { DATABASE_OBJECTS } from './database-objects.ts'
 import { RELATION_PARTS } from './relation-parts.ts'
-import { RELATION_CTE, RELATIONS } from './relations.ts'
-import { ROUTINES_AND_TYPES } from './routines-and-types.ts'
+import { RELATIONS, relationCte } from './relations.ts'
+import { routinesAndTypes } from './routines-and-types.ts'
 
 /** One object, with everything that defines it. No part depends on an oid, on a row or on search_path. */
 export interface Definition {
@@ -27,7 +27,17 @@ export interface DefinitionsOptions {
    * Owners always count.
    */
   readonly roles?: string
+  /**
+   * An expression: names of relations, routines and types, as text[]: only these are read, with their parts,
+   * and objects of ALWAYS_READ. Null, or by default: all.
+   */
+  readonly objects?: string
 }
+
+/** Kinds that are few, and are not chosen by `objects`. */
+export const ALWAYS_READ: readonly string[] = [
+  ...['schema', 'default privileges', 'publication', 'statistics', 'queue'],
+]
 
 /**
  * Selects the definitions of all objects of the schemas, and of what has no schema: publications, default
@@ -36,16 +46,16 @@ export interface DefinitionsOptions {
  * object from another one. Run it under the service's session settings. PostgreSQL's functions that write
  * definitions take AccessShare locks: give the transaction a lock_timeout, and end it soon.
  */
-export function definitionsSql({ schemas, roles }: DefinitionsOptions = {}): string {
+export function definitionsSql({ schemas, roles, objects }: DefinitionsOptions = {}): string {
   return sql`
     with chosen_schema as materialized (
       select oid, nspname, nspowner, nspacl, quote_ident(nspname) as name
         from pg_namespace
        where ${schemas === undefined ? USER_SCHEMAS : `quote_ident(nspname) = any (${schemas})`}
     ),
-    ${RELATION_CTE},
+    ${relationCte(objects)},
     found as (
-      ${[SCHEMAS, RELATIONS, RELATION_PARTS, ROUTINES_AND_TYPES, DATABASE_OBJECTS].join('\nunion all\n')}
+      ${[SCHEMAS, RELATIONS, RELATION_PARTS, routinesAndTypes(objects), DATABASE_OBJECTS].join('\nunion all\n')}
     )
     select kind,
            name,

@@ -1,16 +1,24 @@
 import { sql } from '../../postgres/sql-text.ts'
 import { isExtensionMember } from '../scope.ts'
+import { isAmong } from './among.ts'
 
-/** A common table expression: tables, views, sequences and composite types of the chosen schemas. */
-export const RELATION_CTE = sql`
+/** Tables, views, sequences and composite types; in `relkind in …`. */
+export const RELATION_KINDS = "('r', 'p', 'v', 'm', 'S', 'f', 'c')"
+
+/**
+ * A common table expression: the relations of the chosen schemas, or those of them that are in `objects`
+ * (an expression: names as text[], or null).
+ */
+export const relationCte = (objects?: string) => sql`
   relation as materialized (
     select pg_class.*,
            chosen_schema.name as schema_name,
            chosen_schema.name || '.' || quote_ident(relname) as name
       from chosen_schema
       join pg_class on relnamespace = chosen_schema.oid
-     where relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'c')
+     where relkind in ${RELATION_KINDS}
        and relpersistence <> 't'
+       ${objects === undefined ? '' : `and ${isAmong(objects, `chosen_schema.name || '.' || quote_ident(relname)`)}`}
        and not ${isExtensionMember('pg_class', 'pg_class.oid')}
        -- Of a composite type, the type is the member and not the relation behind it.
        and not (relkind = 'c' and ${isExtensionMember('pg_type', 'reltype')}))`

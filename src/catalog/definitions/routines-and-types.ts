@@ -1,10 +1,19 @@
 import { sql } from '../../postgres/sql-text.ts'
 import { isExtensionMember } from '../scope.ts'
+import { isAmong } from './among.ts'
 
-/** Functions, procedures, aggregates; domains, enums, ranges, base types. Composite types are relations. */
-export const ROUTINES_AND_TYPES = sql`
+/** The name of a routine in its schema. */
+export const ROUTINE_NAME = `quote_ident(proname) || '(' || oidvectortypes(proargtypes) || ')'`
+
+const TYPE_NAME = `chosen_schema.name || '.' || quote_ident(typname)`
+
+/**
+ * Functions, procedures, aggregates; domains, enums, ranges, base types; those of them that are in `objects`,
+ * if it is given and not null. Composite types are relations.
+ */
+export const routinesAndTypes = (objects?: string) => sql`
   select case prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
-         chosen_schema.name || '.' || quote_ident(proname) || '(' || oidvectortypes(proargtypes) || ')',
+         chosen_schema.name || '.' || ${ROUTINE_NAME},
          chosen_schema.name, chosen_schema.name, proowner, coalesce(proacl, acldefault('f', proowner)),
          case when prokind = 'a'
               then (select jsonb_build_object(
@@ -25,8 +34,9 @@ export const ROUTINES_AND_TYPES = sql`
                       where pg_depend.classid = 'pg_proc'::regclass
                         and pg_depend.objid = pg_proc.oid
                         and deptype in ('e', 'i'))
+     ${objects === undefined ? '' : `and ${isAmong(objects, `chosen_schema.name || '.' || ${ROUTINE_NAME}`)}`}
   union all
-  select 'type', chosen_schema.name || '.' || quote_ident(typname), chosen_schema.name, chosen_schema.name, typowner,
+  select 'type', ${TYPE_NAME}, chosen_schema.name, chosen_schema.name, typowner,
          coalesce(typacl, acldefault('T', typowner)),
          jsonb_build_object(
            'definition',
@@ -52,4 +62,5 @@ export const ROUTINES_AND_TYPES = sql`
     from chosen_schema
     join pg_type on typnamespace = chosen_schema.oid
    where (typtype in ('d', 'e', 'r') or typtype = 'b' and typcategory <> 'A')
-     and not ${isExtensionMember('pg_type', 'pg_type.oid')}`
+     and not ${isExtensionMember('pg_type', 'pg_type.oid')}
+     ${objects === undefined ? '' : `and ${isAmong(objects, TYPE_NAME)}`}`
