@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { listPlaceholderVariables } from './placeholders.ts'
 
 /** What the environment says about test databases; no other file here reads `process.env`. */
 export interface TestEnvironment {
@@ -30,12 +31,11 @@ const PASSED_ON_AS_PATHS = ['MIGRATIONS_DIR', 'SEEDS_DIR']
 
 /** Reads COMMANDBUS_DB_URL, TEST_DATABASES_TOKEN and the settings for a service of the tests' own. */
 export function readEnvironment(env: NodeJS.ProcessEnv = process.env): TestEnvironment {
+  const paths = pick(env, PASSED_ON_AS_PATHS, (value) => resolve(value))
+  const placeholders = paths.MIGRATIONS_DIR ? listPlaceholderVariables(paths.MIGRATIONS_DIR) : []
   return {
     service: readService(env),
-    settings: {
-      ...pick(env, PASSED_ON, (value) => value),
-      ...pick(env, PASSED_ON_AS_PATHS, (value) => resolve(value)),
-    },
+    settings: { ...pick(env, [...PASSED_ON, ...placeholders], (value) => value), ...paths },
     runnerPid: isWorker(env) ? process.ppid : process.pid,
   }
 }

@@ -34,6 +34,19 @@ test('the environment names a service, or the settings for a new one', async (t)
   t.same(settings, { MIGRATIONS_DIR: resolve('here'), E2E_SCHEMA: 'off' })
 })
 
+test('the variables of placeholders reach a new service, but no database of the application', (t) => {
+  const placeholders = `{":TENANT": "!ENV", ":FIXED": "x", ':OTHER' : '!ENV', ":DATABASE_URL": "!ENV"}`
+  const folder = t.testdir({ '.gmrc': `{ "placeholders": ${placeholders} }`, migrations: {} })
+  const env = { TENANT: 'a', FIXED: 'b', OTHER: 'c', DATABASE_URL: 'postgres://production' }
+  const MIGRATIONS_DIR = join(folder, 'migrations')
+  t.same(readEnvironment({ ...env, MIGRATIONS_DIR }).settings, {
+    TENANT: 'a',
+    OTHER: 'c',
+    MIGRATIONS_DIR,
+  })
+  t.end()
+})
+
 test('a run belongs to the process that started its workers', async (t) => {
   const isChild = process.connected
   t.equal(readEnvironment({ NODE_TEST_CONTEXT: 'child-v8' }).runnerPid, process.ppid)
