@@ -78,12 +78,14 @@ async function createCommandSettings({
   migrationsDir,
 }: ToolRun): Promise<Readonly<Record<string, unknown>>> {
   const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
-  const settings = gmrc as { placeholders?: Record<string, string> }
+  const settings = gmrc as { placeholders?: object; pgSettings?: object }
   const { placeholder, wanted } = config.optionalSchema
   const chosen = wanted && { [placeholder]: wanted }
   return {
     ...settings,
     placeholders: { ...settings.placeholders, ...chosen },
+    // As on the embedded server: what PL/pgSQL can find, it finds while a function is written.
+    pgSettings: { 'plpgsql.extra_errors': 'all', ...settings.pgSettings },
     migrationsFolder: migrationsDir,
   }
 }

@@ -40,6 +40,24 @@ test('changing migrations on a given database', async (t) => {
     t.notMatch(output(), password)
   })
 
+  await t.test(
+    'a watch shows what PL/pgSQL can find wrong, whatever the database sets',
+    async (t) => {
+      await pool.query(`alter database ${name} set plpgsql.extra_errors = 'none'`)
+      const project = createProject(t, { DATABASE_URL: given.href })
+      const shadowing = `create or replace function public.shadowing() returns void language plpgsql
+      as $$ declare one int; begin declare one int; begin end; end $$;\n`
+      writeFileSync(join(project.migrationsDir, 'current.sql'), shadowing)
+
+      const watch = project.start('cli.js', 'watch')
+      const output = collect(watch)
+      const ended = exitOf(watch)
+      await until('shown', () => output().includes('shadows a previously defined variable'))
+      process.kill(-Number(watch.pid), 'SIGINT')
+      await ended
+    },
+  )
+
   await t.test('a shadow database that is another spelling of one in use is refused', async (t) => {
     for (const [setting, used] of [
       ['DATABASE_URL', given],

@@ -51,6 +51,7 @@ async function startServer(): Promise<void> {
     max_connections: 200,
     max_prepared_transactions: 10,
     extension_control_path: `$system:${extensionDir}`,
+    'plpgsql.extra_errors': 'all',
     // Thrown away after the run, so nothing needs to survive a crash.
     fsync: 'off',
     synchronous_commit: 'off',

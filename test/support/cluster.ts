@@ -75,6 +75,7 @@ export async function startCluster(t: Teardown, options: ClusterOptions = {}): P
     listen_addresses: "'127.0.0.1'",
     unix_socket_directories: "''",
     fsync: 'off',
+    'plpgsql.extra_errors': 'all',
     ...settings,
   }).map(([name, value]) => `${name} = ${value}\n`)
   appendFileSync(join(dataDir, 'postgresql.conf'), lines.join(''))

@@ -34,7 +34,7 @@ export async function startPostgres15(t: Teardown): Promise<string> {
   const port = await findFreePort()
   const settings = [
     ...['-c', `port=${port}`, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off'],
-    ...['-c', 'unix_socket_directories='],
+    ...['-c', 'unix_socket_directories=', '-c', 'plpgsql.extra_errors=all'],
   ]
   const server = spawn(join(binDir, 'postgres'), ['-D', dataDir, ...settings], {
     ...options,

@@ -79,6 +79,8 @@ function listArguments({ dataDir, extensionDir }: EmbeddedHome, port: number): s
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
     extension_control_path: `$system:${extensionDir}`,
+    // A function with a shadowed variable or an assignment of the wrong length fails here, before production.
+    'plpgsql.extra_errors': 'all',
     [OWNER_SETTING]: describeOwner(),
   }
   return [

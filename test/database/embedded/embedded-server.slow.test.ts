@@ -93,6 +93,13 @@ test('while the service is running', async (t) => {
     }
   })
 
+  await t.test('what PL/pgSQL can find wrong in a function is an error', async (t) => {
+    const shadowing = `create or replace function pg_temp.shadowing() returns void language plpgsql
+      as $$ declare one int; begin declare one int; begin end; end $$`
+    await t.rejects(query(service.url, shadowing), /shadows a previously defined variable/)
+    await query(service.url, `set plpgsql.extra_errors = 'none'; ${shadowing}`)
+  })
+
   await t.test('text is compared by rules that no system update changes', async (t) => {
     const { rows } = await query(
       service.url,
