@@ -52,16 +52,3 @@ export function createSerialSession({ open, onOpen }: SerialSessionOptions): Ser
     },
   }
 }
-
-/** Runs the work in a transaction of its own: committed, or rolled back with the error. */
-export async function inTransaction<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  await client.query('begin')
-  try {
-    const result = await work()
-    await client.query('commit')
-    return result
-  } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw error
-  }
-}

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { markDisposable } from '../baseline/disposable.ts'
+import { STORE_SCHEMA } from '../catalog/scope.ts'
 import {
   CATALOGS_SQL,
-  definitionVersionsSql,
-  otherVersionsSql,
+  catalogVersionsSql,
   TABLES_BESIDE_SQL,
   tableVersionsSql,
 } from '../catalog/versions.ts'
@@ -13,7 +13,7 @@ import type { SessionClient } from '../postgres/connection/client.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { resetData } from '../reset/data.ts'
 import { createResetSessions } from '../reset/session.ts'
-import { readDatabaseLevel } from './database-level.ts'
+import { databaseSettingsSql, readPresence } from './database-level.ts'
 import { setAllowed } from './leases.ts'
 import type { TestDatabase } from './rows.ts'
 import { openIn, type TestServer } from './server.ts'
@@ -31,11 +31,13 @@ export interface Clone {
   leave(): Promise<void>
 }
 
-/** What changes when anything is written: the numbers are those of row versions. */
+/** What changes when anything is written. */
 interface Versions {
-  readonly definitions: string
-  readonly others: string
+  readonly catalogs: string
   readonly tables: string
+  readonly settings: string
+  /** The fingerprints in the baseline; null if the next reset has to compare all definitions. */
+  readonly recorded: string | null
 }
 
 /** How long a session that a borrower has closed may take to end. */
@@ -49,8 +51,7 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
   const identity = { name: row.name, host: database.host, port: database.port }
   const sessions = createResetSessions({ connect, database: identity })
   let isNew = true
-  /** As prepared: nothing of it is read from the database again. */
-  let settings: string | undefined
+  /** As last cleaned: nothing of it is read from the database again. */
   let versions: Versions | undefined
   let queries: VersionQueries | undefined
 
@@ -66,6 +67,10 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
     return client
   }
 
+  async function openSession(): Promise<SessionClient> {
+    return (await sessions.open()).client as SessionClient
+  }
+
   async function reset(): Promise<void> {
     await resetData(sessions, identity, {
       lockTimeoutMs: LOCK_TIMEOUT_MS,
@@ -73,93 +78,90 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
     })
   }
 
-  async function readOwnPid(): Promise<number> {
-    const { client } = await sessions.open()
-    return (client as SessionClient).backendPid ?? 0
-  }
-
-  async function waitUntilAlone(): Promise<string | undefined> {
+  /** Keeps new sessions out, and waits until the last one has ended. Returns why that is not possible. */
+  async function waitUntilAlone(client: SessionClient): Promise<string | undefined> {
+    await setAllowed(database.pool, row.name, false)
     const deadline = performance.now() + GOODBYE_MS
     while (true) {
-      const level = await readDatabaseLevel(database.pool, row, await readOwnPid())
-      if (level === undefined) return 'it was dropped or renamed'
-      if (settings !== undefined && level.settings !== settings) return 'its settings were changed'
-      if (level.sessions === 0) {
-        settings = level.settings
-        return undefined
-      }
+      const presence = await readPresence(client, row)
+      if (presence === undefined) return 'it was dropped or renamed'
+      if (presence.isOpen) return 'it was opened to sessions'
+      if (presence.sessions === 0) return undefined
       if (performance.now() > deadline) return 'a session or a prepared transaction is left in it'
       await sleep(POLL_MS)
     }
+  }
+
+  async function hasSameDefinitions(client: Queryable): Promise<boolean> {
+    const startedAt = performance.now()
+    const { objects } = await readWholeFingerprint(client)
+    const durationMs = Math.round(performance.now() - startedAt)
+    server.log.debug({ database: row.name, durationMs }, 'compared all definitions')
+    return objects === template.fingerprint
   }
 
   return {
     row,
     template,
     async prepare() {
-      const { client } = await sessions.open()
+      const client = await openSession()
       // The first reset is the slow one: PostgreSQL plans its statements.
       await reset()
-      queries = await createVersionQueries(client)
-      versions = await queries.readAll(client)
-      const problem = await waitUntilAlone()
+      const problem = await waitUntilAlone(client)
       if (problem !== undefined) throw new Error(`a new test database cannot be used: ${problem}`)
+      queries = await createVersionQueries(client, row.oid)
+      versions = await queries.readAll(client)
     },
     async clean() {
       if (queries === undefined || versions === undefined) return 'it was never prepared'
-      await setAllowed(database.pool, row.name, false)
-      const { client } = await sessions.open()
-      const problem = await waitUntilAlone()
+      const client = await openSession()
+      const problem = await waitUntilAlone(client)
       if (problem !== undefined) return problem
       const before = await queries.readAll(client)
+      if (before.settings !== versions.settings) return 'its settings were changed'
       if (before.tables !== versions.tables)
         return 'a table that a reset leaves alone was written to'
       await reset()
       const after = await queries.readAfterReset(client)
       // A row that was written need not say anything else: then every definition is compared.
-      const isSame =
-        !template.hasLargeObjects &&
-        before.definitions === versions.definitions &&
-        before.others === versions.others
-      if (!isSame) {
-        const startedAt = performance.now()
-        const { objects } = await readWholeFingerprint(client)
-        const durationMs = Math.round(performance.now() - startedAt)
-        server.log.debug({ database: row.name, durationMs }, 'compared all definitions')
-        if (objects !== template.fingerprint)
-          return 'its definitions, privileges or comments differ'
-      }
-      versions = { ...before, ...after }
+      const isSame = !template.hasLargeObjects && before.catalogs === versions.catalogs
+      if (!isSame && !(await hasSameDefinitions(client)))
+        return 'its definitions, privileges or comments differ'
+      // A reset that wrote to the catalogue has recorded other fingerprints.
+      const isCurrent = isSame && after.recorded !== null && after.recorded === versions.recorded
+      versions = isCurrent ? { ...before, ...after } : await queries.readAll(client)
       return undefined
     },
     leave: () => sessions.close(),
   }
 }
 
+type WrittenByReset = Pick<Versions, 'tables' | 'recorded'>
+
 interface VersionQueries {
   readAll(client: Queryable): Promise<Versions>
-  /** Without what a reset never writes. */
-  readAfterReset(client: Queryable): Promise<Omit<Versions, 'others'>>
+  /** Only what every reset may write. */
+  readAfterReset(client: Queryable): Promise<WrittenByReset>
 }
 
-async function createVersionQueries(client: Queryable): Promise<VersionQueries> {
+async function createVersionQueries(client: Queryable, oid: number): Promise<VersionQueries> {
   const listNames = async (query: string) => {
     const { rows } = await client.query<{ name: string }>(query)
     return rows.map(({ name }) => name)
   }
-  const catalogs = await listNames(CATALOGS_SQL)
   const afterReset = sql`
-    (${definitionVersionsSql(catalogs)})::text as definitions,
-    (${tableVersionsSql(await listNames(TABLES_BESIDE_SQL))})::text as tables`
+    (${tableVersionsSql(await listNames(TABLES_BESIDE_SQL))}) as tables,
+    (select objects_fingerprint + parts_fingerprint from ${STORE_SCHEMA}.baseline) as recorded`
   const all = sql`
     ${afterReset},
-    (${otherVersionsSql(catalogs)})::text as others`
+    (${catalogVersionsSql(await listNames(CATALOGS_SQL))}) as catalogs,
+    (${databaseSettingsSql(oid)}) as settings`
   const read = async <T extends object>(name: string, columns: string) => {
     const { rows } = await client.query<T>({ name, text: `select ${columns}` })
     return rows[0] as T
   }
   return {
     readAll: () => read<Versions>('read_all_versions', all),
-    readAfterReset: () => read<Omit<Versions, 'others'>>('read_versions_after_reset', afterReset),
+    readAfterReset: () => read<WrittenByReset>('read_versions_after_reset', afterReset),
   }
 }

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { type Client, escapeIdentifier } from 'pg'
 import { SERVICE_NAME } from '../postgres/application-name.ts'
 import type { Queryable } from '../postgres/client.ts'
-import { inTransaction } from '../postgres/serial-session.ts'
 
 /** A database that is lent, as every service on this database sees it. */
 export interface Lease {
@@ -47,10 +46,12 @@ export async function lendReady(
   client: Client,
   request: LeaseRequest,
 ): Promise<(Lease & { readonly oid: number }) | undefined> {
-  return inTransaction(client, async () => {
-    await client.query(`select pg_catalog.pg_advisory_xact_lock(${LEASE_LOCK})`)
-    const { rows } = await client.query<Lease & { oid: number }>(
-      `update provisioning.test_database
+  // Three round trips: two statements that travel together are one message.
+  await client.query(`begin; select pg_catalog.pg_advisory_xact_lock(${LEASE_LOCK})`)
+  try {
+    const { rows } = await client.query<Lease & { oid: number }>({
+      name: 'lend_ready',
+      text: `update provisioning.test_database
           set state = 'lent', lease_id = $1, label = $2, ttl_seconds = $3::int, lent_at = now(),
               granted_at = now(), expires_at = now() + pg_catalog.make_interval(secs => $3::int),
               changed_at = now()
@@ -67,25 +68,35 @@ export async function lendReady(
                    for update of candidate)
           and (select count(*) from provisioning.test_database where state = 'lent') < $6
        returning oid, ${LEASE}`,
-      [
+      values: [
         ...[randomUUID(), request.label, request.ttlSeconds],
         ...[request.template, request.keeper, request.max],
       ],
-    )
+    })
     const [lease] = rows
-    if (lease === undefined) return undefined
-    await setAllowed(client, lease.name, true)
+    const open = lease === undefined ? '' : allowSql(lease.name, true)
+    await client.query(`${open}; commit`)
     return lease
-  })
+  } catch (error) {
+    await client.query('rollback').catch(() => {})
+    throw error
+  }
 }
 
-/** Lets sessions into a database, or keeps them out; those that are in it stay. */
+/**
+ * Lets sessions into a database, or keeps them out; those that are in it stay. Does not wait for the disk:
+ * a crash takes what came after it, too.
+ */
 export async function setAllowed(
   client: Queryable,
   name: string,
   isAllowed: boolean,
 ): Promise<void> {
-  await client.query(`alter database ${escapeIdentifier(name)} with allow_connections ${isAllowed}`)
+  await client.query(`set local synchronous_commit = off; ${allowSql(name, isAllowed)}`)
+}
+
+function allowSql(name: string, isAllowed: boolean): string {
+  return `alter database ${escapeIdentifier(name)} with allow_connections ${isAllowed}`
 }
 
 /** Ends a lease; undefined if there is none with this id. */
@@ -93,13 +104,14 @@ export async function endLease(
   client: Queryable,
   id: string,
 ): Promise<{ readonly oid: number; readonly keeper: number } | undefined> {
-  const { rows } = await client.query<{ oid: number; keeper: number }>(
-    `update provisioning.test_database
-        set state = 'returned', lease_id = null, changed_at = now()
-      where lease_id = $1
-     returning oid, keeper`,
-    [id],
-  )
+  const { rows } = await client.query<{ oid: number; keeper: number }>({
+    name: 'end_lease',
+    text: `update provisioning.test_database
+              set state = 'returned', lease_id = null, changed_at = now()
+            where lease_id = $1
+           returning oid, keeper`,
+    values: [id],
+  })
   return rows[0]
 }
 

@@ -61,19 +61,24 @@ export async function addDatabase(
   return rows[0] as TestDatabase
 }
 
-/** Moves a database to another state, unless it has left this one; returns whether it was moved. */
+/**
+ * Moves a database to another state, unless it has left this one; returns whether it was moved. Does not
+ * wait for the disk: after a crash, the state before leads to the same again.
+ */
 export async function moveDatabase(
   client: Queryable,
   { oid, keeper, state }: Pick<TestDatabase, 'oid' | 'keeper' | 'state'>,
   to: { readonly state: State; readonly keeper?: number; readonly fingerprint?: string },
 ): Promise<boolean> {
-  const { rowCount } = await client.query(
-    `update provisioning.test_database
-        set state = $4, keeper = $5, fingerprint = coalesce($6, fingerprint), changed_at = now(),
-            lease_id = null
-      where oid = $1 and keeper = $2 and state = $3`,
-    [oid, keeper, state, to.state, to.keeper ?? keeper, to.fingerprint],
-  )
+  const { rowCount } = await client.query({
+    name: 'move_database',
+    text: `update provisioning.test_database
+              set state = $4, keeper = $5, fingerprint = coalesce($6, fingerprint), changed_at = now(),
+                  lease_id = null
+            where oid = $1 and keeper = $2 and state = $3
+           returning pg_catalog.set_config('synchronous_commit', 'off', true)`,
+    values: [oid, keeper, state, to.state, to.keeper ?? keeper, to.fingerprint],
+  })
   return rowCount === 1
 }
 
