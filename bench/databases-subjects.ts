@@ -24,6 +24,8 @@ export interface SubjectOptions {
 }
 
 const TOKEN = 'only-for-this-measurement'
+/** Longer than a copy takes. */
+const FILL_PAUSE_MS = 3000
 
 /** The built service in a process of its own, over HTTP. */
 export async function createOurs({ server, max }: SubjectOptions): Promise<Subject> {
@@ -47,9 +49,33 @@ export async function createOurs({ server, max }: SubjectOptions): Promise<Subje
     return text
   }
   while ((await fetch(`${base}/readyz`)).status !== 200) await sleep(50)
+  const get = async () => JSON.parse(await call('POST', '/databases')) as Lent
+  const giveBack = async ({ id }: Lent) => void (await call('DELETE', `/databases/${id}`))
+  await fillPool()
+
+  /** Makes all copies that the service will have: that many are ready beside those that are lent. */
+  async function fillPool(): Promise<void> {
+    const all = await Promise.all(Array.from({ length: max }, get))
+    let ready = -1
+    let found = 0
+    while (ready < found || found === 0) {
+      ready = found
+      await sleep(FILL_PAUSE_MS)
+      found = await countReady()
+    }
+    await Promise.all(all.map(giveBack))
+  }
+
+  async function countReady(): Promise<number> {
+    const status = (await (await fetch(`${base}/status`)).json()) as {
+      testDatabases: { ready: number }
+    }
+    return status.testDatabases.ready
+  }
+
   return {
-    get: async () => JSON.parse(await call('POST', '/databases')) as Lent,
-    giveBack: async ({ id }) => void (await call('DELETE', `/databases/${id}`)),
+    get,
+    giveBack,
     async close() {
       service.kill('SIGTERM')
       await once(service, 'exit')

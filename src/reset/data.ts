@@ -20,8 +20,8 @@ import {
 import { type Attempt, type LockOptions, withLockRetry } from './lock-retry.ts'
 import type { Changes, ResetSession, ResetSessions } from './session.ts'
 
-export interface DataReset {
-  readonly result: Changes
+export interface DataReset<T> {
+  readonly result: T
   readonly terminated: readonly Blocker[]
 }
 
@@ -30,9 +30,19 @@ export function resetData(
   sessions: ResetSessions,
   database: DatabaseIdentity,
   options: LockOptions,
-): Promise<DataReset> {
+): Promise<DataReset<Changes>> {
+  return resetBy(sessions, database, options, (session, attempt) => session.attempt(attempt))
+}
+
+/** The same, where `call` is what calls the function. */
+export function resetBy<T>(
+  sessions: ResetSessions,
+  database: DatabaseIdentity,
+  options: LockOptions,
+  call: (session: ResetSession, attempt: Attempt) => Promise<T>,
+): Promise<DataReset<T>> {
   return withLockRetry(options, sessions.findScope, (attempt) =>
-    tryReset(sessions, database, attempt),
+    tryReset(sessions, database, call, attempt),
   )
 }
 
@@ -40,14 +50,15 @@ export function resetData(
  * The function names objects of the catalogue. If an error may come from a catalogue that has changed
  * since, the function is generated again and called once more.
  */
-async function tryReset(
+async function tryReset<T>(
   sessions: ResetSessions,
   database: DatabaseIdentity,
+  call: (session: ResetSession, attempt: Attempt) => Promise<T>,
   attempt: Attempt,
   regenerated = 0,
-): Promise<Changes> {
+): Promise<T> {
   try {
-    return await (await openSession(sessions)).attempt(attempt)
+    return await call(await openSession(sessions), attempt)
   } catch (error) {
     const { message, detail } = error as DatabaseError
     const sqlstate = sqlstateOf(error)
@@ -59,7 +70,8 @@ async function tryReset(
     sessions.forgetFunction()
     // Another tool may make tables all the time in a schema that is to be emptied.
     if (regenerated < (sqlstate === RESET_STATE.stale ? MAX_REGENERATED : 1)) {
-      return tryReset(sessions, database, { ...attempt, lockFirst: undefined }, regenerated + 1)
+      const again = { ...attempt, lockFirst: undefined }
+      return tryReset(sessions, database, call, again, regenerated + 1)
     }
     // The table rejects them, such as one in a publication that has no key.
     if (sqlstate === SQLSTATE.objectNotInPrerequisiteState) throw rowsNotRestorableError(message)

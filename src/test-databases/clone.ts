@@ -1,19 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client } from 'pg'
 import { markDisposable } from '../baseline/disposable.ts'
-import { STORE_SCHEMA } from '../catalog/scope.ts'
-import {
-  CATALOGS_SQL,
-  catalogVersionsSql,
-  TABLES_BESIDE_SQL,
-  tableVersionsSql,
-} from '../catalog/versions.ts'
 import { readWholeFingerprint } from '../catalog/whole-fingerprint.ts'
-import type { Queryable } from '../postgres/client.ts'
 import type { SessionClient } from '../postgres/connection/client.ts'
-import { sql } from '../postgres/sql-text.ts'
-import { resetData } from '../reset/data.ts'
+import { resetBy } from '../reset/data.ts'
 import { createResetSessions } from '../reset/session.ts'
-import { databaseSettingsSql, readPresence } from './database-level.ts'
+import {
+  type Cleaning,
+  callCleanFunction,
+  createCleanFunction,
+  readVersions,
+  type Versions,
+} from './clean-function.ts'
 import { setAllowed } from './leases.ts'
 import type { TestDatabase } from './rows.ts'
 import { openIn, type TestServer } from './server.ts'
@@ -31,15 +29,6 @@ export interface Clone {
   leave(): Promise<void>
 }
 
-/** What changes when anything is written. */
-interface Versions {
-  readonly catalogs: string
-  readonly tables: string
-  readonly settings: string
-  /** The fingerprints in the baseline; null if the next reset has to compare all definitions. */
-  readonly recorded: string | null
-}
-
 /** How long a session that a borrower has closed may take to end. */
 const GOODBYE_MS = 1000
 const POLL_MS = 5
@@ -53,7 +42,8 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
   let isNew = true
   /** As last cleaned: nothing of it is read from the database again. */
   let versions: Versions | undefined
-  let queries: VersionQueries | undefined
+  /** The session that has the function. */
+  let cleaner: Client | undefined
 
   /** Only this session may come in. */
   async function connect(): Promise<SessionClient> {
@@ -67,34 +57,42 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
     return client
   }
 
-  async function openSession(): Promise<SessionClient> {
-    return (await sessions.open()).client as SessionClient
-  }
-
-  async function reset(): Promise<void> {
-    await resetData(sessions, identity, {
-      lockTimeoutMs: LOCK_TIMEOUT_MS,
-      terminateBlockers: false,
-    })
-  }
-
-  /** Keeps new sessions out, and waits until the last one has ended. Returns why that is not possible. */
-  async function waitUntilAlone(client: SessionClient): Promise<string | undefined> {
-    await setAllowed(database.pool, row.name, false)
+  /** Cleans it as soon as nobody else is in it; returns what was found, or why that is not possible. */
+  async function cleanWhenAlone(): Promise<Required<Cleaning> | string> {
     const deadline = performance.now() + GOODBYE_MS
     while (true) {
-      const presence = await readPresence(client, row)
-      if (presence === undefined) return 'it was dropped or renamed'
-      if (presence.isOpen) return 'it was opened to sessions'
-      if (presence.sessions === 0) return undefined
+      const cleaning = await tryToClean()
+      if (cleaning.isOpen === null) return 'it was dropped or renamed'
+      if (hasRun(cleaning)) return cleaning
+      if (cleaning.before !== undefined) {
+        return cleaning.before.settings !== versions?.settings
+          ? 'its settings were changed'
+          : 'a table that a reset leaves alone was written to'
+      }
       if (performance.now() > deadline) return 'a session or a prepared transaction is left in it'
-      await sleep(POLL_MS)
+      // Its time ran out, or another service took it back.
+      if (cleaning.isOpen) await setAllowed(database.pool, row.name, false)
+      else await sleep(POLL_MS)
     }
   }
 
-  async function hasSameDefinitions(client: Queryable): Promise<boolean> {
+  async function tryToClean(): Promise<Cleaning> {
+    const lock = { lockTimeoutMs: LOCK_TIMEOUT_MS, terminateBlockers: false }
+    const { result } = await resetBy(sessions, identity, lock, async ({ client }, attempt) => {
+      if (cleaner !== client) await createCleanFunction(client, row)
+      cleaner = client
+      return callCleanFunction(client, attempt, versions)
+    })
+    return result
+  }
+
+  async function openClient(): Promise<Client> {
+    return (await sessions.open()).client
+  }
+
+  async function hasSameDefinitions(): Promise<boolean> {
     const startedAt = performance.now()
-    const { objects } = await readWholeFingerprint(client)
+    const { objects } = await readWholeFingerprint(await openClient())
     const durationMs = Math.round(performance.now() - startedAt)
     server.log.debug({ database: row.name, durationMs }, 'compared all definitions')
     return objects === template.fingerprint
@@ -104,64 +102,27 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
     row,
     template,
     async prepare() {
-      const client = await openSession()
-      // The first reset is the slow one: PostgreSQL plans its statements.
-      await reset()
-      const problem = await waitUntilAlone(client)
-      if (problem !== undefined) throw new Error(`a new test database cannot be used: ${problem}`)
-      queries = await createVersionQueries(client, row.oid)
-      versions = await queries.readAll(client)
+      const cleaning = await cleanWhenAlone()
+      if (typeof cleaning === 'string') {
+        throw new Error(`a new test database cannot be used: ${cleaning}`)
+      }
+      versions = await readVersions(await openClient())
     },
     async clean() {
-      if (queries === undefined || versions === undefined) return 'it was never prepared'
-      const client = await openSession()
-      const problem = await waitUntilAlone(client)
-      if (problem !== undefined) return problem
-      const before = await queries.readAll(client)
-      if (before.settings !== versions.settings) return 'its settings were changed'
-      if (before.tables !== versions.tables)
-        return 'a table that a reset leaves alone was written to'
-      await reset()
-      const after = await queries.readAfterReset(client)
+      if (versions === undefined) return 'it was never prepared'
+      const cleaning = await cleanWhenAlone()
+      if (typeof cleaning === 'string') return cleaning
       // A row that was written need not say anything else: then every definition is compared.
-      const isSame = !template.hasLargeObjects && before.catalogs === versions.catalogs
-      if (!isSame && !(await hasSameDefinitions(client)))
+      const isSame = !template.hasLargeObjects && cleaning.before.catalogs === versions.catalogs
+      if (!isSame && !(await hasSameDefinitions()))
         return 'its definitions, privileges or comments differ'
-      // A reset that wrote to the catalogue has recorded other fingerprints.
-      const isCurrent = isSame && after.recorded !== null && after.recorded === versions.recorded
-      versions = isCurrent ? { ...before, ...after } : await queries.readAll(client)
+      versions = cleaning.after ?? (await readVersions(await openClient()))
       return undefined
     },
     leave: () => sessions.close(),
   }
 }
 
-type WrittenByReset = Pick<Versions, 'tables' | 'recorded'>
-
-interface VersionQueries {
-  readAll(client: Queryable): Promise<Versions>
-  /** Only what every reset may write. */
-  readAfterReset(client: Queryable): Promise<WrittenByReset>
-}
-
-async function createVersionQueries(client: Queryable, oid: number): Promise<VersionQueries> {
-  const listNames = async (query: string) => {
-    const { rows } = await client.query<{ name: string }>(query)
-    return rows.map(({ name }) => name)
-  }
-  const afterReset = sql`
-    (${tableVersionsSql(await listNames(TABLES_BESIDE_SQL))}) as tables,
-    (select objects_fingerprint + parts_fingerprint from ${STORE_SCHEMA}.baseline) as recorded`
-  const all = sql`
-    ${afterReset},
-    (${catalogVersionsSql(await listNames(CATALOGS_SQL))}) as catalogs,
-    (${databaseSettingsSql(oid)}) as settings`
-  const read = async <T extends object>(name: string, columns: string) => {
-    const { rows } = await client.query<T>({ name, text: `select ${columns}` })
-    return rows[0] as T
-  }
-  return {
-    readAll: () => read<Versions>('read_all_versions', all),
-    readAfterReset: () => read<WrittenByReset>('read_versions_after_reset', afterReset),
-  }
+function hasRun(cleaning: Cleaning): cleaning is Required<Cleaning> {
+  return cleaning.isReset === true
 }

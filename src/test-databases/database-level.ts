@@ -1,50 +1,34 @@
-import type { Queryable } from '../postgres/client.ts'
+import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
 
-/** Who is in a database, or may come in. */
-export interface Presence {
-  /** Whether a session could come in. */
-  readonly isOpen: boolean
-  /** Sessions other than the one that asks, prepared transactions and replication slots. */
-  readonly sessions: number
-}
-
 /**
+ * Selects whether sessions can come into a database (`is_open`), and how many are in it (`sessions`): other
+ * than the one that asks, and with prepared transactions and replication slots. No row where the database
+ * is gone or has another name.
+ *
  * A session that is logging in is not among the activities yet, but holds a lock on the database. So the
  * locks come first: then no session is between the two. Autovacuum has no user.
  */
-const PRESENCE_SQL = sql`
-  with session (pid) as (
-    select pid
-      from pg_catalog.pg_locks
-     where locktype = 'object' and classid = 'pg_catalog.pg_database'::pg_catalog.regclass
-       and objid = $1 and pid <> pg_catalog.pg_backend_pid()
-    union all
-    select pid
-      from pg_catalog.pg_stat_activity
-     where datid = $1 and usesysid is not null and pid <> pg_catalog.pg_backend_pid()
-    union all
-    select null from pg_catalog.pg_prepared_xacts where database = $2
-    union all
-    select null from pg_catalog.pg_replication_slots where database = $2
-  )
-  select datallowconn as "isOpen",
-         (select count(*)::int from session) as sessions
-    from pg_catalog.pg_database
-   where oid = $1 and datname = $2`
-
-/** Undefined where the database is gone or has another name. */
-export async function readPresence(
-  client: Queryable,
-  { oid, name }: { readonly oid: number; readonly name: string },
-): Promise<Presence | undefined> {
-  const { rows } = await client.query<Presence>({
-    // Planning it takes longer than running it.
-    name: 'read_presence',
-    text: PRESENCE_SQL,
-    values: [oid, name],
-  })
-  return rows[0]
+export function presenceSql(oid: number, name: string): string {
+  return sql`
+    with session (pid) as (
+      select pid
+        from pg_catalog.pg_locks
+       where locktype = 'object' and classid = 'pg_catalog.pg_database'::pg_catalog.regclass
+         and objid = ${oid} and pid <> pg_catalog.pg_backend_pid()
+      union all
+      select pid
+        from pg_catalog.pg_stat_activity
+       where datid = ${oid} and usesysid is not null and pid <> pg_catalog.pg_backend_pid()
+      union all
+      select null from pg_catalog.pg_prepared_xacts where database = ${literal(name)}
+      union all
+      select null from pg_catalog.pg_replication_slots where database = ${literal(name)}
+    )
+    select datallowconn as is_open,
+           (select count(*)::int from session) as sessions
+      from pg_catalog.pg_database
+     where oid = ${oid} and datname = ${literal(name)}`
 }
 
 /**
@@ -55,7 +39,7 @@ export async function readPresence(
 export function databaseSettingsSql(oid: number): string {
   return sql`
     select pg_catalog.jsonb_build_array(
-             pg_catalog.to_jsonb(found) - '{oid, datname, datallowconn, datfrozenxid, datminmxid}'::text[],
+             pg_catalog.to_jsonb(entry) - '{oid, datname, datallowconn, datfrozenxid, datminmxid}'::text[],
              (select pg_catalog.jsonb_agg(array[setrole::text, setconfig::text] order by setrole)
                 from pg_catalog.pg_db_role_setting
                where setdatabase = ${oid}),
@@ -68,6 +52,6 @@ export function databaseSettingsSql(oid: number): string {
              (select pg_catalog.jsonb_agg(subname order by subname)
                 from pg_catalog.pg_subscription
                where subdbid = ${oid}))::text
-      from pg_catalog.pg_database as found
+      from pg_catalog.pg_database as entry
      where oid = ${oid}`
 }

@@ -28,9 +28,6 @@ export interface LeaseRequest {
   readonly ttlSeconds: number
 }
 
-/** One lease after another is made, whichever service makes it, so that there are never too many. */
-const LEASE_LOCK = '7234318460551720298'
-
 const LEASE = `lease_id as id, test_database.name, label, lent_at as "lentAt", expires_at as "expiresAt"`
 
 /** A lease is extended by this while its borrower has sessions open. */
@@ -41,46 +38,21 @@ const MAX_EXTENSION = 10
 /**
  * Lends a database that is ready: the last one that was cleaned, which the server knows best. Undefined
  * if none is ready, or as many as may be are lent. The lease is on disk before the database can be entered.
+ * The session needs the functions of `createLeaseFunctions`.
  */
 export async function lendReady(
   client: Client,
   request: LeaseRequest,
 ): Promise<(Lease & { readonly oid: number }) | undefined> {
-  // Three round trips: two statements that travel together are one message.
-  await client.query(`begin; select pg_catalog.pg_advisory_xact_lock(${LEASE_LOCK})`)
-  try {
-    const { rows } = await client.query<Lease & { oid: number }>({
-      name: 'lend_ready',
-      text: `update provisioning.test_database
-          set state = 'lent', lease_id = $1, label = $2, ttl_seconds = $3::int, lent_at = now(),
-              granted_at = now(), expires_at = now() + pg_catalog.make_interval(secs => $3::int),
-              changed_at = now()
-        where test_database.oid = (
-                select candidate.oid
-                  from provisioning.test_database as candidate
-                  join pg_catalog.pg_database
-                    on pg_database.oid = candidate.oid and datname = candidate.name
-                 where candidate.state = 'ready'
-                   and not candidate.is_template
-                   and candidate.template = $4
-                 order by candidate.keeper = $5 desc, candidate.changed_at desc
-                 limit 1
-                   for update of candidate)
-          and (select count(*) from provisioning.test_database where state = 'lent') < $6
-       returning oid, ${LEASE}`,
-      values: [
-        ...[randomUUID(), request.label, request.ttlSeconds],
-        ...[request.template, request.keeper, request.max],
-      ],
-    })
-    const [lease] = rows
-    const open = lease === undefined ? '' : allowSql(lease.name, true)
-    await client.query(`${open}; commit`)
-    return lease
-  } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw error
-  }
+  const { rows } = await client.query<Lease & { oid: number }>({
+    name: 'lend_database',
+    text: `select oid, ${LEASE} from pg_temp.lend_database($1, $2, $3, $4, $5, $6) as test_database`,
+    values: [
+      ...[randomUUID(), request.label, request.ttlSeconds],
+      ...[request.template, request.keeper, request.max],
+    ],
+  })
+  return rows[0]
 }
 
 /**
@@ -92,24 +64,23 @@ export async function setAllowed(
   name: string,
   isAllowed: boolean,
 ): Promise<void> {
-  await client.query(`set local synchronous_commit = off; ${allowSql(name, isAllowed)}`)
+  await client.query(
+    `set local synchronous_commit = off;
+     alter database ${escapeIdentifier(name)} with allow_connections ${isAllowed}`,
+  )
 }
 
-function allowSql(name: string, isAllowed: boolean): string {
-  return `alter database ${escapeIdentifier(name)} with allow_connections ${isAllowed}`
-}
-
-/** Ends a lease; undefined if there is none with this id. */
+/**
+ * Ends a lease, and keeps new sessions out of its database; undefined if there is none with this id. The
+ * session needs the functions of `createLeaseFunctions`.
+ */
 export async function endLease(
-  client: Queryable,
+  client: Client,
   id: string,
 ): Promise<{ readonly oid: number; readonly keeper: number } | undefined> {
   const { rows } = await client.query<{ oid: number; keeper: number }>({
     name: 'end_lease',
-    text: `update provisioning.test_database
-              set state = 'returned', lease_id = null, changed_at = now()
-            where lease_id = $1
-           returning oid, keeper`,
+    text: 'select oid, keeper from pg_temp.end_lease($1)',
     values: [id],
   })
   return rows[0]

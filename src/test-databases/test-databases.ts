@@ -13,6 +13,7 @@ import {
   translateError,
 } from './errors.ts'
 import { createKeeper } from './keeper.ts'
+import { createLeaseFunctions } from './lease-functions.ts'
 import {
   countDatabases,
   endLease,
@@ -91,7 +92,11 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   const { database, max, log, signal } = options
   const keeper = createKeeper(() => openAsCreator(database))
   const server: TestServer = { ...options, keeper }
-  const lending = createSerialSession({ open: () => database.open('lending') })
+  const openForLeases = () =>
+    createSerialSession({ open: () => database.open('lending'), onOpen: createLeaseFunctions })
+  // Each waits for the disk, and neither for the other.
+  const lending = openForLeases()
+  const returning = openForLeases()
   const readSeedVersions = createSeedVersions(options.config.seedsDir)
   const pools = new Map<string, Pool>()
   const queues = new Map<string, Queue<Lease>>()
@@ -193,7 +198,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   }
 
   async function giveBack(id: string): Promise<boolean> {
-    const ended = await endLease(database.pool, id)
+    const ended = await returning.run((client) => endLease(client, id))
     if (ended === undefined) return false
     counts = { ...counts, lent: Math.max(0, counts.lent - 1) }
     const isOurs = [...pools.values()].some((pool) => pool.takeBack(ended.oid))
@@ -304,7 +309,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     await watch.dropIdle().catch((error) => {
       log.warn({ reason: describeError(error) }, 'left test databases to the next start')
     })
-    await lending.close()
+    await Promise.all([lending.close(), returning.close()])
     await keeper.close()
   }
 }

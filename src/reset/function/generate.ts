@@ -73,7 +73,8 @@ export function generateResetFunction(options: ResetFunctionOptions): string {
           p_lock_first      text,    -- The relation that blocked the last attempt, or null.
           p_lock_timeout_ms int,     -- How much of the lock timeout is left.
           p_known_plan_ids  uuid[],  -- The planIds that the last call returned, or null.
-          p_only_detect     boolean  -- Only return whether there is anything to restore.
+          p_only_detect     boolean, -- Only return whether there is anything to restore.
+          p_is_same_schema  boolean default false -- The caller knows that no definition has changed.
         )
         returns jsonb
         language plpgsql`,

@@ -109,8 +109,7 @@ export function checkEmptiedSchemas({ others }: NumberedSchema): string {
 
 /** Raises an error if the schema is not that of the baseline, or not the one that was generated for. */
 export function checkSchema(schema: NumberedSchema): string {
-  return paragraphs(
-    'v_transactions := pg_temp.running_transactions();',
+  const check = paragraphs(
     readPlanIds(schema.parts.relations),
     sql`
       -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
@@ -137,6 +136,13 @@ export function checkSchema(schema: NumberedSchema): string {
         ) then
           raise exception 'stale' using errcode = '${RESET_STATE.stale}';
         end if;
+      end if;`,
+  )
+  return paragraphs(
+    'v_transactions := pg_temp.running_transactions();',
+    sql`
+      if not p_is_same_schema then
+        ${check}
       end if;`,
   )
 }

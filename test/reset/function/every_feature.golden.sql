@@ -372,7 +372,8 @@ create or replace function pg_temp.reset_data(
   p_lock_first      text,    -- The relation that blocked the last attempt, or null.
   p_lock_timeout_ms int,     -- How much of the lock timeout is left.
   p_known_plan_ids  uuid[],  -- The planIds that the last call returned, or null.
-  p_only_detect     boolean  -- Only return whether there is anything to restore.
+  p_only_detect     boolean, -- Only return whether there is anything to restore.
+  p_is_same_schema  boolean default false -- The caller knows that no definition has changed.
 )
 returns jsonb
 language plpgsql
@@ -616,112 +617,114 @@ begin
 
   v_transactions := pg_temp.running_transactions();
 
-  -- The plan id is a new one if one of these relations was altered. They are only named: `true
-  -- or` spares reading them.
-  select pg_temp.new_plan_id() into v_plan_id
-   where true
-      or exists (select from app.circle_a)
-      or exists (select from app.circle_b)
-      or exists (select from app.referrer)
-      or exists (select from app.watched)
-      or exists (select from app.measurement)
-      or exists (select from app.hidden)
-      or exists (select from app.hidden_with_rows)
-      or exists (select from "Odd schema"."it's ""odd""")
-      or exists (select from app.published)
-      or exists (select from app.of_published)
-      or exists (select from pgmq.meta)
-      or exists (select from jobs.job)
-      or exists (select from app.measurement_2026)
-      or exists (select from app.counted)
-      or exists (select from app.unfilled);
-  v_plan_ids := v_plan_ids || v_plan_id;
+  if not p_is_same_schema then
+    -- The plan id is a new one if one of these relations was altered. They are only named: `true
+    -- or` spares reading them.
+    select pg_temp.new_plan_id() into v_plan_id
+     where true
+        or exists (select from app.circle_a)
+        or exists (select from app.circle_b)
+        or exists (select from app.referrer)
+        or exists (select from app.watched)
+        or exists (select from app.measurement)
+        or exists (select from app.hidden)
+        or exists (select from app.hidden_with_rows)
+        or exists (select from "Odd schema"."it's ""odd""")
+        or exists (select from app.published)
+        or exists (select from app.of_published)
+        or exists (select from pgmq.meta)
+        or exists (select from jobs.job)
+        or exists (select from app.measurement_2026)
+        or exists (select from app.counted)
+        or exists (select from app.unfilled);
+    v_plan_ids := v_plan_ids || v_plan_id;
 
-  -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
-  -- have been truncated, or a column renamed and renamed back.
-  v_objects_fingerprint_now := pg_temp.objects_fingerprint();
-  if v_objects_fingerprint is distinct from v_objects_fingerprint_now
-     or v_parts_fingerprint is distinct from pg_temp.parts_fingerprint()
-  then
-    -- Taken before the definitions are read, so that the next reset notices a change in between.
-    v_parts_fingerprint_now := pg_temp.parts_fingerprint();
-    v_keep_fingerprints := true;
-    -- A new queue can be missing in pgmq.meta, which is a table like any other.
-    for v_queue in
-      select queue
-        from (
-          select substr(relname, 3)
-            from pg_class
-           where relnamespace = to_regnamespace('pgmq')
-             and relkind in ('r', 'p')
-             and not relispartition
-             and relname like 'q\_%'
-        ) as existing (queue)
-       where queue <> all (c_queue_names)
-       order by 1
-    loop
-      v_dropped_queues := v_dropped_queues || v_queue;
-      v_wrote_catalog := true;
-      perform pg_temp.drop_queue(v_queue);
-    end loop;
-    -- A partition that was created since is dropped, once no row of the baseline's tables refers to it.
-    v_new_partitions := array(
-      select pg_class.oid
-        from pg_inherits
-        join pg_class on pg_class.oid = inhrelid
-        join pg_namespace on pg_namespace.oid = relnamespace
-       where relispartition
-         and relkind in ('r', 'p')
-         and (not (nspname ~ '^pg_' or nspname = 'information_schema')
-              and nspname not in ('provisioning', 'graphile_migrate', 'pgmq', 'worker', 'jobs'))
-         and pg_partition_root(pg_class.oid) = any (c_table_oids)
-         and not exists (
-               select from provisioning.baseline_object
-                where kind = 'table' and name = format('%I.%I', nspname, relname))
-       order by pg_class.oid);
-    if v_new_partitions <> '{}' then
-      if p_only_detect then
-        return jsonb_build_object('isClean', false);
-      end if;
-      v_dropped_partitions := array(
-        select oid::regclass::text from unnest(v_new_partitions) as oid order by 1);
-      -- It is taken from its parent and from foreign keys, which readers of these tables must not see.
-      for v_relation in
-        select distinct oid::regclass::text
-          from (select inhparent from pg_inherits where inhrelid = any (v_new_partitions)
-                 union
-                select unnest(array[conrelid, confrelid])
-                  from pg_constraint
-                 where contype = 'f'
-                   and (conrelid = any (v_new_partitions) or confrelid = any (v_new_partitions)))
-               as needed (oid)
+    -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
+    -- have been truncated, or a column renamed and renamed back.
+    v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+    if v_objects_fingerprint is distinct from v_objects_fingerprint_now
+       or v_parts_fingerprint is distinct from pg_temp.parts_fingerprint()
+    then
+      -- Taken before the definitions are read, so that the next reset notices a change in between.
+      v_parts_fingerprint_now := pg_temp.parts_fingerprint();
+      v_keep_fingerprints := true;
+      -- A new queue can be missing in pgmq.meta, which is a table like any other.
+      for v_queue in
+        select queue
+          from (
+            select substr(relname, 3)
+              from pg_class
+             where relnamespace = to_regnamespace('pgmq')
+               and relkind in ('r', 'p')
+               and not relispartition
+               and relname like 'q\_%'
+          ) as existing (queue)
+         where queue <> all (c_queue_names)
          order by 1
       loop
-        begin
-          execute format('lock table %s in access exclusive mode nowait', v_relation);
-        exception when lock_not_available then
-          raise exception 'locked'
-            using errcode = 'KBRLK', detail = v_relation, hint = 'all';
-        end;
+        v_dropped_queues := v_dropped_queues || v_queue;
+        v_wrote_catalog := true;
+        perform pg_temp.drop_queue(v_queue);
       end loop;
-      -- Its triggers are not among those that are disabled and enabled by name.
-      foreach v_relation in array v_dropped_partitions loop
-        execute format('alter table only %s disable trigger user', v_relation);
-      end loop;
-      v_wrote_catalog := true;
-    end if;
-    v_differences := pg_temp.schema_differences(v_new_partitions);
-    if v_differences is not null then
-      raise exception 'schema changed'
-        using errcode = 'KBRSC', detail = v_differences::text;
-    end if;
-    -- An object that was dropped and created again just as it was has another oid.
-    if exists (
-      select from unnest(c_table_names || c_sequence_names, c_table_oids || c_sequence_oids)
-                  as generated_for (name, oid)
-       where to_regclass(name) is distinct from oid
-    ) then
-      raise exception 'stale' using errcode = 'KBROL';
+      -- A partition that was created since is dropped, once no row of the baseline's tables refers to it.
+      v_new_partitions := array(
+        select pg_class.oid
+          from pg_inherits
+          join pg_class on pg_class.oid = inhrelid
+          join pg_namespace on pg_namespace.oid = relnamespace
+         where relispartition
+           and relkind in ('r', 'p')
+           and (not (nspname ~ '^pg_' or nspname = 'information_schema')
+                and nspname not in ('provisioning', 'graphile_migrate', 'pgmq', 'worker', 'jobs'))
+           and pg_partition_root(pg_class.oid) = any (c_table_oids)
+           and not exists (
+                 select from provisioning.baseline_object
+                  where kind = 'table' and name = format('%I.%I', nspname, relname))
+         order by pg_class.oid);
+      if v_new_partitions <> '{}' then
+        if p_only_detect then
+          return jsonb_build_object('isClean', false);
+        end if;
+        v_dropped_partitions := array(
+          select oid::regclass::text from unnest(v_new_partitions) as oid order by 1);
+        -- It is taken from its parent and from foreign keys, which readers of these tables must not see.
+        for v_relation in
+          select distinct oid::regclass::text
+            from (select inhparent from pg_inherits where inhrelid = any (v_new_partitions)
+                   union
+                  select unnest(array[conrelid, confrelid])
+                    from pg_constraint
+                   where contype = 'f'
+                     and (conrelid = any (v_new_partitions) or confrelid = any (v_new_partitions)))
+                 as needed (oid)
+           order by 1
+        loop
+          begin
+            execute format('lock table %s in access exclusive mode nowait', v_relation);
+          exception when lock_not_available then
+            raise exception 'locked'
+              using errcode = 'KBRLK', detail = v_relation, hint = 'all';
+          end;
+        end loop;
+        -- Its triggers are not among those that are disabled and enabled by name.
+        foreach v_relation in array v_dropped_partitions loop
+          execute format('alter table only %s disable trigger user', v_relation);
+        end loop;
+        v_wrote_catalog := true;
+      end if;
+      v_differences := pg_temp.schema_differences(v_new_partitions);
+      if v_differences is not null then
+        raise exception 'schema changed'
+          using errcode = 'KBRSC', detail = v_differences::text;
+      end if;
+      -- An object that was dropped and created again just as it was has another oid.
+      if exists (
+        select from unnest(c_table_names || c_sequence_names, c_table_oids || c_sequence_oids)
+                    as generated_for (name, oid)
+         where to_regclass(name) is distinct from oid
+      ) then
+        raise exception 'stale' using errcode = 'KBROL';
+      end if;
     end if;
   end if;
 

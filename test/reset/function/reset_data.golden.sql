@@ -347,7 +347,8 @@ create or replace function pg_temp.reset_data(
   p_lock_first      text,    -- The relation that blocked the last attempt, or null.
   p_lock_timeout_ms int,     -- How much of the lock timeout is left.
   p_known_plan_ids  uuid[],  -- The planIds that the last call returned, or null.
-  p_only_detect     boolean  -- Only return whether there is anything to restore.
+  p_only_detect     boolean, -- Only return whether there is anything to restore.
+  p_is_same_schema  boolean default false -- The caller knows that no definition has changed.
 )
 returns jsonb
 language plpgsql
@@ -587,94 +588,96 @@ begin
 
   v_transactions := pg_temp.running_transactions();
 
-  -- The plan id is a new one if one of these relations was altered. They are only named: `true
-  -- or` spares reading them.
-  select pg_temp.new_plan_id() into v_plan_id
-   where true
-      or exists (select from commandbus.adoption_report)
-      or exists (select from commandbus.audit)
-      or exists (select from commandbus.batch)
-      or exists (select from commandbus.batch_counter)
-      or exists (select from commandbus.batch_progress)
-      or exists (select from commandbus.command)
-      or exists (select from commandbus.payload_archive)
-      or exists (select from commandbus.process)
-      or exists (select from commandbus.process_audit)
-      or exists (select from e2e.batch_summary)
-      or exists (select from e2e.config)
-      or exists (select from e2e.test_command)
-      or exists (select from pgmq.a_e2e__commands)
-      or exists (select from pgmq.a_e2e__replies)
-      or exists (select from pgmq.a_payments__commands)
-      or exists (select from pgmq.a_payments__replies);
-  v_plan_ids := v_plan_ids || v_plan_id;
-  select pg_temp.new_plan_id() into v_plan_id
-   where true
-      or exists (select from pgmq.a_reporting__commands)
-      or exists (select from pgmq.a_reporting__process_replies)
-      or exists (select from pgmq.a_reporting__replies)
-      or exists (select from pgmq.a_reports__commands)
-      or exists (select from pgmq.a_reports__replies)
-      or exists (select from pgmq.a_test__commands)
-      or exists (select from pgmq.a_test__replies)
-      or exists (select from pgmq.meta)
-      or exists (select from pgmq.notify_insert_throttle)
-      or exists (select from pgmq.q_e2e__commands)
-      or exists (select from pgmq.q_e2e__replies)
-      or exists (select from pgmq.q_payments__commands)
-      or exists (select from pgmq.q_payments__replies)
-      or exists (select from pgmq.q_reporting__commands)
-      or exists (select from pgmq.q_reporting__process_replies)
-      or exists (select from pgmq.q_reporting__replies);
-  v_plan_ids := v_plan_ids || v_plan_id;
-  select pg_temp.new_plan_id() into v_plan_id
-   where true
-      or exists (select from pgmq.q_reports__commands)
-      or exists (select from pgmq.q_reports__replies)
-      or exists (select from pgmq.q_test__commands)
-      or exists (select from pgmq.q_test__replies);
-  v_plan_ids := v_plan_ids || v_plan_id;
+  if not p_is_same_schema then
+    -- The plan id is a new one if one of these relations was altered. They are only named: `true
+    -- or` spares reading them.
+    select pg_temp.new_plan_id() into v_plan_id
+     where true
+        or exists (select from commandbus.adoption_report)
+        or exists (select from commandbus.audit)
+        or exists (select from commandbus.batch)
+        or exists (select from commandbus.batch_counter)
+        or exists (select from commandbus.batch_progress)
+        or exists (select from commandbus.command)
+        or exists (select from commandbus.payload_archive)
+        or exists (select from commandbus.process)
+        or exists (select from commandbus.process_audit)
+        or exists (select from e2e.batch_summary)
+        or exists (select from e2e.config)
+        or exists (select from e2e.test_command)
+        or exists (select from pgmq.a_e2e__commands)
+        or exists (select from pgmq.a_e2e__replies)
+        or exists (select from pgmq.a_payments__commands)
+        or exists (select from pgmq.a_payments__replies);
+    v_plan_ids := v_plan_ids || v_plan_id;
+    select pg_temp.new_plan_id() into v_plan_id
+     where true
+        or exists (select from pgmq.a_reporting__commands)
+        or exists (select from pgmq.a_reporting__process_replies)
+        or exists (select from pgmq.a_reporting__replies)
+        or exists (select from pgmq.a_reports__commands)
+        or exists (select from pgmq.a_reports__replies)
+        or exists (select from pgmq.a_test__commands)
+        or exists (select from pgmq.a_test__replies)
+        or exists (select from pgmq.meta)
+        or exists (select from pgmq.notify_insert_throttle)
+        or exists (select from pgmq.q_e2e__commands)
+        or exists (select from pgmq.q_e2e__replies)
+        or exists (select from pgmq.q_payments__commands)
+        or exists (select from pgmq.q_payments__replies)
+        or exists (select from pgmq.q_reporting__commands)
+        or exists (select from pgmq.q_reporting__process_replies)
+        or exists (select from pgmq.q_reporting__replies);
+    v_plan_ids := v_plan_ids || v_plan_id;
+    select pg_temp.new_plan_id() into v_plan_id
+     where true
+        or exists (select from pgmq.q_reports__commands)
+        or exists (select from pgmq.q_reports__replies)
+        or exists (select from pgmq.q_test__commands)
+        or exists (select from pgmq.q_test__replies);
+    v_plan_ids := v_plan_ids || v_plan_id;
 
-  -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
-  -- have been truncated, or a column renamed and renamed back.
-  v_objects_fingerprint_now := pg_temp.objects_fingerprint();
-  if v_objects_fingerprint is distinct from v_objects_fingerprint_now
-     or (v_plan_ids is distinct from p_known_plan_ids
-         and v_parts_fingerprint is distinct from pg_temp.parts_fingerprint())
-  then
-    -- Taken before the definitions are read, so that the next reset notices a change in between.
-    v_parts_fingerprint_now := pg_temp.parts_fingerprint();
-    v_keep_fingerprints := true;
-    -- A new queue can be missing in pgmq.meta, which is a table like any other.
-    for v_queue in
-      select queue
-        from (
-          select substr(relname, 3)
-            from pg_class
-           where relnamespace = to_regnamespace('pgmq')
-             and relkind in ('r', 'p')
-             and not relispartition
-             and relname like 'q\_%'
-        ) as existing (queue)
-       where queue <> all (c_queue_names)
-       order by 1
-    loop
-      v_dropped_queues := v_dropped_queues || v_queue;
-      v_wrote_catalog := true;
-      perform pg_temp.drop_queue(v_queue);
-    end loop;
-    v_differences := pg_temp.schema_differences();
-    if v_differences is not null then
-      raise exception 'schema changed'
-        using errcode = 'KBRSC', detail = v_differences::text;
-    end if;
-    -- An object that was dropped and created again just as it was has another oid.
-    if exists (
-      select from unnest(c_table_names || c_sequence_names, c_table_oids || c_sequence_oids)
-                  as generated_for (name, oid)
-       where to_regclass(name) is distinct from oid
-    ) then
-      raise exception 'stale' using errcode = 'KBROL';
+    -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
+    -- have been truncated, or a column renamed and renamed back.
+    v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+    if v_objects_fingerprint is distinct from v_objects_fingerprint_now
+       or (v_plan_ids is distinct from p_known_plan_ids
+           and v_parts_fingerprint is distinct from pg_temp.parts_fingerprint())
+    then
+      -- Taken before the definitions are read, so that the next reset notices a change in between.
+      v_parts_fingerprint_now := pg_temp.parts_fingerprint();
+      v_keep_fingerprints := true;
+      -- A new queue can be missing in pgmq.meta, which is a table like any other.
+      for v_queue in
+        select queue
+          from (
+            select substr(relname, 3)
+              from pg_class
+             where relnamespace = to_regnamespace('pgmq')
+               and relkind in ('r', 'p')
+               and not relispartition
+               and relname like 'q\_%'
+          ) as existing (queue)
+         where queue <> all (c_queue_names)
+         order by 1
+      loop
+        v_dropped_queues := v_dropped_queues || v_queue;
+        v_wrote_catalog := true;
+        perform pg_temp.drop_queue(v_queue);
+      end loop;
+      v_differences := pg_temp.schema_differences();
+      if v_differences is not null then
+        raise exception 'schema changed'
+          using errcode = 'KBRSC', detail = v_differences::text;
+      end if;
+      -- An object that was dropped and created again just as it was has another oid.
+      if exists (
+        select from unnest(c_table_names || c_sequence_names, c_table_oids || c_sequence_oids)
+                    as generated_for (name, oid)
+         where to_regclass(name) is distinct from oid
+      ) then
+        raise exception 'stale' using errcode = 'KBROL';
+      end if;
     end if;
   end if;
 
