@@ -15,11 +15,11 @@ import { describeAhead } from './migrations/history.ts'
 import { combineHooks } from './migrations/hooks.ts'
 import { type ProvisionHooks, provision } from './migrations/provision.ts'
 import type { SessionClient } from './postgres/connection/client.ts'
-import { waitForSession } from './postgres/wait.ts'
 import { createReadiness, type NotReadyReason } from './readiness.ts'
 import { assertNotAhead, assertReady, assertReadyForReset } from './reset/assert-ready.ts'
 import type { Resetter } from './reset/resetter.ts'
 import { createEnding } from './service/ending.ts'
+import { type FirstSession, openFirstSession } from './service/first-session.ts'
 import { createObservation } from './service/observation.ts'
 import { startWatch, type Watch } from './service/watch.ts'
 import { createOverviewReader } from './status/overview.ts'
@@ -171,10 +171,17 @@ export function createService(
 
   /** Listens, reaches the database, migrates it, and watches it until the service stops. */
   async function start(): Promise<void> {
-    if (!once) await serve()
-    const database = await openDatabase(config, { log, signal })
-    state.database = database
-    const session = await reach(database)
+    const given = config.databaseUrl !== undefined && (await open())
+    if (!once) {
+      await serve().catch((error) => {
+        if (given) given.first.abandon()
+        throw error
+      })
+    }
+    // Where it is embedded, its server is started only now: a port in use is reported before anything is done.
+    const { database, first } = given || (await open())
+    const { client: session, serverVersion } = await first.wait()
+    state.serverVersion = serverVersion
     // From here on a session that goes silent, also while migrating, is found and ended.
     state.watch = startWatch({ database, readiness, log, stopping: signal })
     const hooks = await prepareReset(database)
@@ -195,17 +202,13 @@ export function createService(
     }
   }
 
-  /** Returns the session that reached it: another login would take as long as all queries of a start. */
-  async function reach(database: Database): Promise<SessionClient> {
-    const { serverVersion, client } = await waitForSession(() => database.url, {
-      waitMs: config.databaseWaitMs,
-      open: (limits) => database.sessions.openFirst('lock', limits),
-      log,
-      signal,
-      onWait: (detail) => readiness.set({ ready: false, reason: 'waiting_for_database', detail }),
-    })
-    state.serverVersion = serverVersion
-    return client
+  /** Opens the database, and begins to connect to it. */
+  async function open(): Promise<{ database: Database; first: FirstSession }> {
+    const database = await openDatabase(config, { log, signal })
+    state.database = database
+    const onWait = (detail: string) =>
+      readiness.set({ ready: false, reason: 'waiting_for_database', detail })
+    return { database, first: openFirstSession({ config, database, log, signal, onWait }) }
   }
 
   async function prepareReset(database: Database): Promise<ProvisionHooks> {

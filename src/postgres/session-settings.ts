@@ -20,15 +20,6 @@ const RESET_SESSION: Settings = {
   lock_timeout: '1s',
 }
 
-/** Which time limits this server knows, each lifted: for a session that sets them together with others. */
-export async function readTimeLimits(client: Queryable): Promise<Settings> {
-  const { rows } = await client.query<{ name: string }>(
-    'select name from pg_catalog.pg_settings where name = any ($1)',
-    [Object.keys(NO_TIME_LIMITS)],
-  )
-  return Object.fromEntries(rows.map(({ name }) => [name, '0']))
-}
-
 /** Selects the search_path that the role or the database sets, also in a session with the service's settings. */
 export const INHERITED_SEARCH_PATH_SQL = `
   select case when setting = '${SERVICE_SESSION.search_path}' then reset_val else setting end

@@ -29,7 +29,8 @@ export interface ServerFacts {
   readonly serverVersion: string
 }
 
-type Limits = Pick<SessionOptions, 'timeoutMs' | 'signal'>
+/** Limits of one attempt to open a session. */
+export type SessionLimits = Pick<SessionOptions, 'timeoutMs' | 'signal'>
 
 const RETRY_MS = 200
 const LOG_EVERY_MS = 1000
@@ -46,7 +47,7 @@ export async function waitForDatabase(
   target: ConnectionTarget,
   { purpose, ...options }: WaitOptions & { readonly purpose: string },
 ): Promise<ServerFacts> {
-  const open = (limits: Limits) =>
+  const open = (limits: SessionLimits) =>
     openSession(target, {
       ...limits,
       applicationName: applicationName(purpose),
@@ -61,7 +62,7 @@ export async function waitForDatabase(
 /** Waits as `waitForDatabase` does, and returns the session that `open` has opened. */
 export async function waitForSession(
   target: ConnectionTarget,
-  options: WaitOptions & { readonly open: (limits: Limits) => Promise<OpenedSession> },
+  options: WaitOptions & { readonly open: (limits: SessionLimits) => Promise<OpenedSession> },
 ): Promise<ServerFacts & { readonly client: SessionClient }> {
   const { waitMs, log, signal, onWait, open } = options
   const where = describeTarget(target)

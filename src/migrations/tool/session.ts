@@ -1,8 +1,8 @@
 import pg from 'pg'
 import type { SessionClient } from '../../postgres/connection/client.ts'
 import { openSession as connect } from '../../postgres/connection/session.ts'
+import { NO_TIME_LIMITS } from '../../postgres/connection/time-limits.ts'
 import { parseConnectionUrl } from '../../postgres/connection/url.ts'
-import { readTimeLimits } from '../../postgres/session-settings.ts'
 import { PLAIN_PATH, type SessionState, stateQuery, UNDO } from './leftovers.ts'
 import type { Script } from './script.ts'
 import { reportWaiting } from './silence.ts'
@@ -99,19 +99,18 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   reportWaiting(client, options.onWaiting)
   if (watched === undefined) throw new Error('no session was opened')
   const { report, parameters } = watched
-  const timeLimits = await readTimeLimits(client)
-  const settings: Settings = {
-    ...timeLimits,
-    ...(options.lockTimeoutMs > 0 && { lock_timeout: `${options.lockTimeoutMs}ms` }),
-    ...parseConnectionUrl(options.url).options,
-    ...options.pgSettings,
-  }
-  const apply = settingsQuery(settings)
-  await client.query(apply).catch(async (error) => {
+  const apply = settingsQuery(
+    {
+      ...(options.lockTimeoutMs > 0 && { lock_timeout: `${options.lockTimeoutMs}ms` }),
+      ...parseConnectionUrl(options.url).options,
+      ...options.pgSettings,
+    },
+    NO_TIME_LIMITS,
+  )
+  const initial = await readState(client, apply).catch(async (error) => {
     await assertSettings(client, options.pgSettings)
     throw error
   })
-  const initial = await readState(client)
 
   return {
     client,
@@ -174,12 +173,15 @@ function watch(
   return { report, parameters }
 }
 
-function settingsQuery(settings: Settings): string {
-  const calls = Object.entries(settings).map(
+/** Sets these, and of the defaults those that the server has. What it reads is the same in every search_path. */
+function settingsQuery(settings: Settings, defaults: Settings = {}): string {
+  const rows = Object.entries({ ...defaults, ...settings }).map(
     ([name, value]) =>
-      `pg_catalog.set_config(${pg.escapeLiteral(name)}, ${pg.escapeLiteral(value)}, false)`,
+      `(${pg.escapeLiteral(name)}, ${pg.escapeLiteral(value)}, ${name in settings})`,
   )
-  return `select ${calls.join(', ')}`
+  return `select pg_catalog.count(pg_catalog.set_config(name, value, false))
+            from (values ${rows.join(', ')}) as setting (name, value, is_required)
+           where is_required or pg_catalog.current_setting(name, true) is not null`
 }
 
 /** Finds the setting that PostgreSQL refuses, by trying one after another. */
@@ -191,8 +193,9 @@ async function assertSettings(client: pg.Client, settings: Settings): Promise<vo
   }
 }
 
-async function readState(client: pg.Client): Promise<SessionState> {
-  return lastRow(await client.query(`${PLAIN_PATH};\n${stateQuery(TOOL_LOCK_KEY)}`))
+/** Applies the settings and reads what the session begins with, in one round trip. */
+async function readState(client: pg.Client, apply: string): Promise<SessionState> {
+  return lastRow(await client.query(`${apply};\n${PLAIN_PATH};\n${stateQuery(TOOL_LOCK_KEY)}`))
 }
 
 /** The driver returns an array for a text of several statements, which its types do not say. */

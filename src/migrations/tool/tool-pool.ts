@@ -64,6 +64,8 @@ class ToolConnection {
   /** Why the next file needs a new session. */
   #isUsed = false
   #hasUnseenCode: boolean | undefined
+  /** Of the session before this one. */
+  #ending = Promise.resolve()
 
   constructor(run: ToolRun, session: Session) {
     this.#run = run
@@ -94,7 +96,7 @@ class ToolConnection {
   }
 
   async release(): Promise<void> {
-    await this.#session.end()
+    await Promise.all([this.#ending, this.#session.end()])
   }
 
   async #lock(text: string, values?: unknown[]): Promise<object> {
@@ -220,6 +222,7 @@ class ToolConnection {
 
   /** Replaces the session. One of the two holds the tool's lock, shared while it changes hands. */
   async #renew(): Promise<void> {
+    await this.#ending
     const old = this.#session
     await old.client.query(
       `select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY}),
@@ -233,13 +236,14 @@ class ToolConnection {
     const { client } = this.#session
     await client.query(`select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})`)
     await old.client.query('select pg_catalog.pg_advisory_unlock_all()').catch(() => {})
-    await old.end()
+    // Not awaited here: it has no lock any more, and the next file need not wait for it.
+    this.#ending = old.end()
     const { rows } = await client.query<{ locked: boolean }>(
-      `select pg_catalog.pg_try_advisory_lock(${TOOL_LOCK_KEY}) as locked`,
+      `select pg_catalog.pg_try_advisory_lock(${TOOL_LOCK_KEY}) as locked,
+              pg_catalog.pg_advisory_unlock_shared(${TOOL_LOCK_KEY})`,
     )
     // In the tool's own words, by which the service recognizes it.
     if (!rows[0]?.locked) throw new Error('Failed to get exclusive lock')
-    await client.query(`select pg_catalog.pg_advisory_unlock_shared(${TOOL_LOCK_KEY})`)
     this.#isUsed = false
   }
 
