@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { createHttpClient } from './http-client.ts'
 import type { BenchServer } from './server.ts'
 
 export interface Lent {
@@ -41,16 +42,10 @@ export async function createOurs({ server, max }: SubjectOptions): Promise<Subje
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const base = await readAddress(service)
-  const call = async (method: string, path: string) => {
-    const headers = { authorization: `Bearer ${TOKEN}` }
-    const response = await fetch(`${base}${path}`, { method, headers })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`)
-    return text
-  }
+  const http = createHttpClient(base, { authorization: `Bearer ${TOKEN}` })
   while ((await fetch(`${base}/readyz`)).status !== 200) await sleep(50)
-  const get = async () => JSON.parse(await call('POST', '/databases')) as Lent
-  const giveBack = async ({ id }: Lent) => void (await call('DELETE', `/databases/${id}`))
+  const get = async () => JSON.parse(await http.call('POST', '/databases')) as Lent
+  const giveBack = async ({ id }: Lent) => void (await http.call('DELETE', `/databases/${id}`))
   await fillPool()
 
   /** Makes all copies that the service will have: that many are ready beside those that are lent. */
@@ -67,16 +62,15 @@ export async function createOurs({ server, max }: SubjectOptions): Promise<Subje
   }
 
   async function countReady(): Promise<number> {
-    const status = (await (await fetch(`${base}/status`)).json()) as {
-      testDatabases: { ready: number }
-    }
-    return status.testDatabases.ready
+    const { testDatabases } = JSON.parse(await http.call('GET', '/status'))
+    return testDatabases.ready as number
   }
 
   return {
     get,
     giveBack,
     async close() {
+      http.close()
       service.kill('SIGTERM')
       await once(service, 'exit')
       const admin = new pg.Client({ connectionString: databaseUrl })

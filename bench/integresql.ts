@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Lent, Subject, SubjectOptions } from './databases-subjects.ts'
+import { createHttpClient } from './http-client.ts'
 
 interface IntegresqlDatabase {
   readonly id?: number
@@ -24,14 +25,9 @@ export async function createIntegresql(
 ): Promise<Subject | string> {
   if (base === undefined) return 'not measured: no INTEGRESQL_URL'
   const hash = randomBytes(16).toString('hex')
+  const http = createHttpClient(`${base}/api/v1`)
   const call = async (method: string, path: string, body?: object) => {
-    const response = await fetch(`${base}/api/v1${path}`, {
-      method,
-      headers: { 'content-type': 'application/json' },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
-    })
-    const text = await response.text()
-    if (!response.ok) throw new Error(`IntegreSQL ${method} ${path}: ${response.status} ${text}`)
+    const text = await http.call(method, path, body)
     return (text === '' ? {} : JSON.parse(text)) as IntegresqlDatabase
   }
   const template = await call('POST', '/templates', { hash })
@@ -47,6 +43,7 @@ export async function createIntegresql(
     },
     close: async () => {
       await call('DELETE', `/templates/${hash}`)
+      http.close()
     },
   }
 }

@@ -36,17 +36,17 @@ export const TABLES_BESIDE_SQL = sql`
            select name from ${STORE_SCHEMA}.baseline_object where kind = 'table')
    order by 1`
 
-/** Selects a text that changes with every row that another session writes to these catalogues. */
+/**
+ * Selects a text that changes with every row that another session writes to these catalogues. What sessions
+ * leave behind in temporary schemas counts, and is gone when they have ended; the schemas stay, and do not.
+ */
 export function catalogVersionsSql(catalogs: readonly string[]): string {
   return versionsOf(
-    catalogs.map((name) => {
-      const condition = LASTING_ROWS[name]
-      return condition === undefined
-        ? `pg_catalog.${name}`
-        : sql`
-          pg_catalog.${name}
-           where ${condition}`
-    }),
+    catalogs.map((name) =>
+      name === 'pg_namespace'
+        ? `pg_catalog.pg_namespace where ${LASTING_ROWS.pg_namespace}`
+        : `pg_catalog.${name}`,
+    ),
   )
 }
 

@@ -16,6 +16,8 @@ export interface Versions {
   /** The tables that a reset leaves alone. */
   readonly tables: string
   readonly settings: string
+  /** The tables in which it notes how it left the others. */
+  readonly notes: string
   /** The fingerprints in the baseline; null if the next reset has to compare all definitions. */
   readonly recorded: string | null
 }
@@ -71,10 +73,13 @@ export async function callCleanFunction(
   const { rows } = await client.query<{ cleaning: Cleaning }>({
     name: 'clean_database',
     text: 'select pg_temp.clean_database($1, $2, $3) as cleaning',
-    values: [lockFirst, Math.max(1, Math.round(lockTimeoutMs)), JSON.stringify(known ?? null)],
+    values: [lockFirst, Math.max(1, Math.round(lockTimeoutMs)), known && JSON.stringify(known)],
   })
   return rows[0]?.cleaning as Cleaning
 }
+
+/** A reset writes them, and no other table of those that are not in the baseline. */
+const NOTES = [`${STORE_SCHEMA}.baseline`, `${STORE_SCHEMA}.baseline_relation`]
 
 interface CleanFunctionOptions {
   readonly oid: number
@@ -93,8 +98,8 @@ function cleanFunctionSql({ oid, name, catalogs, tables }: CleanFunctionOptions)
     as $$
     begin
       return jsonb_build_object(
-        'tables', (
-          ${tableVersionsSql(tables)}),
+        'notes', (
+          ${tableVersionsSql(NOTES)}),
         'recorded', (
           select objects_fingerprint || ' ' || parts_fingerprint from ${STORE_SCHEMA}.baseline));
     end;
@@ -110,6 +115,8 @@ function cleanFunctionSql({ oid, name, catalogs, tables }: CleanFunctionOptions)
       return pg_temp.read_written() || jsonb_build_object(
         'catalogs', (
           ${catalogVersionsSql(catalogs)}),
+        'tables', (
+          ${tableVersionsSql(tables.filter((table) => !NOTES.includes(table)))}),
         'settings', (
           ${databaseSettingsSql(oid)}));
     end;
@@ -144,7 +151,7 @@ function cleanFunctionSql({ oid, name, catalogs, tables }: CleanFunctionOptions)
       end if;
 
       v_before := pg_temp.read_versions();
-      if v_before -> 'tables' <> p_known -> 'tables' or v_before -> 'settings' <> p_known -> 'settings' then
+      if v_before - '{catalogs}'::text[] <> p_known - '{catalogs}'::text[] then
         return jsonb_build_object('isOpen', false, 'sessions', 0, 'before', v_before);
       end if;
 
