@@ -39,7 +39,7 @@ export interface AppDeps
 export function createApp(deps: AppDeps): FastifyInstance {
   const { log, hosts, mask, readiness, readStatus, readOverview, readMetrics } = deps
   const { onEvent, reset, apiDocsFolder } = deps
-  const connections = createConnections()
+  const connections = createConnections(onEvent)
   const app = fastify({
     serverFactory: connections.createServer,
     loggerInstance: log,

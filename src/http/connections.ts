@@ -7,7 +7,10 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ErrorCode } from '../errors/codes.ts'
+import { methodLabel, type RequestObserver, UNMATCHED } from './plugins/observe-requests.ts'
+import { createRequestId, REQUEST_ID_HEADER } from './plugins/request-id.ts'
 import { createProblem } from './problem.ts'
+import type { Problem } from './schemas/problem.ts'
 
 /** How long a client may take to read the answer to a request that ends its connection. */
 const LINGER_MS = 500
@@ -45,10 +48,16 @@ export interface Connections {
 /**
  * Answers the requests of each connection one after the other, in a turn of the event loop each, so
  * that thousands of pipelined requests do not keep a probe waiting. What Node.js would answer itself,
- * or not at all, gets a problem document, in its turn, too.
+ * or not at all, gets a problem document, in its turn, too. `onEvent` receives what Fastify does not report.
  */
-export function createConnections(): Connections {
+export function createConnections(onEvent: RequestObserver = () => {}): Connections {
   const connections = new WeakMap<Socket, Connection>()
+
+  /** Reports an answer of which Fastify knows nothing. */
+  function report(status: number, method: string | undefined): void {
+    const request = { kind: 'request', route: UNMATCHED, method: methodLabel(method) } as const
+    onEvent({ ...request, status, durationMs: 0 })
+  }
 
   function connectionOf(socket: Socket): Connection {
     const found = connections.get(socket)
@@ -94,12 +103,29 @@ export function createConnections(): Connections {
     const connection = connectionOf(socket)
     if (connection.isEnding) return
     connection.isEnding = true
-    const text = formatProblem(code, detail)
     const { current, waiting } = connection
+    const problem = createProblem(code, detail)
     // A request whose body does not arrive is the one that is rejected.
     const isRejected = current?.[0].complete === false && waiting.length === 0
+    const request = isRejected ? current[0] : { method: undefined, headers: {} }
+    report(problem.status, request.method)
+    const text = formatProblem(problem, createRequestId(request))
     if (current === undefined || isRejected) end(socket, text)
     else connection.last = text
+  }
+
+  function answerExpectation(request: IncomingMessage, response: ServerResponse): void {
+    const problem = createProblem('expectation_failed', 'the only known Expect is 100-continue')
+    const body = JSON.stringify(problem)
+    report(problem.status, request.method)
+    response
+      .writeHead(problem.status, {
+        'content-type': 'application/problem+json',
+        'content-length': Buffer.byteLength(body),
+        connection: 'close',
+        [REQUEST_ID_HEADER]: createRequestId(request),
+      })
+      .end(body)
   }
 
   return {
@@ -144,18 +170,6 @@ export function createConnections(): Connections {
   }
 }
 
-function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
-  const problem = createProblem('expectation_failed', 'the only known Expect is 100-continue')
-  const body = JSON.stringify(problem)
-  response
-    .writeHead(problem.status, {
-      'content-type': 'application/problem+json',
-      'content-length': Buffer.byteLength(body),
-      connection: 'close',
-    })
-    .end(body)
-}
-
 /** Reads on for a while after the last answer; a client that keeps its side open must not keep the socket. */
 function end(socket: Socket, text = ''): void {
   socket.once('finish', () => setTimeout(() => socket.destroy(), LINGER_MS).unref())
@@ -163,12 +177,14 @@ function end(socket: Socket, text = ''): void {
   socket.resume()
 }
 
-function formatProblem(code: ErrorCode, detail: string): string {
-  const problem = createProblem(code, detail)
+function formatProblem(problem: Problem, requestId: string): string {
   const body = JSON.stringify(problem)
-  const allow = problem.status === 405 ? 'allow: GET, HEAD\r\n' : ''
-  return (
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: application/problem+json\r\n` +
-    `${allow}content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`
-  )
+  const headers = [
+    'content-type: application/problem+json',
+    ...(problem.status === 405 ? ['allow: GET, HEAD'] : []),
+    `${REQUEST_ID_HEADER}: ${requestId}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ]
+  return `HTTP/1.1 ${problem.status} ${problem.title}\r\n${headers.join('\r\n')}\r\n\r\n${body}`
 }

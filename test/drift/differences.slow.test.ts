@@ -429,6 +429,7 @@ const CHANGES: readonly string[] = [
   'drop table app.child cascade; create table app.child (amount int)',
   'create table app.more (amount int); alter table app.child rename to was_child; alter table app.more rename to child',
   'alter publication news set table app.parent',
+  'alter extension plpgsql add table app.log',
 ]
 
 test('what changes by a change to something that it mentions is found, too', async (t) => {

@@ -72,8 +72,8 @@ function decode(bytes: Buffer, requests: readonly WireRequest[]): SeenAnswer[] {
     const request = requests[answers.length]
     if (request === undefined) throw new Error('more answers than requests')
     const { url } = request
-    // What could not be read has no method: the answer to it has a body in any case.
-    const method = 'x-request-id' in headers ? request.method : 'GET'
+    // What could not be read has no method: the answer to it, which has no date, has a body in any case.
+    const method = 'date' in headers ? request.method : 'GET'
     const hasBody = method !== 'HEAD' && status !== 304
     const length = hasBody ? Number(headers['content-length']) : 0
     const raw = rest.subarray(end + 4, end + 4 + length)

@@ -111,13 +111,22 @@ const EXCHANGES: readonly (readonly [string, string, readonly string[]])[] = [
 ]
 for (const [what, sent, answers] of EXCHANGES) {
   test(`${what} gets ${answers.join(', ')}, and the connection is freed`, async (t) => {
-    const app = createTestApp(t)
+    const counted: number[] = []
+    const app = createTestApp(t, { onEvent: ({ status }) => counted.push(status) })
     app.post('/echo', async (request) => request.body)
     const client = openClient(t, await listen(app), sent)
 
     await becomes(t, async () => readAnswers(client.received()), answers)
     await becomes(t, async () => countConnections(app), 0)
+    // An answer may be counted while one before it is still being sent.
+    t.strictSame(counted.sort(), answers.map((answer) => Number(answer.slice(0, 3))).sort())
+    t.equal(listIds(client.received()).size, answers.length)
   })
+}
+
+/** The ids of the answers; one without is not among them. */
+function listIds(received: string): Set<string> {
+  return new Set([...received.matchAll(/^x-request-id: ([\w-]+)\r$/gim)].map(([, id]) => id ?? ''))
 }
 
 function countConnections(app: FastifyInstance): Promise<number> {
@@ -144,13 +153,16 @@ test('garbage after a request that is still running waits for its answer', async
 })
 
 test('half requests are answered 408 and freed, although the client keeps them open', async (t) => {
-  const app = createTestApp(t)
+  const counted: string[] = []
+  const app = createTestApp(t, {
+    onEvent: ({ method, route, status }) => counted.push(`${method} ${route} ${status}`),
+  })
   app.post('/echo', async (request) => request.body)
   const port = await listen(app)
   Object.assign(app.server, { headersTimeout: 50, requestTimeout: 50 })
   const halves = [
     'GET /livez HTTP/1.1\r\nHost: a',
-    `${LIVEZ}POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\nabc`,
+    `${LIVEZ}POST /echo HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: half\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\nabc`,
   ]
 
   const clients = Array.from({ length: 50 }, (_, i) => openClient(t, port, halves[i % 2] ?? ''))
@@ -162,9 +174,22 @@ test('half requests are answered 408 and freed, although the client keeps them o
       async () => readAnswers(client.received()),
       index % 2 ? ['200', ...answers] : answers,
     )
+    t.equal(listIds(client.received()).size, index % 2 ? 2 : 1)
+    t.equal(listIds(client.received()).has('half'), index % 2 === 1)
   }
   await becomes(t, async () => countConnections(app), 0)
+  t.strictSame(countEach(counted), {
+    'GET /livez 200': 25,
+    'POST unmatched 408': 25,
+    'other unmatched 408': 25,
+  })
 })
+
+function countEach(texts: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const text of [...texts].sort()) counts[text] = (counts[text] ?? 0) + 1
+  return counts
+}
 
 test('pipelined requests are answered one by one, in order, and others do not wait for them', async (t) => {
   const app = createTestApp(t)
