@@ -1,4 +1,4 @@
-// npm run dev: the service, and graphile-migrate's watch on the database that it provisions.
+// npm run dev: the service, and the loop that applies what is saved to the database that it provisions.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -10,9 +10,6 @@ import { createLogger, loadLineFormat } from '../src/logger.ts'
 import { watch } from './commands/watch.ts'
 import { openDevelopmentDatabase } from './database.ts'
 import { runProgram } from './program.ts'
-
-/** A watch that ended sooner would end again at once. */
-const MIN_WATCH_MS = 5000
 
 await runProgram(runServiceAndWatch, EXIT.stopped)
 
@@ -49,12 +46,7 @@ async function watchWhenReady(config: Config, signal: AbortSignal): Promise<numb
   const log = createLogger(config.logLevel, createMask(config), await loadLineFormat())
   const database = await openDevelopmentDatabase(config, { log, signal })
   try {
-    while (true) {
-      const startedAt = performance.now()
-      const exitCode = await watch({ config, database, signal })
-      // A lost connection ends the watch, but not the service.
-      if (signal.aborted || performance.now() - startedAt < MIN_WATCH_MS) return exitCode
-    }
+    return await watch({ config, database, signal })
   } finally {
     await database.close()
   }

@@ -72,20 +72,27 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
   }
 }
 
-/** The settings of `.gmrc`, for this migrations folder and with E2E_SCHEMA applied. */
-async function createCommandSettings({
+/** The settings of `.gmrc`, for this migrations folder, with its variables and E2E_SCHEMA applied. */
+export async function createCommandSettings({
   config,
   migrationsDir,
-}: ToolRun): Promise<Readonly<Record<string, unknown>>> {
+}: ToolRun): Promise<CommandSettings> {
   const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
   const settings = gmrc as { placeholders?: object; pgSettings?: object }
   const { placeholder, wanted } = config.optionalSchema
-  const chosen = wanted && { [placeholder]: wanted }
+  const placeholders = Object.entries(settings.placeholders ?? {}).map(([name, value]) => [
+    name,
+    value === '!ENV' ? (config.placeholderVariables[name.slice(1)] ?? value) : value,
+  ])
   return {
     ...settings,
-    placeholders: { ...settings.placeholders, ...chosen },
+    placeholders: { ...Object.fromEntries(placeholders), ...(wanted && { [placeholder]: wanted }) },
     // As on the embedded server: what PL/pgSQL can find, it finds while a function is written.
     pgSettings: { 'plpgsql.extra_errors': 'all', ...settings.pgSettings },
     migrationsFolder: migrationsDir,
   }
+}
+
+type CommandSettings = Readonly<Record<string, unknown>> & {
+  readonly placeholders: Readonly<Record<string, string>>
 }

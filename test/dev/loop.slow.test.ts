@@ -23,7 +23,7 @@ test('changing a procedure with npm run dev', async (t) => {
     if (dev.pid !== undefined && isAlive(dev.pid)) process.kill(-dev.pid, 'SIGKILL')
     await ended
   })
-  await until('watching', () => output().includes('current.sql') || dev.exitCode !== null)
+  await until('watching', () => output().includes('watching ') || dev.exitCode !== null)
   t.equal(dev.exitCode, null, output())
   const connectionString = (await project.run('url')).output.trim()
   const pool = new pg.Pool({ connectionString })
@@ -31,7 +31,7 @@ test('changing a procedure with npm run dev', async (t) => {
 
   await t.test('the watch applies a fixture as soon as it is saved', async (t) => {
     writeFileSync(current, `--!include ${fixture}\n`)
-    await until('included', () => output().includes('Finished'))
+    await until('included', () => output().includes('current.sql: '))
 
     appendFileSync(
       join(project.migrationsDir, 'fixtures', fixture),

@@ -1,0 +1,123 @@
+import { readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Difference } from '../../src/drift/describe.ts'
+import { NotNowError } from './apply.ts'
+import type { Failure } from './failure.ts'
+import type { Report } from './report.ts'
+
+export interface LoopOptions {
+  readonly migrationsDir: string
+  /** Applies the uncommitted migration; rejects with a NotNowError if that has to be tried again. */
+  readonly apply: () => Promise<Applied>
+  readonly report: Report
+  readonly signal: AbortSignal
+}
+
+export interface Applied {
+  readonly failure: Failure | undefined
+  /** Undefined where they are not known. */
+  readonly changes: readonly Difference[] | undefined
+  /** When it was committed or rolled back, in milliseconds since 1970. */
+  readonly endedAt: number
+}
+
+/** Applies what is saved, one run after the other. */
+export interface Loop {
+  /** Applies the files as they are at the start. */
+  start(): Promise<void>
+  /** A file was saved, added or removed; its path is relative to the migrations folder. */
+  saved(file: string): void
+  /** Rejects with the error that ended the loop; resolves when the signal aborts. */
+  readonly ended: Promise<void>
+}
+
+const RETRY_MS = 500
+
+/** A file that was moved here, or restored, has an older time than its change. */
+const MAX_AGE_MS = 5000
+
+export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions): Loop {
+  /** When each file was saved that was not applied yet. */
+  let waiting = new Map<string, number>()
+  /** The text of each file when it was applied last. */
+  const known = new Map<string, string | undefined>()
+  let isRunning = false
+  const { promise: ended, resolve: end, reject: fail } = createPromise()
+  signal.addEventListener('abort', end, { once: true })
+
+  async function runAll(): Promise<void> {
+    if (isRunning) return
+    isRunning = true
+    try {
+      while (waiting.size > 0 && !signal.aborted) {
+        const files = waiting
+        waiting = new Map()
+        for (const file of files.keys()) known.set(file, readText(file))
+        await run([...files.keys()], Math.max(...files.values()))
+      }
+    } catch (error) {
+      fail(error)
+    } finally {
+      isRunning = false
+    }
+  }
+
+  async function run(files: readonly string[], savedAt: number): Promise<void> {
+    const { failure, changes, endedAt } = await applyWhenPossible()
+    if (signal.aborted) return
+    const isNews = files.length > 0 || changes === undefined || changes.length > 0
+    if (failure !== undefined) report.failed(failure)
+    else if (isNews) report.applied({ files, changes, durationMs: endedAt - savedAt })
+  }
+
+  async function applyWhenPossible(): Promise<Applied> {
+    let reason: string | undefined
+    while (true) {
+      try {
+        return await apply()
+      } catch (error) {
+        if (!(error instanceof NotNowError) || signal.aborted) throw error
+        if (error.message !== reason) report.note(`waiting for the database: ${error.message}`)
+        reason = error.message
+      }
+      await sleep(RETRY_MS, undefined, { signal })
+    }
+  }
+
+  function readText(file: string): string | undefined {
+    try {
+      return readFileSync(join(migrationsDir, file), 'utf8')
+    } catch {
+      return undefined
+    }
+  }
+
+  function readSavedAt(file: string): number {
+    const now = Date.now()
+    const savedAt = statSync(join(migrationsDir, file), { throwIfNoEntry: false })?.mtimeMs ?? now
+    return savedAt > now || savedAt < now - MAX_AGE_MS ? now : savedAt
+  }
+
+  return {
+    ended,
+    async start() {
+      await run([], Date.now()).catch(fail)
+      await runAll()
+    },
+    saved(file) {
+      if (known.has(file) && known.get(file) === readText(file)) return
+      waiting.set(file, readSavedAt(file))
+      void runAll()
+    },
+  }
+}
+
+function createPromise() {
+  let [resolve, reject] = [() => {}, (_: unknown) => {}]
+  const promise = new Promise<void>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}

@@ -1,0 +1,80 @@
+import pg from 'pg'
+import { applicationName } from '../../src/postgres/application-name.ts'
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
+import { openSession } from '../../src/postgres/connection/session.ts'
+import { NO_TIME_LIMITS } from '../../src/postgres/connection/time-limits.ts'
+
+/** A text that failed, and how many of its statements had completed before. */
+export interface FailedQuery {
+  readonly sent: string
+  readonly completed: number
+  readonly error: unknown
+}
+
+export interface ToolSessions {
+  readonly url: string
+  /** How long a statement waits for a lock; 0: no limit. */
+  readonly lockTimeoutMs: number
+  /** Receives what `raise notice` says, but not the remarks of statements such as `drop … if exists`. */
+  readonly onNotice: (text: string) => void
+  readonly onFailure: (failed: FailedQuery) => void
+}
+
+/**
+ * Runs `work` with graphile-migrate's sessions opened as the service opens its own: the tool would end this
+ * process when an idle one is lost, and does not say which statement of a text failed.
+ */
+export async function withToolSessions<T>(
+  sessions: ToolSessions,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { Pool } = pg
+  // The tool makes its pool by this name when it first connects.
+  Object.assign(pg, { Pool: createToolPool(sessions) })
+  try {
+    return await work()
+  } finally {
+    Object.assign(pg, { Pool })
+  }
+}
+
+/** The part of a pool that the tool uses. Each session is used once, so what a text did to its own is gone. */
+function createToolPool(sessions: ToolSessions) {
+  return class ToolPool {
+    on(): void {}
+    async connect(): Promise<SessionClient> {
+      const client = await open(sessions)
+      return Object.assign(client, { release: () => client.end() })
+    }
+    async end(): Promise<void> {}
+  }
+}
+
+async function open(sessions: ToolSessions): Promise<SessionClient> {
+  const { url, lockTimeoutMs, onNotice, onFailure } = sessions
+  const { client } = await openSession(url, {
+    applicationName: applicationName('current.sql'),
+    settings: { ...NO_TIME_LIMITS, lock_timeout: `${lockTimeoutMs}ms` },
+  })
+  client.on('notice', ({ message = '', where = '' }) => {
+    if (where.includes('RAISE')) onNotice(message)
+  })
+  let completed = 0
+  const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
+  connection.on('commandComplete', () => {
+    completed++
+  })
+  const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
+  return Object.assign(client, {
+    async query(...args: [string | { readonly text: string }]) {
+      const [first] = args
+      completed = 0
+      try {
+        return await query(...args)
+      } catch (error) {
+        onFailure({ sent: typeof first === 'string' ? first : first.text, completed, error })
+        throw error
+      }
+    },
+  }) as SessionClient
+}
