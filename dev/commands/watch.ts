@@ -1,12 +1,9 @@
 import { relative } from 'node:path'
 import { createMask } from '../../src/config/redact.ts'
 import { EXIT } from '../../src/errors/codes.ts'
-import { openClient } from '../../src/postgres/client.ts'
-import { isConnectionLost } from '../../src/postgres/errors.ts'
-import { type ApplyOptions, applyCurrent, NotNowError } from '../loop/apply.ts'
-import { type Applied, createLoop } from '../loop/loop.ts'
-import { recordChanges } from '../loop/recorded-changes.ts'
+import { createLoop } from '../loop/loop.ts'
 import { createReport } from '../loop/report.ts'
+import { createRun } from '../loop/run.ts'
 import { watchMigrations } from '../loop/watcher.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
 
@@ -22,13 +19,10 @@ export async function watch(run: CommandRun): Promise<number> {
     color: process.stdout.isTTY && process.stdout.hasColors(),
   })
   const settings = await createCommandSettings({ ...run, migrationsDir })
-  const apply = () =>
-    applyAndRecord({
-      url: database.url,
-      databaseName: database.name,
-      ...{ migrationsDir, settings, lockTimeoutMs },
-      onNotice: (text) => report.note(`notice: ${text}`),
-    })
+  const apply = createRun({
+    ...{ readUrl: () => database.url, databaseName: database.name },
+    ...{ migrationsDir, settings, lockTimeoutMs, note: report.note },
+  })
   const loop = createLoop({ migrationsDir, apply, report, signal })
   const watcher = await watchMigrations(migrationsDir, loop.saved)
   try {
@@ -38,20 +32,5 @@ export async function watch(run: CommandRun): Promise<number> {
     return EXIT.stopped
   } finally {
     await watcher.close()
-  }
-}
-
-async function applyAndRecord(options: ApplyOptions): Promise<Applied> {
-  try {
-    const client = await openClient(options.url, 'development')
-    const record = recordChanges(client, async () => {
-      const failure = await applyCurrent(options)
-      return { failure, endedAt: Date.now() }
-    })
-    const { result, changes } = await record.finally(() => client.end())
-    return { ...result, changes }
-  } catch (error) {
-    if (!isConnectionLost(error)) throw error
-    throw new NotNowError((error as Error).message, { cause: error })
   }
 }

@@ -60,12 +60,20 @@ export async function applyCurrent(options: ApplyOptions): Promise<Failure | und
     if (failed === undefined || !isOfPostgres(error)) {
       return describeToolError(error, migrationsDir)
     }
-    const placeholders = {
-      ...settings.placeholders,
-      ':DATABASE_NAME': databaseName,
-      ':DATABASE_OWNER': settings.databaseOwner ?? databaseName,
-    }
-    return describeFailure(failed, { migrationsDir, placeholders })
+    return describeFailure(failed, { migrationsDir, placeholders: listPlaceholders(options) })
+  }
+}
+
+/** All that the tool replaces: those of `.gmrc`, and its own. */
+export function listPlaceholders({
+  settings,
+  databaseName,
+}: Pick<ApplyOptions, 'settings' | 'databaseName'>): Readonly<Record<string, string>> {
+  return {
+    ...settings.placeholders,
+    ':DATABASE_NAME': databaseName,
+    // The tool takes the name of the database where there is no user in its connection string.
+    ':DATABASE_OWNER': settings.databaseOwner ?? databaseName,
   }
 }
 

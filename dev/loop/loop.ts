@@ -18,6 +18,8 @@ export interface Applied {
   readonly failure: Failure | undefined
   /** Undefined where they are not known. */
   readonly changes: readonly Difference[] | undefined
+  /** The text of `current.sql`, if the list in it was brought up to date. */
+  readonly written?: string | undefined
   /** When it was committed or rolled back, in milliseconds since 1970. */
   readonly endedAt: number
 }
@@ -64,7 +66,9 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
   }
 
   async function run(files: readonly string[], savedAt: number): Promise<void> {
-    const { failure, changes, endedAt } = await applyWhenPossible()
+    const { failure, changes, written, endedAt } = await applyWhenPossible()
+    // It was applied already.
+    if (written !== undefined) known.set('current.sql', written)
     if (signal.aborted) return
     const isNews = files.length > 0 || changes === undefined || changes.length > 0
     if (failure !== undefined) report.failed(failure)

@@ -43,15 +43,19 @@ function createToolPool(sessions: ToolSessions) {
   return class ToolPool {
     on(): void {}
     async connect(): Promise<SessionClient> {
-      const client = await open(sessions)
+      const client = await openObserved(sessions)
       return Object.assign(client, { release: () => client.end() })
     }
     async end(): Promise<void> {}
   }
 }
 
-async function open(sessions: ToolSessions): Promise<SessionClient> {
-  const { url, lockTimeoutMs, onNotice, onFailure } = sessions
+/** Opens a session as the tool gets it: with the settings of the role and the database. */
+export async function openToolSession({
+  url,
+  lockTimeoutMs,
+  onNotice,
+}: Omit<ToolSessions, 'onFailure'>): Promise<SessionClient> {
   const { client } = await openSession(url, {
     applicationName: applicationName('current.sql'),
     settings: { ...NO_TIME_LIMITS, lock_timeout: `${lockTimeoutMs}ms` },
@@ -59,6 +63,11 @@ async function open(sessions: ToolSessions): Promise<SessionClient> {
   client.on('notice', ({ message = '', where = '' }) => {
     if (where.includes('RAISE')) onNotice(message)
   })
+  return client
+}
+
+async function openObserved({ onFailure, ...sessions }: ToolSessions): Promise<SessionClient> {
+  const client = await openToolSession(sessions)
   let completed = 0
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
   connection.on('commandComplete', () => {

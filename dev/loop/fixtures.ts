@@ -1,0 +1,63 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Texts by path below `fixtures/`. */
+export type Texts = ReadonlyMap<string, string>
+
+const INCLUDE = /^--![ \t]*include[ \t]+(.*\.sql)[ \t]*$/gm
+const INCLUDED = /^--! Included (.*\.sql)$/
+const END_INCLUDED = /^--! EndIncluded .*\.sql$/
+
+/** Reads all fixtures. */
+export function readFixtures(migrationsDir: string): Texts {
+  const folder = join(migrationsDir, 'fixtures')
+  if (statSync(folder, { throwIfNoEntry: false }) === undefined) return new Map()
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const files = paths.filter((path) => path.endsWith('.sql')).sort()
+  return new Map(files.map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
+}
+
+/** Reads what the committed migrations included last of each fixture, in their order. */
+export function readCommittedFixtures(migrationsDir: string): Texts {
+  const folder = join(migrationsDir, 'committed')
+  const files = readdirSync(folder).filter((name) => name.endsWith('.sql'))
+  const found = new Map<string, string>()
+  for (const file of files.sort()) {
+    for (const [path, text] of listIncluded(readFileSync(join(folder, file), 'utf8'))) {
+      // A map keeps the place of its first entry.
+      found.delete(path)
+      found.set(path, text)
+    }
+  }
+  return found
+}
+
+/** Lists what a text that graphile-migrate compiled includes. */
+export function listIncluded(compiled: string): [path: string, text: string][] {
+  const found: [string, string][] = []
+  const open: { path: string; firstLine: number }[] = []
+  const lines = compiled.split('\n')
+  lines.forEach((line, index) => {
+    const [, path] = INCLUDED.exec(line) ?? []
+    if (path !== undefined) open.push({ path, firstLine: index + 1 })
+    if (!END_INCLUDED.test(line)) return
+    const ended = open.pop()
+    if (ended) found.push([ended.path, lines.slice(ended.firstLine, index).join('\n')])
+  })
+  return found
+}
+
+/** Compiles a text as graphile-migrate does; an include that does not exist, or of itself, is left as it is. */
+export function compile(text: string, fixtures: Texts, within: readonly string[] = []): string {
+  return text.replace(INCLUDE, (line, path: string) => {
+    const included = fixtures.get(path)
+    if (included === undefined || within.includes(path)) return line
+    const compiled = compile(included, fixtures, [...within, path])
+    return `--! Included ${path}\n${compiled.trim()}\n--! EndIncluded ${path}`
+  })
+}
+
+/** Lists the fixtures that a text names in its includes. */
+export function listIncludes(text: string): string[] {
+  return [...text.matchAll(INCLUDE)].map(([, path = '']) => path)
+}
