@@ -40,7 +40,8 @@ export function stageMigrations(migrationsDir: string): StagedMigrations {
         (name) => !isSame(before.get(name), after.get(name)),
       )
       const conflicts = changed.filter((name) => !isSame(before.get(name), now.get(name)))
-      for (const name of changed) {
+      // In this order a fixture is committed before `current.sql` ceases to include it: the loop watches both.
+      for (const name of changed.sort()) {
         if (conflicts.includes(name)) continue
         const content = after.get(name)
         if (content === undefined) rmSync(join(migrationsDir, name))
