@@ -1,6 +1,7 @@
 import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
+import type { Difference } from './drift/describe.ts'
 import type { DriftState } from './drift/drift.ts'
 import type { Status } from './http/schemas/status.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
@@ -36,6 +37,8 @@ type DescribedDatabase = Pick<Database, 'kind' | 'host' | 'port' | 'name' | 'poo
 const MAX_READS_PER_SECOND = 20
 
 type Facts = DatabaseFacts & {
+  /** What the uncommitted migration has changed; empty where there is none. */
+  readonly currentChanges: readonly Difference[]
   readonly applied: readonly AppliedMigration[]
   readonly isDisposable: boolean
   readonly testDatabases?: Status['testDatabases'] | undefined
@@ -45,13 +48,21 @@ type Facts = DatabaseFacts & {
 export function createStatusReader(sources: StatusSources): () => Promise<Status> {
   const { startedAt, migrationsDir, readiness, reset, testDatabases } = sources
   const readKnownFacts = createLastKnown<DescribedDatabase, Facts>(
-    { pgmq: null, schemas: {}, applied: [], isDisposable: false },
+    { pgmq: null, schemas: {}, applied: [], isDisposable: false, currentChanges: [] },
     async (database) => ({
       ...(await readFacts(database)),
+      currentChanges: await readCurrentChanges(database),
       testDatabases: await testDatabases?.count(),
     }),
   )
   const readFolder = createFolderReader(migrationsDir)
+
+  async function readCurrentChanges({ pool }: DescribedDatabase): Promise<readonly Difference[]> {
+    if ((await readFolder()).currentEmpty) return []
+    // Outside of development there is no uncommitted migration.
+    const { readCurrentChanges: readChanges } = await import('./drift/current-changes.ts')
+    return readChanges(pool)
+  }
 
   async function read(): Promise<Status> {
     const database = sources.database()
@@ -66,7 +77,7 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
       state: state.ready ? 'ready' : state.reason,
       detail: state.detail ?? null,
       database: database ? describeDatabase(database, sources.serverVersion(), facts) : null,
-      migrations: describeMigrations(await readFolder(), facts.applied),
+      migrations: describeMigrations(await readFolder(), facts),
       schemas: facts.schemas,
       drift: describeDrift(sources.drift()),
       reset: describeReset(reset(), facts.isDisposable),
@@ -109,7 +120,7 @@ export function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
 }
 
 /** One query after the other, on one connection: many services may start on one database. */
-async function readFacts({ pool }: DescribedDatabase): Promise<Facts> {
+async function readFacts({ pool }: DescribedDatabase): Promise<Omit<Facts, 'currentChanges'>> {
   const found = await inspectDatabase(pool)
   const applied = await readAppliedMigrations(pool)
   return { ...found, applied, isDisposable: await isDisposable(pool) }
@@ -142,7 +153,7 @@ function describeDatabase(
 
 function describeMigrations(
   { files, currentEmpty }: FolderFacts,
-  applied: readonly AppliedMigration[],
+  { applied, currentChanges }: Facts,
 ): Status['migrations'] {
   const recorded = new Set(applied.map(({ recordedAs }) => recordedAs))
   const byRecord = new Map(files.map((file) => [file.recordedAs, file]))
@@ -157,7 +168,7 @@ function describeMigrations(
         ? []
         : { ...describeFile(file), hash: file.hash },
     ),
-    current: { empty: currentEmpty },
+    current: currentEmpty ? { empty: true } : { empty: false, changes: currentChanges },
   }
 }
 

@@ -1,12 +1,20 @@
 import { beginRecording, finishRecording, readRecorderState } from '../../src/baseline/recorder.ts'
 import { RECORD_FORMAT } from '../../src/baseline/recorder-script.ts'
+import { keepCommittedObjects } from '../../src/drift/current-changes.ts'
 import { type Difference, describeDifference } from '../../src/drift/describe.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
 
 type Aspects = Readonly<Record<string, string>>
 
 /** Every object of the recorded schema, by kind and name. */
-type Recorded = ReadonlyMap<string, { kind: string; name: string; aspects: Aspects }>
+type Recorded = ReadonlyMap<string, RecordedObject>
+
+interface RecordedObject {
+  readonly kind: string
+  readonly name: string
+  readonly parent: string | null
+  readonly aspects: Aspects
+}
 
 /**
  * Records what `work` changes in the schema, so that it is no drift, and returns it with the result of `work`.
@@ -32,6 +40,7 @@ async function begin(client: Queryable): Promise<Recorded | undefined> {
   if (problem !== undefined || format !== RECORD_FORMAT) return undefined
   const recorded = await readRecorded(client)
   if (recorded.size === 0) return undefined
+  await keepCommittedObjects(client)
   return (await beginRecording(client)) === undefined ? recorded : undefined
 }
 
@@ -40,20 +49,30 @@ async function finish(client: Queryable, before: Recorded): Promise<Difference[]
   return compare(before, await readRecorded(client))
 }
 
+/** The parts of objects that were added or dropped as a whole are not listed; what is in a new schema is. */
 function compare(before: Recorded, after: Recorded): Difference[] {
-  const keys = new Set([...before.keys(), ...after.keys()])
-  return [...keys].sort().flatMap((key) => {
+  const keys = [...new Set([...before.keys(), ...after.keys()])].sort()
+  const differences = keys.flatMap((key) => {
     const [recorded, current] = [before.get(key), after.get(key)]
-    const { kind = '', name = '' } = current ?? recorded ?? {}
+    const object = current ?? recorded
+    const isSame = JSON.stringify(recorded?.aspects) === JSON.stringify(current?.aspects)
+    return object === undefined || isSame ? [] : { ...object, recorded, current }
+  })
+  const wholes = new Set(
+    differences.flatMap((one) =>
+      one.kind === 'schema' || (one.recorded && one.current) ? [] : one.name,
+    ),
+  )
+  return differences.flatMap(({ kind, name, parent, recorded, current }) => {
+    if (parent !== null && wholes.has(parent)) return []
     const [was, is] = [recorded?.aspects ?? null, current?.aspects ?? null]
-    if (JSON.stringify(was) === JSON.stringify(is)) return []
     return describeDifference({ kind, name, recorded: was, current: is, newName: null }) ?? []
   })
 }
 
 async function readRecorded(client: Queryable): Promise<Recorded> {
-  const { rows } = await client.query<{ kind: string; name: string; aspects: Aspects }>(
-    "select kind, name, aspects from provisioning.recorded_object where moment = 'after'",
+  const { rows } = await client.query<RecordedObject>(
+    "select kind, name, parent, aspects from provisioning.recorded_object where moment = 'after'",
   )
   return new Map(rows.map((row) => [`${row.kind} ${row.name}`, row]))
 }

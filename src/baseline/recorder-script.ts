@@ -328,7 +328,8 @@ begin
        and (schema is null or schema = any (v_touched));
   end if;
   perform provisioning.date_record('after', v_touched);
-  delete from provisioning.recorded_object where moment <> 'after';
+  -- 'committed' is the development loop's.
+  delete from provisioning.recorded_object where moment in ('before', 'now');
   delete from provisioning.recorded_schema where moment <> 'after';
 end;
 $$;

@@ -6,6 +6,9 @@ import { moment, plural } from './time.ts'
 /** The last applied migrations are shown, the earlier ones on request. */
 const SHOWN = 8
 
+/** Of what the uncommitted migration has changed. */
+const SHOWN_CHANGES = 20
+
 type Applied = Status['migrations']['applied'][number]
 type Pending = Status['migrations']['pending'][number]
 
@@ -27,8 +30,21 @@ ${
   html`<ol class="timeline" start="${earlier.length + 1}">
 ${last.map((one) => renderApplied(one, now))}${pending.map((one, index) => renderPending(one, index, status))}</ol>`
 }
-${!current.empty && html`<p class="note">An uncommitted migration stands in <code>current.sql</code>; the service never runs it.</p>`}
+${!current.empty && html`<p class="note">An uncommitted migration stands in <code>current.sql</code>; the service never runs it.</p>${renderChanges(current.changes ?? [])}`}
 </section>`
+}
+
+/** What the development loop has applied of the uncommitted migration. */
+function renderChanges(
+  changes: NonNullable<Status['migrations']['current']['changes']>,
+): Html | false {
+  if (changes.length === 0) return false
+  const more = changes.length - SHOWN_CHANGES
+  return html`<p class="note">It has changed in this database:</p>
+<ul id="current-changes">${changes
+    .slice(0, SHOWN_CHANGES)
+    .map(({ kind, name, change }) => html`<li>${kind} <bdi>${name}</bdi> ${change}</li>`)}</ul>
+${more > 0 && html`<p class="note">${plural(more, 'more change')} in <a href="status">/status</a>.</p>`}`
 }
 
 function renderApplied(migration: Applied, now: Date): Html {

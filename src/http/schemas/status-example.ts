@@ -35,7 +35,15 @@ export const EXAMPLE_STATUS = {
         hash: 'sha1:9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d3e2f1a0b',
       },
     ],
-    current: { empty: true },
+    current: {
+      empty: false,
+      changes: [
+        {
+          ...{ kind: 'view', name: 'shop.open_order', change: 'added' },
+          detail: 'create view shop.open_order as',
+        },
+      ],
+    },
   },
   schemas: { shop: { tables: ['orders'], functions: ['place_order'] } },
   drift: {

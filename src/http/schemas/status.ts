@@ -34,6 +34,17 @@ const Database = Type.Object({
   pgmq: Nullable(Pgmq, 'Null if PGMQ is missing.'),
 })
 
+const Differences = Type.Immutable(
+  Type.Array(
+    Type.Object({
+      kind: Type.String({ description: 'Such as table, column or function.' }),
+      name: Type.String(),
+      change: Type.Enum(['added', 'changed', 'dropped', 'renamed']),
+      detail: Type.String({ description: 'What it is now, and what the migrations made.' }),
+    }),
+  ),
+)
+
 const Drift = Type.Object(
   {
     checkedAt: Nullable(
@@ -44,16 +55,7 @@ const Drift = Type.Object(
     ),
     inSync: Nullable(Type.Boolean(), 'Null where it cannot be known.'),
     reason: Type.Optional(Type.String({ description: 'Why it cannot be known.' })),
-    differences: Type.Immutable(
-      Type.Array(
-        Type.Object({
-          kind: Type.String({ description: 'Such as table, column or function.' }),
-          name: Type.String(),
-          change: Type.Enum(['added', 'changed', 'dropped', 'renamed']),
-          detail: Type.String({ description: 'What it is now, and what the migrations made.' }),
-        }),
-      ),
-    ),
+    differences: Differences,
   },
   { description: 'How the schema differs from what the migrations made.' },
 )
@@ -91,6 +93,7 @@ export const StatusSchema = Type.Object(
           description:
             'False while `current.sql` has statements: an uncommitted migration, which the service never runs.',
         }),
+        changes: Type.Optional(Differences),
       }),
     }),
     schemas: Type.Record(Type.String(), Type.Object({ tables: Names, functions: Names }), {

@@ -3,6 +3,8 @@ import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { createRun, type RunOptions } from '../../../dev/loop/run.ts'
+import { ensureRecorder } from '../../../src/baseline/recorder.ts'
+import { readCurrentChanges } from '../../../src/drift/current-changes.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { projectDir } from '../../support/server.ts'
@@ -27,6 +29,13 @@ test('a changed fixture includes itself, and is restored when it is as committed
     )
     return rows[0]?.prosrc as string
   }
+  t.strictSame(await readCurrentChanges(database.pool), [], 'without a record, nothing is known')
+  await ensureRecorder(database.pool)
+  await database.pool.query('select provisioning.record_schema()')
+  const listChanges = async () => {
+    const changes = await readCurrentChanges(database.pool)
+    return changes.map(({ kind, name, change }) => `${kind} ${name} ${change}`)
+  }
   const before = await readSource()
   const change = (text: string) =>
     writeFileSync(
@@ -39,7 +48,10 @@ test('a changed fixture includes itself, and is restored when it is as committed
 
   await t.test('a changed fixture includes itself and is live', async (t) => {
     change('changed')
-    t.equal((await run()).failure, undefined)
+    const { failure, changes } = await run()
+    t.equal(failure, undefined)
+    t.match(changes, [{ name: 'commandbus.sp_start_batch(text, uuid)', change: 'changed' }])
+    t.strictSame(await listChanges(), ['function commandbus.sp_start_batch(text, uuid) changed'])
     t.match(await readSource(), /changed/)
     t.match(readFileSync(current, 'utf8'), '--!include commandbus/functions/sp_start_batch.sql\n')
   })
@@ -53,7 +65,31 @@ test('a changed fixture includes itself, and is restored when it is as committed
     t.equal((await run()).failure, undefined)
     t.equal(await readSource(), before)
     t.equal(readFileSync(current, 'utf8'), emptyCurrent)
+    t.strictSame(await listChanges(), [])
   })
+
+  await t.test(
+    'what current.sql has changed since it began is known after a failure, too',
+    async (t) => {
+      writeFileSync(current, 'create table if not exists public.added (id int primary key);\n')
+      t.match((await run()).changes, [
+        { name: 'public', change: 'added' },
+        { name: 'public.added' },
+      ])
+      writeFileSync(current, 'nonsense;\n')
+      await run()
+      writeFileSync(
+        current,
+        'drop table if exists public.added;\ncreate view public.seen as select 1 as one;\n',
+      )
+      await run()
+      t.strictSame(await listChanges(), ['schema public added', 'view public.seen added'])
+      writeFileSync(current, `drop view if exists public.seen;\n`)
+      await run()
+      writeFileSync(current, emptyCurrent)
+      t.equal((await run()).failure, undefined)
+    },
+  )
 
   await t.test('also if that happened while the loop was not running', async (t) => {
     change('again')
