@@ -66,7 +66,8 @@ function compare(before: Recorded, after: Recorded): Difference[] {
   return differences.flatMap(({ kind, name, parent, recorded, current }) => {
     if (parent !== null && wholes.has(parent)) return []
     const [was, is] = [recorded?.aspects ?? null, current?.aspects ?? null]
-    return describeDifference({ kind, name, recorded: was, current: is, newName: null }) ?? []
+    const difference = { kind, name, parent, recorded: was, current: is, newName: null }
+    return describeDifference(difference) ?? []
   })
 }
 

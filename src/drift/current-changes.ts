@@ -72,7 +72,7 @@ const CHANGES_SQL = sql`
        and kind <> 'history'
        and ${IS_KEPT}
   )
-  select kind, name, recorded, current
+  select kind, name, parent, recorded, current
     from difference
    where not exists (select
                        from difference as whole
