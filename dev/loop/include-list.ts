@@ -2,7 +2,7 @@ import { compile, listIncluded, listIncludes, type Texts } from './fixtures.ts'
 import { sortByUse } from './sort-by-use.ts'
 
 /** The line of current.sql below which the loop lists fixtures. Everything else in the file is the author's. */
-export const LIST_HEADING = '-- Changed fixtures, listed by npm run dev:'
+export const LIST_HEADING = '-- Changed fixtures (npm run dev keeps this list)'
 
 /**
  * Returns current.sql with every fixture that differs from what is committed: below the heading, each behind
