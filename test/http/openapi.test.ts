@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { test } from 'tap'
 import { ALL_DEPS } from '../../scripts/openapi/routes.ts'
+import { ensureRecorder } from '../../src/baseline/recorder.ts'
+import { keepCommittedObjects } from '../../src/drift/current-changes.ts'
 import { ERROR_CODES } from '../../src/errors/codes.ts'
 import { EXAMPLE_STATUS } from '../../src/http/schemas/status-example.ts'
 import { createReadiness } from '../../src/readiness.ts'
@@ -153,11 +155,19 @@ function shapeOf(value: unknown): unknown {
 
 test('the status of a database with migrations is as described, and the example has all its members', async (t) => {
   const { name, pool } = await createTestDatabase(t, { from: 'migrated' })
+  const migrationsDir = createMigrationsFolder(t, ['select 1;', 'select 2;', 'select 3;'])
+  writeFileSync(join(migrationsDir, 'current.sql'), 'create view commandbus.seen as select 1;\n')
+  await ensureRecorder(pool)
+  await pool.query('select provisioning.record_schema()')
+  await keepCommittedObjects(pool)
+  await pool.query(
+    'create view commandbus.seen as select 1 as one; select provisioning.record_schema()',
+  )
   const readiness = createReadiness()
   readiness.set({ ready: true })
   const readStatus = createStatusReader({
     startedAt: new Date(),
-    migrationsDir: createMigrationsFolder(t, ['select 1;', 'select 2;', 'select 3;']),
+    migrationsDir,
     readiness,
     database: () => ({ kind: 'given', host: 'db', port: 5432, name, pool }),
     serverVersion: () => '18.4',
