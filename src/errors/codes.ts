@@ -333,6 +333,11 @@ const development = {
     meaning: '`npm run db:commit` was called without a message.',
   },
   nothing_to_commit: { exitCode: EXIT.settings, meaning: '`current.sql` has no statement.' },
+  call_not_possible: {
+    exitCode: EXIT.settings,
+    meaning:
+      '`npm run db:explain` was called for a function that does not exist, or with other arguments than it has.',
+  },
   embedded_not_started: {
     exitCode: EXIT.database,
     meaning: '`npm run db:url` found no embedded server: it has never been started here.',

@@ -94,6 +94,13 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
       ])
     },
 
+    fail(commandId: string): Promise<boolean> {
+      return value(
+        `select commandbus.sp_fail_command($1, $2, 'Timeout', 'T1', 'no answer', 1, 3, 7)`,
+        [domain, commandId],
+      )
+    },
+
     startBatch(batchId: string): Promise<boolean> {
       return value('select commandbus.sp_start_batch($1, $2)', [domain, batchId])
     },

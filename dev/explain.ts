@@ -1,0 +1,27 @@
+// npm run db:explain -- NAME ARGUMENT…: the plans of the statements inside a function's call.
+import { join } from 'node:path'
+import { loadConfig } from '../src/config/config.ts'
+import { createMask } from '../src/config/redact.ts'
+import { EXIT } from '../src/errors/codes.ts'
+import { createLogger, loadLineFormat } from '../src/logger.ts'
+import { openClient } from '../src/postgres/client.ts'
+import { openDevelopmentDatabase } from './database.ts'
+import { explainCall } from './explain/explain-call.ts'
+import { runProgram } from './program.ts'
+
+await runProgram(async ({ signal }) => {
+  const [, , name, ...given] = process.argv
+  const config = loadConfig()
+  const log = createLogger('warn', createMask(config), await loadLineFormat())
+  const database = await openDevelopmentDatabase(config, { log, signal })
+  const client = await openClient(database.url, 'development')
+  try {
+    const fixtures = join(config.migrationsDir, 'fixtures')
+    for (const line of await explainCall(client, { name, given, fixtures }))
+      process.stdout.write(`${line}\n`)
+    return EXIT.stopped
+  } finally {
+    await client.end()
+    await database.close()
+  }
+}, EXIT.unforeseen)

@@ -1,0 +1,63 @@
+import { ServiceError } from '../../src/errors/service-error.ts'
+import type { Queryable } from '../../src/postgres/client.ts'
+
+/** A statement that calls a function, and its values. */
+export interface Call {
+  readonly text: string
+  readonly values: readonly (string | null)[]
+}
+
+interface Candidate {
+  readonly name: string
+  readonly types: readonly string[]
+  /** How many may be left out. */
+  readonly defaults: number
+}
+
+/**
+ * Finds the function by its name, with or without its schema, and makes a call of it. The arguments are in
+ * their order, as text; `null` is null. Rejects with the code call_not_possible.
+ */
+export async function createCall(
+  client: Queryable,
+  name: string | undefined,
+  given: readonly string[],
+): Promise<Call> {
+  const { rows } = await client.query<Candidate>(
+    `select format('%I.%I', nspname, proname) as name,
+            array(select format_type(type, null)
+                    from unnest(proargtypes) with ordinality as argument (type, position)
+                   order by position) as types,
+            pronargdefaults as defaults
+       from pg_catalog.pg_proc
+       join pg_catalog.pg_namespace on pg_namespace.oid = pronamespace
+      where nspname !~ '^pg_' and nspname not in ('information_schema', 'pgmq')
+        and prorettype <> 'trigger'::regtype
+        and $1::text in (proname::text, nspname || '.' || proname)`,
+    [name ?? ''],
+  )
+  const fitting = rows.filter(
+    ({ types, defaults }) =>
+      given.length <= types.length && given.length >= types.length - defaults,
+  )
+  const [found] = fitting
+  if (found === undefined || fitting.length > 1) throw callError(name, given.length, rows)
+  const casts = given.map((_, index) => `$${index + 1}::${found.types[index]}`)
+  return {
+    text: `select * from ${found.name}(${casts.join(', ')})`,
+    values: given.map((value) => (value === 'null' ? null : value)),
+  }
+}
+
+function callError(name: string | undefined, count: number, found: readonly Candidate[]) {
+  const usage = 'npm run db:explain -- NAME ARGUMENT…'
+  const known = found.map((one) => `${one.name}(${one.types.join(', ')})`).join(' and ')
+  return new ServiceError(
+    'call_not_possible',
+    name === undefined
+      ? `expected the name of a function: ${usage}`
+      : known === ''
+        ? `there is no function ${name}: docs/schema/README.md lists those that there are`
+        : `expected arguments for one function, found ${count} for ${known}: ${usage}`,
+  )
+}

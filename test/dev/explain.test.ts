@@ -1,0 +1,63 @@
+import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { explainCall } from '../../dev/explain/explain-call.ts'
+import { createTestDatabase } from '../support/postgres.ts'
+import { projectDir } from '../support/server.ts'
+
+const fixtures = join(projectDir, 'migrations', 'fixtures')
+
+test('db:explain', async (t) => {
+  const { pool, open } = await createTestDatabase(t, { from: 'migrated' })
+  const client = await open('test')
+  t.teardown(() => client.end())
+  const batchId = randomUUID()
+  await pool.query(
+    `insert into commandbus.batch (domain, batch_id, total_count) values ('shop', $1, 1)`,
+    [batchId],
+  )
+
+  t.test('shows each statement inside the function with its place and plan', async (t) => {
+    const given = ['shop', batchId]
+    const lines = await explainCall(client, { name: 'sp_start_batch', given, fixtures })
+
+    const places = lines.filter((line) => line.startsWith(fixtures))
+    t.match(places.join('\n'), /lock_pending_batch\.sql:\d+\n.*start_batch\.sql:\d+/)
+    const [place = '', statement = '', plan = ''] = lines
+    t.match(place, /lock_pending_batch\.sql:\d+$/)
+    t.match(statement, /^ {2}select batch\.\*\n/)
+    t.match(plan, /^ {2}LockRows {2}\(cost=.*\n.*Index Scan/)
+    t.strictSame(lines.slice(-2), ['returned {"sp_start_batch":true}', 'rolled back'])
+  })
+
+  t.test('rolls back what the call did', async (t) => {
+    const { rows } = await pool.query('select status from commandbus.batch where batch_id = $1', [
+      batchId,
+    ])
+    t.strictSame(rows, [{ status: 'PENDING' }])
+  })
+
+  t.test('names what it cannot call', async (t) => {
+    for (const [name, given, message] of [
+      [undefined, [], /expected the name of a function/],
+      ['sp_begin_batch', [], /there is no function sp_begin_batch/],
+      ['sp_start_batch', ['shop'], /found 1 for commandbus\.sp_start_batch\(text, uuid\)/],
+      ['start_batch', ['shop', batchId, 'true', 'more'], /found 4 for commandbus\.start_batch/],
+    ] as const) {
+      await t.rejects(explainCall(client, { name, given, fixtures }), {
+        code: 'call_not_possible',
+        message,
+      })
+    }
+  })
+
+  t.test('passes null, and leaves out arguments with defaults', async (t) => {
+    const given = ['shop', 'null']
+    const lines = await explainCall(client, {
+      name: 'commandbus.sp_receive_command',
+      given,
+      fixtures,
+    })
+    t.equal(lines.at(-1), 'rolled back')
+  })
+})
