@@ -33,7 +33,7 @@ export function notDisposableError({ name, host, port }: DatabaseIdentity): Serv
     'database_not_disposable',
     `database ${name} at ${host}:${port} is not marked disposable. It never was, or a service was started ` +
       'here with RESET_ENABLED=false, which removes the mark, or it was copied, restored, renamed or promoted ' +
-      'since, which makes the mark invalid. Check that DATABASE_URL is the database ' +
+      'since, which makes the mark invalid. Check that this is the database ' +
       `you mean. If all its data may be thrown away, run in it: select provisioning.allow_reset(${literal(name)}); ` +
       'then reset with {"mode": "rebuild"}',
   )

@@ -145,7 +145,11 @@ export class SettingsReader {
       /^https?:$/.test(url.protocol) &&
       url.username + url.password + url.search + url.hash === ''
     if (isPlain) return given
-    this.reject(name, describe(given), 'http://HOST:PORT or https://HOST:PORT, without a user')
+    this.reject(
+      name,
+      describe(given),
+      'an address such as http://collector:4318, by http or https, without user, query or fragment',
+    )
     return undefined
   }
 

@@ -1,6 +1,10 @@
 import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
+import { ServiceError } from '../errors/service-error.ts'
 import { isClientError } from './problem.ts'
 import { bodyWrongError } from './validation.ts'
+
+/** How much of a name is repeated in an error. */
+const MAX_NAME = 40
 
 /** Reads every body of the routes of this plugin as JSON, whatever its content type says. */
 export function readBodiesAsJson(app: Pick<FastifyInstance, 'removeAllContentTypeParsers'>): void {
@@ -14,6 +18,18 @@ export function readBodiesAsJson(app: Pick<FastifyInstance, 'removeAllContentTyp
 /** A hook for a route whose body may be left out: `null` is a body, and a wrong one. */
 export async function defaultToEmptyBody(request: FastifyRequest): Promise<void> {
   if (request.body === undefined) request.body = {}
+}
+
+/** A hook for a route that takes no query: `?mode=rebuild` must not be taken for a member of the body. */
+export async function rejectQuery({ query, routeOptions }: FastifyRequest): Promise<void> {
+  const [name] = Object.keys(query as object)
+  if (name === undefined) return
+  const { method, url } = routeOptions
+  throw new ServiceError(
+    'bad_request',
+    `${method} ${url} takes its options from a JSON body, not from the query, where ` +
+      `${JSON.stringify(name.slice(0, MAX_NAME))} was given`,
+  )
 }
 
 /** An error handler for such routes: a body that Fastify rejects itself, such as one that is too large, is wrong. */

@@ -7,6 +7,7 @@ import {
   STORE_SCHEMA,
 } from '../catalog/scope.ts'
 import { wrongSettingsError } from '../errors/wrong-settings.ts'
+import type { Log } from '../logger.ts'
 import { sqlstateOf } from '../postgres/errors.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
@@ -42,6 +43,30 @@ export async function assertOfOtherTools(client: Client, others: OtherSchemas): 
       expected: `a schema that another tool made; migration ${filename} made ${object}`,
     })),
   )
+}
+
+/** Warns of names that no schema has: they may be misspelt, or their tool has yet to run. */
+export async function warnOfMissingSchemas(
+  client: Client,
+  { ignored, emptied }: OtherSchemas,
+  log: Log,
+): Promise<void> {
+  for (const [setting, names] of Object.entries({
+    RESET_IGNORE_SCHEMAS: ignored,
+    RESET_EMPTY_SCHEMAS: emptied,
+  })) {
+    if (names.length === 0) continue
+    const { rows } = await client.query<{ name: string }>(
+      `select name from unnest($1::text[]) as name
+        where not exists (select from pg_namespace where nspname = name)`,
+      [names],
+    )
+    if (rows.length === 0) continue
+    const missing = rows.map(({ name }) => JSON.stringify(name)).join(', ')
+    log.warn(
+      `${setting}: there is no schema ${missing} yet; check the spelling, unless its tool makes it later`,
+    )
+  }
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Log } from '../logger.ts'
 import { readSeeds } from '../migrations/files/seeds.ts'
 import type { ProvisionHooks } from '../migrations/provision.ts'
 import { INTERRUPTED, wasInterrupted } from './interrupted.ts'
-import { assertOfOtherTools } from './other-schemas.ts'
+import { assertOfOtherTools, warnOfMissingSchemas } from './other-schemas.ts'
 import { NO_SEEDS, planAllSeeds, type ResetSeeds, runPendingSeeds } from './seeds.ts'
 import type { ResetSessions } from './session.ts'
 
@@ -40,6 +40,7 @@ export function createResetHooks({
     },
     async afterMigrating(client, { appliedNow }) {
       await assertOfOtherTools(client, sessions.others)
+      await warnOfMissingSchemas(client, sessions.others, log)
       // Also those that failed at the last start, which was never ready: clients have not written yet.
       const hasSeeded = (await isDisposable(client)) && (await runPendingSeeds(client, seeds))
       isStateKnown ||= hasSeeded

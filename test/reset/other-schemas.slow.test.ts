@@ -1,5 +1,5 @@
 import { type Test, test } from 'tap'
-import { assertOfOtherTools } from '../../src/reset/other-schemas.ts'
+import { assertOfOtherTools, warnOfMissingSchemas } from '../../src/reset/other-schemas.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
 import { createResetSessions } from '../../src/reset/session.ts'
 import { connect, createResetWorld, type ResetWorld, type WorldOptions } from './world.ts'
@@ -227,3 +227,18 @@ async function dropEverything(world: ResetWorld): Promise<void> {
     await client.end()
   }
 }
+
+test('a schema that is not there is warned of, by its setting', async (t) => {
+  const world = await createWorld(t)
+  await world.pool.query('create schema worker')
+  const client = await connect(world.url)
+  const warnings: unknown[] = []
+  const log = { debug() {}, info() {}, error() {}, warn: (text: unknown) => warnings.push(text) }
+
+  await warnOfMissingSchemas(client, { ignored: ['worker', 'wroker'], emptied: ['jobs'] }, log)
+
+  t.match(warnings, [
+    /^RESET_IGNORE_SCHEMAS: there is no schema "wroker" yet; check the spelling/,
+    /^RESET_EMPTY_SCHEMAS: there is no schema "jobs" yet/,
+  ])
+})

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { ServiceError } from '../../errors/service-error.ts'
 import type { ResetOptions, ResetReport } from '../../reset/resetter.ts'
-import { defaultToEmptyBody, readBodiesAsJson, rejectWrongBody } from '../json-body.ts'
+import { defaultToEmptyBody, readBodiesAsJson, rejectQuery, rejectWrongBody } from '../json-body.ts'
 import { RESET_DEFAULTS, resetSchema } from '../schemas/reset.ts'
 import { createTokenCheck } from '../token.ts'
 import type { RoutePlugin } from '../typebox.ts'
@@ -29,7 +29,7 @@ export const resetRoute: RoutePlugin<ResetRouteOptions> = async (
   app.post('/reset', {
     schema: resetSchema,
     onRequest: createTokenCheck({ setting: 'RESET_TOKEN', token, wrongTokens }),
-    preValidation: defaultToEmptyBody,
+    preValidation: [rejectQuery, defaultToEmptyBody],
     errorHandler: rejectWrongBody,
     handler: async (request, reply) => {
       const options = {

@@ -72,7 +72,7 @@ function createWorld(t: Test, { isEnabled = true, isDisposable = true, state = R
       challenge: response.headers['www-authenticate'],
     }
   }
-  return { post, resets, readiness }
+  return { app, post, resets, readiness }
 }
 
 test('switch, token, body, readiness and the disposable mark are checked in this order', async (t) => {
@@ -158,6 +158,19 @@ test('every kind of wrong body gets 400 and resets nothing', async (t) => {
     400,
   )
   t.equal(resets.length, 0)
+})
+
+test('options in the query are rejected rather than ignored', async (t) => {
+  const { app, resets } = createWorld(t, {})
+  const headers = { authorization: `Bearer ${TOKEN}` }
+
+  const answer = await app.inject({ method: 'POST', url: '/reset?mode=rebuild', headers })
+
+  t.equal(answer.statusCode, 400)
+  t.match(answer.json(), { code: 'bad_request', detail: /^POST \/reset .* JSON body.*"mode"/ })
+  t.strictSame(resets, [])
+  const stranger = await app.inject({ method: 'POST', url: '/reset?mode=rebuild' })
+  t.equal(stranger.statusCode, 401, 'the token comes first')
 })
 
 test('the body and each of its members are optional', async (t) => {
