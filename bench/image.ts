@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { describeImageStart } from './image-programs.ts'
 import { measureStart, type Timeline } from './image-start.ts'
 import { median, replaceSection, toTable } from './report.ts'
 
@@ -27,7 +28,8 @@ try {
     compose('down', '--volumes')
     timelines.push(measureStart(docker))
   }
-  text = [describeStart(timelines), describeLayers(), describeChecks()].join('\n\n')
+  const starts = describeImageStart({ docker, image, project, rounds: rounds * 3 })
+  text = [starts, describeStart(timelines), describeLayers(), describeChecks()].join('\n\n')
 } finally {
   compose('down', '--volumes', '--rmi', 'local')
 }

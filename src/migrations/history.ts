@@ -45,10 +45,10 @@ async function assertAsTheySeem(pending: readonly CommittedMigration[]): Promise
   const { findInvisibleCharacter, findInvisibleInBody } = await import('./files/invisible.ts')
   const problems: HistoryProblem[] = []
   for (const migration of pending) {
-    const { filename, ignoredHeader, body, bodyLine, mayHaveInvisible } = migration
+    const { filename, findIgnored, body, bodyLine, mayHaveInvisible } = migration
     const findInvisible = async () =>
       body === undefined ? findInvisibleInBody(migration) : findInvisibleCharacter(body, bodyLine)
-    const problem = ignoredHeader ?? (mayHaveInvisible ? await findInvisible() : undefined)
+    const problem = findIgnored() ?? (mayHaveInvisible ? await findInvisible() : undefined)
     if (problem !== undefined) problems.push({ filename, problem })
   }
   if (problems.length > 0) throw historyRefusedError(problems)

@@ -1,4 +1,12 @@
-import { lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { ServiceError } from '../../errors/service-error.ts'
 import { type HistoryProblem, historyRefusedError } from '../history-error.ts'
@@ -54,10 +62,11 @@ export async function readCommittedFolder(migrationsDir: string): Promise<Commit
 
 async function readFiles(folder: string): Promise<CommittedFolder> {
   const pause = createPauses()
+  const read = createFileReader()
   const problems: HistoryProblem[] = []
   const migrations: CommittedMigration[] = []
   for (const filename of listFiles(folder)) {
-    const result = await readMigration(folder, filename, pause)
+    const result = await readMigration(folder, filename, read, pause)
     if ('problem' in result) problems.push({ filename, problem: result.problem })
     else migrations.push(result)
   }
@@ -79,19 +88,45 @@ function listFiles(folder: string): string[] {
   }
 }
 
+/** Reads one file: all of it, `large` for one of more than a piece, or undefined for what is no file. */
+type ReadFile = (path: string) => Buffer | 'large' | undefined
+
+/** Creates a reader with one buffer for all files. Synchronous: promises take six times as long for 1,000. */
+function createFileReader(): ReadFile {
+  const buffer = Buffer.allocUnsafe(PIECE_BYTES)
+  // Symbolic links are followed: the files of a mounted ConfigMap are links. A pipe is not waited for.
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK
+  return (path) => {
+    const file = openSync(path, flags)
+    try {
+      const stats = fstatSync(file)
+      if (!stats.isFile()) return undefined
+      if (stats.size >= PIECE_BYTES) return 'large'
+      let length = 0
+      while (length < stats.size) {
+        const bytesRead = readSync(file, buffer, length, stats.size - length, null)
+        if (bytesRead === 0) break
+        length += bytesRead
+      }
+      return buffer.subarray(0, length)
+    } finally {
+      closeSync(file)
+    }
+  }
+}
+
 async function readMigration(
   folder: string,
   filename: string,
+  read: ReadFile,
   pause: () => Promise<void>,
 ): Promise<CommittedMigration | UnreadableMigration> {
-  const path = join(folder, filename)
+  const path = `${folder}/${filename}`
   const parser = createMigrationParser(path)
   try {
-    // Symbolic links are followed: the files of a mounted ConfigMap are links.
-    const stats = statSync(path)
-    if (!stats.isFile()) return { problem: 'is not a file' }
-    // Synchronous calls read 1,000 small files in a sixth of the time that promises take.
-    if (stats.size < PIECE_BYTES) parser.read(readFileSync(path))
+    const bytes = read(path)
+    if (bytes === undefined) return { problem: 'is not a file' }
+    if (bytes !== 'large') parser.read(bytes)
     else {
       for await (const piece of readPieces(path)) {
         if (!parser.read(piece)) break

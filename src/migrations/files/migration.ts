@@ -1,7 +1,6 @@
-import { basename } from 'node:path'
 import { type BodyHash, createBodyHash } from './hash.ts'
 import { type Headers, readHeaders } from './headers.ts'
-import { createHeaderSearch, isOutsideTransaction } from './ignored-header.ts'
+import { createHeaderSearch, findIgnoredHeader, isOutsideTransaction } from './ignored-header.ts'
 import { mayHaveInvisible } from './invisible-characters.ts'
 import { countNewlines, offsetOfLine } from './lines.ts'
 import { PIECE_BYTES } from './pieces.ts'
@@ -29,8 +28,8 @@ export interface CommittedMigration {
   readonly bodyLine: number
   /** It runs outside a transaction (`--! no-transaction`), so a failure may leave changes behind. */
   readonly noTransaction: boolean
-  /** A line that looks like a header and is none, in words: refused while the file is pending. */
-  readonly ignoredHeader: string | undefined
+  /** Finds a line that looks like a header and is none, in words: refused while the file is pending. */
+  readonly findIgnored: () => string | undefined
   /** It has a character that cannot be seen, which is a mistake only outside quotes. */
   readonly mayHaveInvisible: boolean
 }
@@ -61,10 +60,11 @@ export function splitFilename(
 
 /** Creates a parser for one file, which verifies that its content still has the hash in its header. */
 export function createMigrationParser(path: string): MigrationParser {
-  const filename = basename(path)
+  const filename = path.slice(path.lastIndexOf('/') + 1)
   const name = splitFilename(filename)
   const reader = createTextReader()
-  const headerSearch = createHeaderSearch()
+  /** Of a file in several pieces; another one is searched where it matters, while it is pending. */
+  let headerSearch: ReturnType<typeof createHeaderSearch> | undefined
   let beginning: Beginning | undefined
   let body: BodyParser | undefined
   let hasInvisible = false
@@ -75,12 +75,15 @@ export function createMigrationParser(path: string): MigrationParser {
       const isOnly = beginning === undefined && piece.length < PIECE_BYTES
       text = name && reader.read(piece)
       if (text === undefined) return false
-      headerSearch.read(text)
       hasInvisible ||= mayHaveInvisible(text)
       beginning ??= readBeginning(text)
       body ??= createBodyParser(beginning.previousHash)
       body.read(body.isNew ? text.slice(beginning.bodyStart) : text)
-      if (!isOnly) text = undefined
+      if (!isOnly) {
+        headerSearch ??= createHeaderSearch()
+        headerSearch.read(text)
+        text = undefined
+      }
       return true
     },
     finish() {
@@ -98,16 +101,18 @@ export function createMigrationParser(path: string): MigrationParser {
       if (hasCr) return { problem: CR }
       // The hash is taken over the trimmed text, so it does not cover the end of the last line.
       if (nextLine.endsWith('\r') || facts.endsWithCr) return { problem: CRLF }
-      const ignoredHeader = headerSearch.finish()
+      const whole = text
+      const foundInPieces = headerSearch?.finish()
+      const findIgnored = () => (whole === undefined ? foundInPieces : findIgnoredHeader(whole))
       if (nextLine !== '' || isCut) {
         const next = JSON.stringify(nextLine.slice(0, 100))
         const missing = `has no empty line after its headers, before line ${lineCount + 1}: ${next}`
-        return { problem: ignoredHeader ?? missing }
+        return { problem: findIgnored() ?? missing }
       }
       const hash = values.get('Hash')
       if (!hash || !values.get('Previous')) {
         const missing = `has no header "--! ${hash ? 'Previous' : 'Hash'}: …"`
-        return { problem: ignoredHeader ?? missing }
+        return { problem: findIgnored() ?? missing }
       }
       if (values.has('AllowInvalidHash')) {
         // graphile-migrate rejects such a file, too.
@@ -128,7 +133,7 @@ export function createMigrationParser(path: string): MigrationParser {
         body: text && `${text.slice(bodyStart).trim()}\n`,
         bodyLine: lineCount + facts.blankLines + 1,
         noTransaction: isOutsideTransaction(facts.beginning),
-        ignoredHeader,
+        findIgnored,
         mayHaveInvisible: hasInvisible,
       }
     },

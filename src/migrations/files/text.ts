@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { countNewlines } from './lines.ts'
 
-const BOM = Buffer.from([0xef, 0xbb, 0xbf])
 const NEWLINE = 0x0a
+const NOTHING = Buffer.alloc(0)
 
 /** Decodes a file of SQL that is read in pieces. */
 export interface TextReader {
@@ -29,7 +29,7 @@ export function createTextReader(): TextReader {
   let nul: string | undefined
   let isFirst = true
   /** The beginning of a character that the last piece ended within. */
-  let incomplete = Buffer.alloc(0)
+  let incomplete = NOTHING
   // Of the piece that is next, in the file.
   let offset = 0
   let line = 1
@@ -73,8 +73,9 @@ export function createTextReader(): TextReader {
       if (problem !== undefined) return undefined
       const bytes = incomplete.length === 0 ? piece : Buffer.concat([incomplete, piece])
       const end = bytes.length - countIncomplete(bytes)
-      incomplete = Buffer.from(bytes.subarray(end))
-      const complete = bytes.subarray(0, end)
+      const isComplete = end === bytes.length
+      incomplete = isComplete ? NOTHING : Buffer.from(bytes.subarray(end))
+      const complete = isComplete ? bytes : bytes.subarray(0, end)
       problem = check(complete)
       if (problem !== undefined) return undefined
       uncounted = complete.toString('utf8')
@@ -89,7 +90,7 @@ export function createTextReader(): TextReader {
 
 function findWrongBeginning(bytes: Buffer): string | undefined {
   if (looksLikeUtf16(bytes)) return 'is UTF-16; save it as UTF-8'
-  if (!bytes.subarray(0, BOM.length).equals(BOM)) return undefined
+  if (bytes[0] !== 0xef || bytes[1] !== 0xbb || bytes[2] !== 0xbf) return undefined
   return 'begins with a byte order mark (EF BB BF); save it as UTF-8 without one'
 }
 
@@ -97,8 +98,8 @@ function findWrongBeginning(bytes: Buffer): string | undefined {
 function looksLikeUtf16(bytes: Buffer): boolean {
   const [first, second] = bytes
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return true
+  if (bytes.length < 4 || (bytes[0] && bytes[1] && bytes[2] && bytes[3])) return false
   const sample = bytes.subarray(0, 1000)
-  if (sample.length < 4 || !sample.subarray(0, 4).includes(0)) return false
   return sample.filter((byte) => byte === 0).length >= sample.length / 3
 }
 
