@@ -27,13 +27,14 @@ RUN chmod --recursive u=rwX,go=rX /image \
  && find /image -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 
-# For development only: `graphile-migrate watch` on the mounted migrations.
+# For development only: the loop of `npm run dev`, on the mounted migrations. Node.js runs the sources as they are.
 FROM node:26-bookworm-slim AS dev
 WORKDIR /app
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules ./node_modules
-ENV PATH=/app/node_modules/.bin:$PATH
-CMD ["graphile-migrate", "watch"]
+COPY src ./src
+COPY dev ./dev
+CMD ["node", "dev/cli.ts", "watch"]
 
 
 FROM node:26-bookworm-slim

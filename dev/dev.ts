@@ -1,61 +1,113 @@
 // npm run dev: the service, and the loop that applies what is saved to the database that it provisions.
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type Config, loadConfig } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { waitUntilReady } from '../src/http/probe.ts'
-import { createLogger, loadLineFormat } from '../src/logger.ts'
+import { createLogger, type Log, loadLineFormat } from '../src/logger.ts'
+import { describeError } from '../src/postgres/errors.ts'
+import { ensureTemplate, followHistory, mayHaveOtherHistory, noteHistory } from './branches.ts'
 import { watch } from './commands/watch.ts'
 import { openDevelopmentDatabase } from './database.ts'
+import { findFreePort } from './ports.ts'
 import { runProgram } from './program.ts'
+
+/** Where the embedded server listens. */
+const LOOPBACK = '127.0.0.1'
 
 await runProgram(runServiceAndWatch, EXIT.stopped)
 
-/** Ends when the service ends, with its exit code; a stop is passed on to the service. */
-async function runServiceAndWatch(stopping: AbortController): Promise<number> {
-  const { signal } = stopping
+/** Puts a database in use that fits the branch, and runs the service and the loop on it. */
+async function runServiceAndWatch({ signal }: AbortController): Promise<number> {
   const config = loadConfig()
-  const port = config.port || (await findFreePort(config.host))
-  const service = startService(port)
-  const ended = new Promise<number>((resolve) => {
-    // A service that gets our SIGTERM before it listens for signals has stopped as requested.
-    const killedExitCode = () => (signal.aborted ? EXIT.stopped : EXIT.unforeseen)
-    service.once('close', (code) => resolve(code ?? killedExitCode()))
-  })
-  void ended.then(() => stopping.abort())
-  signal.addEventListener('abort', () => service.kill('SIGTERM'), { once: true })
-
-  const watched = watchWhenReady({ ...config, port }, signal).finally(() => stopping.abort())
-  const [exitCode, watchExitCode] = await Promise.all([ended, watched])
-  return exitCode || watchExitCode
-}
-
-/** Starts the service in our process group, so that it also gets the terminal's signals. */
-function startService(port: number): ChildProcess {
-  const server = join(import.meta.dirname, '..', 'app', 'server.js')
-  return spawn(process.execPath, [server], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, PORT: String(port) },
-  })
-}
-
-async function watchWhenReady(config: Config, signal: AbortSignal): Promise<number> {
-  if (!(await waitUntilReady(config, signal))) return EXIT.stopped
   const log = createLogger(config.logLevel, createMask(config), await loadLineFormat())
-  const database = await openDevelopmentDatabase(config, { log, signal })
+  const run = { config: { ...config, ...(await choosePorts(config)) }, log, signal }
+  const isEmbedded = config.databaseUrl === undefined
+  if (isEmbedded && (await mayHaveOtherHistory(config))) await follow(run)
+  const exitCode = await runOnce(run)
+  if (!isEmbedded || exitCode !== EXIT.history || signal.aborted) return exitCode
+  // The database was changed since then, by npm start or by a commit.
+  return (await follow(run)) ? runOnce(run) : exitCode
+}
+
+interface Run {
+  readonly config: Config
+  readonly log: Log
+  readonly signal: AbortSignal
+}
+
+/** Whether another database is in use now. */
+async function follow({ config, ...deps }: Run): Promise<boolean> {
+  const database = await openDevelopmentDatabase(config, deps)
   try {
-    return await watch({ config, database, signal })
+    const done = await followHistory({ config, database, signal: deps.signal })
+    if (done !== undefined) deps.log.info(done)
+    return done !== undefined
   } finally {
     await database.close()
   }
 }
 
-async function findFreePort(host: string): Promise<number> {
-  const probe = createServer().listen(0, host)
-  await new Promise((resolve) => probe.once('listening', resolve))
-  const address = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 0
+/** Ends when the service ends, with its exit code; a stop is passed on to the service. */
+async function runOnce(run: Run): Promise<number> {
+  const service = startService(run.config)
+  const ending = new AbortController()
+  const end = () => ending.abort()
+  run.signal.addEventListener('abort', end, { once: true })
+  const ended = new Promise<number>((resolve) => {
+    // A service that gets our SIGTERM before it listens for signals has stopped as requested.
+    const killedExitCode = () => (run.signal.aborted ? EXIT.stopped : EXIT.unforeseen)
+    service.once('close', (code) => resolve(code ?? killedExitCode()))
+  })
+  void ended.then(end)
+  ending.signal.addEventListener('abort', () => service.kill('SIGTERM'), { once: true })
+  if (run.signal.aborted) end()
+
+  const watched = watchWhenReady({ ...run, signal: ending.signal }).finally(end)
+  const [exitCode, watchExitCode] = await Promise.all([ended, watched])
+  return exitCode || watchExitCode
+}
+
+type Ports = Pick<Config, 'port' | 'embeddedPort'>
+
+/** A port that is set is used; instead of a default one that another checkout uses, the next free one is taken. */
+async function choosePorts({ host, port, embeddedPort }: Config): Promise<Ports> {
+  const { PORT, EMBEDDED_PORT, DATABASE_URL, DATABASE_URL_FILE } = process.env
+  const isEmbedded = !DATABASE_URL && !DATABASE_URL_FILE
+  const chosen =
+    EMBEDDED_PORT || !isEmbedded ? embeddedPort : await findFreePort(LOOPBACK, embeddedPort)
+  const isFixed = PORT && port !== 0
+  return {
+    embeddedPort: chosen,
+    port: isFixed ? port : await findFreePort(host, port, { not: chosen }),
+  }
+}
+
+/** Starts the service in our process group, so that it also gets the terminal's signals. */
+function startService({ port, embeddedPort }: Ports): ChildProcess {
+  const server = join(import.meta.dirname, '..', 'app', 'server.js')
+  return spawn(process.execPath, [server], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, PORT: String(port), EMBEDDED_PORT: String(embeddedPort) },
+  })
+}
+
+async function watchWhenReady({ config, log, signal }: Run): Promise<number> {
+  if (!(await waitUntilReady(config, signal))) return EXIT.stopped
+  const database = await openDevelopmentDatabase(config, { log, signal })
+  try {
+    const watched = watch({ config, database, signal })
+    if (config.databaseUrl === undefined) {
+      await noteHistory(config)
+      await ensureTemplate({ config, database, signal }).catch((error) => {
+        // The next start makes it.
+        if (signal.aborted) return
+        log.warn({ reason: describeError(error) }, 'no template of this history was made')
+      })
+    }
+    return await watched
+  } finally {
+    await database.close()
+  }
 }

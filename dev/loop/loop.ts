@@ -53,10 +53,14 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
     isRunning = true
     try {
       while (waiting.size > 0 && !signal.aborted) {
-        const files = waiting
+        const files = [...waiting].filter(([file]) => isNews(file))
         waiting = new Map()
-        for (const file of files.keys()) known.set(file, readText(file))
-        await run([...files.keys()], Math.max(...files.values()))
+        if (files.length === 0) continue
+        const times = files.map(([, savedAt]) => savedAt)
+        await run(
+          files.map(([file]) => file),
+          Math.max(...times),
+        )
       }
     } catch (error) {
       fail(error)
@@ -89,6 +93,14 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
     }
   }
 
+  /** Whether the file has another text than when it was applied last; from now on, it has not. */
+  function isNews(file: string): boolean {
+    const text = readText(file)
+    if (known.has(file) && known.get(file) === text) return false
+    known.set(file, text)
+    return true
+  }
+
   function readText(file: string): string | undefined {
     try {
       return readFileSync(join(migrationsDir, file), 'utf8')
@@ -110,7 +122,6 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
       await runAll()
     },
     saved(file) {
-      if (known.has(file) && known.get(file) === readText(file)) return
       waiting.set(file, readSavedAt(file))
       void runAll()
     },

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import pg from 'pg'
 import { applicationName } from '../../src/postgres/application-name.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
@@ -20,6 +21,9 @@ export interface ToolSessions {
   readonly onFailure: (failed: FailedQuery) => void
 }
 
+const { Pool } = pg
+const sessionsOfRun = new AsyncLocalStorage<ToolSessions>()
+
 /**
  * Runs `work` with graphile-migrate's sessions opened as the service opens its own: the tool would end this
  * process when an idle one is lost, and does not say which statement of a text failed.
@@ -28,26 +32,32 @@ export async function withToolSessions<T>(
   sessions: ToolSessions,
   work: () => Promise<T>,
 ): Promise<T> {
-  const { Pool } = pg
-  // The tool makes its pool by this name when it first connects.
-  Object.assign(pg, { Pool: createToolPool(sessions) })
-  try {
-    return await work()
-  } finally {
-    Object.assign(pg, { Pool })
-  }
+  // The tool makes its pool by this name when it first connects. Everything else gets the driver's.
+  Object.assign(pg, { Pool: createPool })
+  return sessionsOfRun.run(sessions, work)
+}
+
+function createPool(this: unknown, config?: pg.PoolConfig): unknown {
+  const sessions = sessionsOfRun.getStore()
+  return sessions === undefined ? new Pool(config) : new ToolPool(sessions)
 }
 
 /** The part of a pool that the tool uses. Each session is used once, so what a text did to its own is gone. */
-function createToolPool(sessions: ToolSessions) {
-  return class ToolPool {
-    on(): void {}
-    async connect(): Promise<SessionClient> {
-      const client = await openObserved(sessions)
-      return Object.assign(client, { release: () => client.end() })
-    }
-    async end(): Promise<void> {}
+class ToolPool {
+  readonly #sessions: ToolSessions
+
+  constructor(sessions: ToolSessions) {
+    this.#sessions = sessions
   }
+
+  on(): void {}
+
+  async connect(): Promise<SessionClient> {
+    const client = await openObserved(this.#sessions)
+    return Object.assign(client, { release: () => client.end() })
+  }
+
+  async end(): Promise<void> {}
 }
 
 /** Opens a session as the tool gets it: with the settings of the role and the database. */

@@ -1,4 +1,4 @@
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { docker, inspect, needsEngine, until } from './docker.ts'
@@ -107,7 +107,7 @@ t.test('the profile dev applies current.sql when it is saved', needsEngine, asyn
   const hasTable = () => stack.query(`select to_regclass('public.tried') is not null`)
   const log = () => stack.compose('--profile', 'dev', 'logs', 'migrate-watch')
   // It watches once it has run what was there.
-  await until(log, (text) => text.includes('Finished'))
+  await until(log, (text) => text.includes('watching '))
   t.equal(await hasTable(), 'f')
 
   appendFileSync(
@@ -116,5 +116,11 @@ t.test('the profile dev applies current.sql when it is saved', needsEngine, asyn
   )
 
   await until(hasTable, (answer) => answer === 't')
+  const fixture = 'commandbus/functions/sp_start_batch.sql'
+  appendFileSync(join(directory, 'migrations', 'fixtures', fixture), '\nselect nonsense;\n')
+  await until(log, (text) => text.includes('column "nonsense" does not exist'))
+  t.match(await log(), `migrations/fixtures/${fixture}:`)
+  const current = readFileSync(join(directory, 'migrations', 'current.sql'), 'utf8')
+  t.match(current, `--!include ${fixture}\n`, 'it lists itself in the mounted folder')
   t.match(await (await fetch(`${await stack.address()}/readyz`)).json(), { status: 'ready' })
 })

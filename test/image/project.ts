@@ -9,7 +9,7 @@ import { projectDir } from '../support/server.ts'
 const PARTS = [
   ...['.dockerignore', '.gmrc', '.npmrc', 'Dockerfile', 'package.json', 'package-lock.json'],
   ...['docker-compose.yml', 'docker-compose.e2e.yml', 'tsconfig.json'],
-  ...['examples', 'migrations', 'scripts', 'src'],
+  ...['dev', 'examples', 'migrations', 'scripts', 'src'],
 ]
 
 interface Teardown {

@@ -1,0 +1,71 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { NotNowError } from '../../../dev/loop/apply.ts'
+import { type Applied, createLoop } from '../../../dev/loop/loop.ts'
+import type { AppliedRun } from '../../../dev/loop/report.ts'
+import { createFolder } from '../../support/migrations-folder.ts'
+import { until } from '../project.ts'
+
+test('what is saved is applied once', async (t) => {
+  const migrationsDir = createFolder(t)
+  mkdirSync(join(migrationsDir, 'fixtures'))
+  const write = (file: string, text: string) => writeFileSync(join(migrationsDir, file), text)
+  const stopping = new AbortController()
+  const runs: AppliedRun[] = []
+  const notes: string[] = []
+  let apply = async (): Promise<Applied> => ({
+    ...{ failure: undefined, changes: [], endedAt: Date.now() },
+  })
+  let count = 0
+  const loop = createLoop({
+    migrationsDir,
+    apply: () => {
+      count++
+      return apply()
+    },
+    report: {
+      applied: (run) => runs.push(run),
+      failed: () => {},
+      note: (text) => notes.push(text),
+    },
+    signal: stopping.signal,
+  })
+  await loop.start()
+  t.strictSame([count, runs], [1, []], 'at the start without a change there is nothing to say')
+
+  write('fixtures/f.sql', 'one')
+  // The loop's own change of current.sql is reported while it is being applied.
+  apply = async () => {
+    write('current.sql', 'listed')
+    loop.saved('current.sql')
+    return { failure: undefined, changes: [], written: 'listed', endedAt: Date.now() }
+  }
+  loop.saved('fixtures/f.sql')
+  await until('applied', () => runs.length === 1)
+  t.strictSame(runs[0]?.files, ['fixtures/f.sql'])
+  loop.saved('current.sql')
+  loop.saved('fixtures/f.sql')
+
+  await t.test('a database that is not there is waited for, and named once', async (t) => {
+    let failures = 2
+    apply = async () => {
+      if (failures-- > 0) throw new NotNowError('the connection is lost')
+      return { failure: undefined, changes: [], endedAt: Date.now() }
+    }
+    write('current.sql', 'changed')
+    loop.saved('current.sql')
+    await until('applied', () => runs.length === 2)
+    t.strictSame(notes, ['waiting for the database: the connection is lost'])
+    t.strictSame(runs[1]?.files, ['current.sql'])
+    t.equal(count, 1 + 1 + 3, 'saves without a change were not applied')
+  })
+
+  await t.test('it ends with the signal, or with an error that nothing explains', async (t) => {
+    apply = () => Promise.reject(new Error('unforeseen'))
+    write('current.sql', 'again')
+    loop.saved('current.sql')
+    await t.rejects(loop.ended, { message: 'unforeseen' })
+    stopping.abort()
+  })
+})
