@@ -76,9 +76,10 @@ export async function createOurs({ server, max }: SubjectOptions): Promise<Subje
       const admin = new pg.Client({ connectionString: databaseUrl })
       await admin.connect()
       const { rows } = await admin.query<{ name: string }>(
-        'select name from provisioning.test_database where is_template',
+        'select name from provisioning.test_database',
       )
-      for (const { name } of rows) await admin.query(`drop database "${name}"`)
+      for (const { name } of rows)
+        await admin.query(`drop database if exists "${name}" with (force)`)
       await admin.end()
     },
   }

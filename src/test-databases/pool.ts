@@ -4,7 +4,7 @@ import { type Clone, createClone } from './clone.ts'
 import { copyTemplate } from './create.ts'
 import { dropDatabase } from './drop.ts'
 import type { TemplateRecipe } from './recipe.ts'
-import { addDatabase, moveDatabase, type State } from './rows.ts'
+import { addDatabase, moveDatabase, readState, type State } from './rows.ts'
 import type { TestServer } from './server.ts'
 import { createStrategies } from './strategy.ts'
 import { ensureTemplate, type Template } from './template.ts'
@@ -28,10 +28,13 @@ export interface Pool {
   readonly problem: unknown
   /** Makes copies in the background until enough are ready. */
   refill(): void
-  /** Notes that a copy was lent, by whichever service. */
-  noteLent(oid: number): void
-  /** Cleans a copy that came back, or drops it; false if this service cannot, because it does not know it. */
-  takeBack(oid: number): boolean
+  /** Notes that a copy was lent, by whichever service; `leaseId` if it was this one. */
+  noteLent(oid: number, leaseId?: string): void
+  /**
+   * Cleans a copy that came back, or drops it; false if this service cannot, because it does not know it.
+   * `leaseId` is the lease that has ended, if that is known: it may have been lent again since.
+   */
+  takeBack(oid: number, leaseId?: string): boolean
   /** Drops a copy that is in the state `dropping`. */
   discard(oid: number): void
   has(oid: number): boolean
@@ -44,6 +47,8 @@ export interface Pool {
 interface Member {
   readonly clone: Clone
   state: 'ready' | 'lent' | 'cleaning'
+  /** Undefined where another service may have lent it. */
+  leaseId?: string | undefined
   usedAt: number
 }
 
@@ -126,6 +131,13 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
     leftovers.delete(clone)
   }
 
+  /** Cleans a copy if it has been returned. What the caller saw may be old, and the copy lent again. */
+  async function cleanReturned(oid: number, member: Member): Promise<void> {
+    const state = await readState(database.pool, oid).catch(() => 'lent' as const)
+    if (state === 'returned') return clean(oid, member)
+    member.state = state === 'ready' ? 'ready' : 'lent'
+  }
+
   async function clean(oid: number, member: Member): Promise<void> {
     const { clone } = member
     const problem = await clone.clean().catch(describeError)
@@ -166,19 +178,23 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
         pool.refill()
       })
     },
-    noteLent(oid) {
+    noteLent(oid, leaseId) {
       const member = members.get(oid)
       if (member?.state !== 'ready') return
       member.state = 'lent'
+      member.leaseId = leaseId
       member.usedAt = Date.now()
       pool.refill()
     },
-    takeBack(oid) {
+    takeBack(oid, leaseId) {
       const member = members.get(oid)
       if (member === undefined) return false
       if (member.state === 'cleaning') return true
+      const isCurrent =
+        member.state === 'lent' && leaseId !== undefined && member.leaseId === leaseId
       member.state = 'cleaning'
-      void run(clean(oid, member))
+      member.leaseId = undefined
+      void run(isCurrent ? clean(oid, member) : cleanReturned(oid, member))
       return true
     },
     discard(oid) {

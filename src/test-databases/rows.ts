@@ -82,6 +82,15 @@ export async function moveDatabase(
   return rowCount === 1
 }
 
+/** Reads the state that a database has now; undefined where it is not listed. */
+export async function readState(client: Queryable, oid: number): Promise<State | undefined> {
+  const { rows } = await client.query<{ state: State }>(
+    'select state from provisioning.test_database where oid = $1',
+    [oid],
+  )
+  return rows[0]?.state
+}
+
 /** Forgets a database that does not exist any more, or is not ours. */
 export async function removeDatabase(client: Queryable, oid: number): Promise<void> {
   await client.query('delete from provisioning.test_database where oid = $1', [oid])

@@ -192,7 +192,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
       return undefined
     }
     const { oid, ...lease } = lent
-    pool.noteLent(oid)
+    pool.noteLent(oid, lease.id)
     counts = { ...counts, lent: counts.lent + 1 }
     return lease
   }
@@ -201,7 +201,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     const ended = await returning.run((client) => endLease(client, id))
     if (ended === undefined) return false
     counts = { ...counts, lent: Math.max(0, counts.lent - 1) }
-    const isOurs = [...pools.values()].some((pool) => pool.takeBack(ended.oid))
+    const isOurs = [...pools.values()].some((pool) => pool.takeBack(ended.oid, id))
     // A service that has ended cannot clean it.
     if (!isOurs) void watch.check().catch(() => {})
     wakeAll()
