@@ -62,6 +62,7 @@ export function readBuiltDescription(): Description {
 /** Creates a function that says how an answer differs from its description, if it does. */
 export function createAnswerCheck({ paths, components }: Description): AnswerCheck {
   const ajv = new Ajv2020({ strict: false, allErrors: true })
+  ajv.addFormat('uuid', /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
   ajv.addFormat('date-time', /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/)
   const validators = new Map<Json, ValidateFunction>()
   const patterns = Object.keys(paths).map((path) => ({

@@ -74,9 +74,14 @@ export const databasesRoute: RoutePlugin<DatabasesRouteOptions> = async (
       describeInUse(await getDatabases().extend(idOf(params), body.ttlSeconds)),
   })
 
-  app.delete('/databases/:id', { schema: giveBackSchema }, async ({ params }, reply) => {
-    await getDatabases().giveBack(idOf(params))
-    return reply.code(204).send(null)
+  app.delete('/databases/:id', {
+    schema: giveBackSchema,
+    // It needs no body, and may have one.
+    errorHandler: rejectWrongBody,
+    handler: async ({ params }, reply) => {
+      await getDatabases().giveBack(idOf(params))
+      return reply.code(204).send(null)
+    },
   })
 }
 

@@ -155,6 +155,6 @@ export const giveBackSchema = {
   ...{ security, params },
   response: {
     204: Type.Null({ description: 'It is not lent any more.' }),
-    ...problemResponses(...always, 'lease_not_found'),
+    ...problemResponses(...always, 'body_wrong', 'lease_not_found'),
   },
 } as const

@@ -142,6 +142,23 @@ test('leases are listed, shown, extended and ended, without a URL', async (t) =>
   t.strictSame(asked, [{ id: ID, ttlSeconds: 60 }, { id: ID }])
 })
 
+test('DELETE needs no body, whatever a client says about it', async (t) => {
+  const { app, call, asked } = createWorld(t)
+  const url = `/databases/${ID}`
+  const askWithType = (type: string) => {
+    const headers = { authorization: `Bearer ${TOKEN}`, 'content-type': type }
+    return app.inject({ method: 'DELETE', url, headers })
+  }
+  t.equal((await askWithType('application/json')).statusCode, 204)
+  t.equal((await askWithType('text/plain')).statusCode, 204)
+  t.strictSame(asked, [{ id: ID }, { id: ID }])
+
+  const notReadable = await askWithType('')
+  t.match(notReadable.json(), { status: 400, code: 'body_wrong' })
+  t.match(await call('DELETE', url, '{'), { status: 400, body: { code: 'body_wrong' } })
+  t.equal(asked.length, 2)
+})
+
 test('a refusal says when to ask again', async (t) => {
   const error = new ServiceError('no_database_free', 'all are lent', {
     extensions: { lent: [{ ...shown, connections: 0 }], retryAfterSeconds: 7 },
