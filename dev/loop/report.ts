@@ -62,7 +62,7 @@ export function createReport(options: ReportOptions): Report {
 
 /** `function commandbus.sp_start_batch(text, uuid) changed` */
 export function describeChanges(changes: readonly Difference[]): string {
-  if (changes.length === 0) return 'applied, no definition changed'
+  if (changes.length === 0) return 'no definition changed'
   const shown = changes.slice(0, MAX_CHANGES)
   const texts = shown.map(({ kind, name, change }) => `${kind} ${name} ${change}`)
   const more = changes.length - shown.length

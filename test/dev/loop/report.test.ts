@@ -33,7 +33,7 @@ test('a save is one line', (t) => {
     text(),
     [
       '[09:05:07] f.sql: function a.f() changed (84 ms)',
-      '[09:05:07] current.sql and 1 more: applied, no definition changed (4 ms)',
+      '[09:05:07] current.sql and 1 more: no definition changed (4 ms)',
       '[09:05:07] function a.f1() changed, function a.f2() changed, function a.f3() changed, and 2 more (10 ms)',
       '[09:05:07] applied (10 ms)',
       '',
