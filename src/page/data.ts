@@ -4,13 +4,10 @@ import type { Overview } from '../status/overview.ts'
 
 /** Everything that the page shows; without secrets, since all of it is masked before. */
 export interface PageData {
-  readonly status: PageStatus
+  readonly status: Status
   readonly overview: Overview
   /** The transactions that a migration waits for now. */
   readonly blockers: readonly BlockingSession[]
 }
-
-/** What it needs of /status. */
-export type PageStatus = Status
 
 export type Drift = Status['drift']

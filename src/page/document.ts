@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
+import type { Status } from '../http/schemas/status.ts'
 import { STATES, type Tone } from '../status/remedies.ts'
-import type { PageData, PageStatus } from './data.ts'
+import type { PageData } from './data.ts'
 import { renderDrift } from './drift.ts'
 import { renderFacts } from './facts.ts'
 import { type Html, html, trusted } from './html.ts'
@@ -53,7 +54,7 @@ export function createRenderer(): Renderer {
   }
 }
 
-function renderTitle({ state, database, service }: PageStatus): string {
+function renderTitle({ state, database, service }: Status): string {
   return `${STATES[state].title} · ${database?.name ?? service.name}`
 }
 
@@ -68,7 +69,7 @@ ${renderSchemas(data, schemas)}
 </main>`
 }
 
-function renderDocument(status: PageStatus, title: string, main: Html, now: Date): Html {
+function renderDocument(status: Status, title: string, main: Html, now: Date): Html {
   const { service, state } = status
   const asOf = now.toISOString()
   return html`<!DOCTYPE html>

@@ -1,8 +1,8 @@
+import type { Status } from '../http/schemas/status.ts'
 import type { FINDINGS } from '../status/remedies.ts'
-import type { PageStatus } from './data.ts'
 
 /** What deserves attention although the service is ready. */
-export function listFindings(status: PageStatus): (keyof typeof FINDINGS)[] {
+export function listFindings(status: Status): (keyof typeof FINDINGS)[] {
   if (status.state !== 'ready') return []
   const isPending = status.migrations.pending.length > 0
   return [

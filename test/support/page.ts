@@ -1,5 +1,6 @@
 import type { SchemaOverview, TableOverview } from '../../src/catalog/overview.ts'
-import type { PageData, PageStatus } from '../../src/page/data.ts'
+import type { Status } from '../../src/http/schemas/status.ts'
+import type { PageData } from '../../src/page/data.ts'
 import type { State } from '../../src/status/remedies.ts'
 
 const DAY_MS = 86_400_000
@@ -27,8 +28,8 @@ const describeMigration = ([filename, message]: readonly [string, string], index
 export function createStatus(
   state: State,
   detail: string | null,
-  { applied = 4, ...parts }: Partial<PageStatus> & { readonly applied?: number } = {},
-): PageStatus {
+  { applied = 4, ...parts }: Partial<Status> & { readonly applied?: number } = {},
+): Status {
   const migrations = MIGRATIONS.map(describeMigration)
   return {
     service: {
@@ -196,7 +197,7 @@ const REPORTS: SchemaOverview = {
 
 /** What the page shows in this state. */
 export function createPageData(
-  status: PageStatus = createStatus('ready', null),
+  status: Status = createStatus('ready', null),
   {
     schemas = [SHOP, REPORTS],
     blockers = [],
