@@ -11,6 +11,7 @@ import { build } from 'esbuild'
 import { writeApiDocs } from './api-docs.mjs'
 import { writeCodeCaches } from './bundle/code-cache.mjs'
 import { lazyModulesPlugin } from './bundle/lazy-modules.mjs'
+import { writeLicences } from './bundle/licences.mjs'
 import { schemasPlugin } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -19,6 +20,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const options = {
   absWorkingDir: root,
   bundle: true,
+  metafile: true,
   platform: 'node',
   target: 'node20',
   format: 'cjs',
@@ -36,7 +38,6 @@ const loaded = {
     service: 'src/bin/run-service.ts',
     tool: 'src/migrations/tool/child.ts',
   },
-  metafile: true,
   plugins: [schemasPlugin, lazyModulesPlugin],
   define: {
     'import.meta.url': 'moduleUrl',
@@ -80,7 +81,9 @@ const started = {
 /** Writes the bundle into a folder, and returns what esbuild says about it. */
 export async function bundle(outdir) {
   const { metafile } = await build({ ...loaded, outdir })
-  await build({ ...started, outdir })
+  const small = await build({ ...started, outdir })
+  const modules = [metafile, small.metafile].flatMap(({ inputs }) => Object.keys(inputs))
+  writeLicences(root, outdir, modules)
   writeFileSync(join(outdir, 'child.js'), "require('./load.js')('tool')\n")
   copyFileSync(join(root, 'scripts', 'bundle', 'load.cjs'), join(outdir, 'load.js'))
   // Read at run time, from beside the module that uses it.
