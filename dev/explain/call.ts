@@ -12,6 +12,8 @@ interface Candidate {
   readonly types: readonly string[]
   /** How many may be left out. */
   readonly defaults: number
+  /** Whether only a trigger can call it. */
+  readonly isTrigger: boolean
 }
 
 /**
@@ -28,17 +30,17 @@ export async function createCall(
             array(select format_type(type, null)
                     from unnest(proargtypes) with ordinality as argument (type, position)
                    order by position) as types,
-            pronargdefaults as defaults
+            pronargdefaults as defaults,
+            prorettype in ('trigger'::regtype, 'event_trigger'::regtype) as "isTrigger"
        from pg_catalog.pg_proc
        join pg_catalog.pg_namespace on pg_namespace.oid = pronamespace
       where nspname !~ '^pg_' and nspname not in ('information_schema', 'pgmq')
-        and prorettype <> 'trigger'::regtype
         and $1::text in (proname::text, nspname || '.' || proname)`,
     [name ?? ''],
   )
   const fitting = rows.filter(
-    ({ types, defaults }) =>
-      given.length <= types.length && given.length >= types.length - defaults,
+    ({ types, defaults, isTrigger }) =>
+      !isTrigger && given.length <= types.length && given.length >= types.length - defaults,
   )
   const [found] = fitting
   if (found === undefined || fitting.length > 1) throw callError(name, given.length, rows)
@@ -50,6 +52,14 @@ export async function createCall(
 }
 
 function callError(name: string | undefined, count: number, found: readonly Candidate[]) {
+  const trigger = found.find(({ isTrigger }) => isTrigger)
+  if (trigger !== undefined) {
+    return new ServiceError(
+      'call_not_possible',
+      `${trigger.name} is a trigger function, which only its trigger can call: expected a function that changes a ` +
+        "row of the trigger's table, whose call then shows the trigger function's statements",
+    )
+  }
   const usage = 'npm run db:explain -- NAME ARGUMENT…'
   const known = found.map((one) => `${one.name}(${one.types.join(', ')})`).join(' and ')
   return new ServiceError(

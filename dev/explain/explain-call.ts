@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ClientBase } from 'pg'
+import { type ClientBase, DatabaseError } from 'pg'
+import { ServiceError } from '../../src/errors/service-error.ts'
 import { createCall } from './call.ts'
-import { collectPlans, type StatementPlan } from './plans.ts'
+import { collectPlans, findPlace, type StatementPlan } from './plans.ts'
 
 export interface ExplainOptions {
   /** Of the function, with or without its schema. */
@@ -15,7 +16,8 @@ export interface ExplainOptions {
 
 /**
  * Calls the function in a transaction that is rolled back, and returns what to show: each statement inside
- * it with its place and its plan, then what the call returned.
+ * it with its place and its plan, then what the call returned. Rejects with the code call_failed if the call
+ * raised an error, and with call_not_possible if there is no such call.
  */
 export async function explainCall(
   client: ClientBase,
@@ -31,17 +33,37 @@ export async function explainCall(
     return [
       ...plans
         .filter(({ place }) => place !== undefined)
-        .flatMap((plan) => [locate(plan, fixtures), indent(plan.statement), indent(plan.plan), '']),
+        .flatMap(({ place, statement, plan }) => [
+          locate(place, fixtures),
+          indent(statement),
+          indent(plan),
+          '',
+        ]),
       ...rows.map((row) => `returned ${JSON.stringify(row)}`),
+      ...(rows.length === 0 ? ['returned no row'] : []),
       'rolled back',
     ]
+  } catch (error) {
+    throw error instanceof DatabaseError ? describeFailure(error, fixtures) : error
   } finally {
     await client.query('rollback')
   }
 }
 
+/** PostgreSQL's own words, after the line that raised them where that is known. */
+function describeFailure(error: DatabaseError, fixtures: string): ServiceError {
+  const { message, code, detail, hint, where = '' } = error
+  const place = locate(findPlace(where), fixtures)
+  const lines = [
+    `the call failed: ${place === '' ? '' : `${place}: `}${message} (${code})`,
+    ...(detail ? [`  detail: ${detail}`] : []),
+    ...(hint ? [`  hint: ${hint}`] : []),
+  ]
+  return new ServiceError('call_failed', lines.join('\n'), { cause: error })
+}
+
 /** A statement's place in the fixture; in the function where no fixture has it. */
-function locate({ place }: StatementPlan, fixtures: string): string {
+function locate(place: StatementPlan['place'], fixtures: string): string {
   if (place === undefined) return ''
   const { schema, routine, line } = place
   const path = join(fixtures, schema, 'functions', `${routine}.sql`)

@@ -15,7 +15,8 @@ export interface PlanOptions {
 
 /**
  * Runs the work and returns the plan of every statement in it, those inside functions included, in the
- * order in which they ended. auto_explain reports them as notices; only a superuser may load it.
+ * order in which they ended. auto_explain reports them as notices; only a superuser may load it. Rejects with
+ * the error of the work.
  */
 export async function collectPlans(
   client: ClientBase,
@@ -37,17 +38,23 @@ export async function collectPlans(
     if (text !== undefined) plans.push({ place: findPlace(where), ...read(text, format) })
   }
   client.on('notice', listen)
-  try {
-    await work()
-  } finally {
+  const reset = async () => {
     client.off('notice', listen)
     await client.query('reset client_min_messages; reset auto_explain.log_min_duration')
   }
+  try {
+    await work()
+  } catch (error) {
+    // In a transaction that has failed, the rollback resets them.
+    await reset().catch(() => {})
+    throw error
+  }
+  await reset()
   return plans
 }
 
 /** The innermost function of an error's context. */
-function findPlace(where: string): StatementPlan['place'] {
+export function findPlace(where: string): StatementPlan['place'] {
   const [, schema = '', routine = '', line] =
     /^PL\/pgSQL function (\w+)\.(\w+)\(.*?\) line (\d+)/m.exec(where) ?? []
   return line === undefined ? undefined : { schema, routine, line: Number(line) }

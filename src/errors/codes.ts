@@ -336,7 +336,12 @@ const development = {
   call_not_possible: {
     exitCode: EXIT.settings,
     meaning:
-      '`npm run db:explain` was called for a function that does not exist, or with other arguments than it has.',
+      '`npm run db:explain` was called for a function that does not exist, for a trigger function, or with other arguments than it has.',
+  },
+  call_failed: {
+    exitCode: EXIT.migration,
+    meaning:
+      "The call of `npm run db:explain` raised an error, with PostgreSQL's message and the line that raised it. It was rolled back.",
   },
   embedded_not_started: {
     exitCode: EXIT.database,

@@ -41,6 +41,11 @@ test('db:explain', async (t) => {
     for (const [name, given, message] of [
       [undefined, [], /expected the name of a function/],
       ['sp_begin_batch', [], /there is no function sp_begin_batch/],
+      [
+        'tg_command__mark_inserted',
+        [],
+        /^commandbus\.tg_command__mark_inserted is a trigger function/,
+      ],
       ['sp_start_batch', ['shop'], /found 1 for commandbus\.sp_start_batch\(text, uuid\)/],
       ['start_batch', ['shop', batchId, 'true', 'more'], /found 4 for commandbus\.start_batch/],
     ] as const) {
@@ -58,6 +63,22 @@ test('db:explain', async (t) => {
       given,
       fixtures,
     })
-    t.equal(lines.at(-1), 'rolled back')
+    t.strictSame(lines.slice(-2), ['returned no row', 'rolled back'])
+  })
+
+  t.test("a call that fails is PostgreSQL's own error, and the next call works", async (t) => {
+    const call = (name: string, ...given: string[]) =>
+      explainCall(client, { name, given, fixtures })
+
+    await t.rejects(call('sp_start_batch', 'payments', 'not-a-uuid'), {
+      ...{ code: 'call_failed', exitCode: 4 },
+      message: /^the call failed: invalid input syntax for type uuid: "not-a-uuid" \(22P02\)$/,
+    })
+    await t.rejects(call('sp_receive_command', 'shop', randomUUID(), 'COMPLETED'), {
+      code: 'call_failed',
+      message:
+        /^the call failed: .*\/sp_receive_command\.sql:35: a receive cannot set .* \(22023\)\n {2}hint: /,
+    })
+    t.equal((await call('sp_start_batch', 'shop', batchId)).at(-1), 'rolled back')
   })
 })
