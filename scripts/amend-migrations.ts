@@ -4,27 +4,24 @@
 //
 // Conflict markers of git are resolved where the content is generated: in the headers and inside
 // included sections. Anywhere else the script stops, and names the line.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { readReleased } from '../dev/released.ts'
 import { calculateHash } from '../src/migrations/files/hash.ts'
 
 const migrations = join(dirname(dirname(fileURLToPath(import.meta.url))), 'migrations')
 const committed = join(migrations, 'committed')
 
-/** By release, the hash of each file that it brought. */
-const releasedFile = join(migrations, 'released.json')
-const releases: Record<string, Record<string, string>> = existsSync(releasedFile)
-  ? JSON.parse(readFileSync(releasedFile, 'utf8'))
-  : {}
-const released = Object.assign({}, ...Object.values(releases)) as Record<string, string>
+const released = new Map(readReleased(migrations).map(({ filename, hash }) => [filename, hash]))
 
 let previousHash: string | null = null
 for (const filename of readdirSync(committed).sort()) {
   if (!filename.endsWith('.sql')) continue
-  if (released[filename] !== undefined) {
+  const releasedHash = released.get(filename)
+  if (releasedHash !== undefined) {
     process.stdout.write(`released   ${filename}\n`)
-    previousHash = released[filename]
+    previousHash = releasedHash
     continue
   }
   const path = join(committed, filename)

@@ -353,6 +353,12 @@ const development = {
       '`current.sql`, or a file that it includes, is not UTF-8, has a NUL byte, a byte order mark or a ' +
       'header that would be ignored. `problems` names each file. Nothing was changed.',
   },
+  migration_released: {
+    exitCode: EXIT.history,
+    meaning:
+      '`npm run db:uncommit` was called while the last committed migration is a released one, which is frozen: ' +
+      '`migrations/released.json` lists it. Nothing was changed.',
+  },
   shadow_database_missing: {
     exitCode: EXIT.settings,
     meaning: 'The command needs `SHADOW_DATABASE_URL` and `ROOT_DATABASE_URL`.',
