@@ -56,8 +56,3 @@ export function compile(text: string, fixtures: Texts, within: readonly string[]
     return `--! Included ${path}\n${compiled.trim()}\n--! EndIncluded ${path}`
   })
 }
-
-/** Lists the fixtures that a text names in its includes. */
-export function listIncludes(text: string): string[] {
-  return [...text.matchAll(INCLUDE)].map(([, path = '']) => path)
-}

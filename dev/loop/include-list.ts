@@ -1,4 +1,5 @@
-import { compile, listIncluded, listIncludes, type Texts } from './fixtures.ts'
+import { listIncludes } from '../../src/migrations/files/includes.ts'
+import { compile, listIncluded, type Texts } from './fixtures.ts'
 import { sortByUse } from './sort-by-use.ts'
 
 /** The line of current.sql below which the loop lists fixtures. Everything else in the file is the author's. */

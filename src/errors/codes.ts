@@ -350,8 +350,8 @@ const development = {
   current_refused: {
     exitCode: EXIT.history,
     meaning:
-      '`current.sql`, or a file that it includes, is not UTF-8, has a NUL byte, a byte order mark or a ' +
-      'header that would be ignored. `problems` names each file. Nothing was changed.',
+      '`current.sql`, or a file that it includes, is not UTF-8, has a NUL byte, a byte order mark, a ' +
+      'header or an include that would be ignored, or an include from outside of `fixtures/`. `problems` names each file. Nothing was changed.',
   },
   migration_released: {
     exitCode: EXIT.history,

@@ -4,6 +4,7 @@ import type { HistoryProblem } from '../history-error.ts'
 import { describeRefusal, findRefusal } from '../tool/refusal.ts'
 import { readHeaders } from './headers.ts'
 import { findIgnoredHeader, isOutsideTransaction } from './ignored-header.ts'
+import { findWrongInclude, listIncludes } from './includes.ts'
 import { findInvisibleCharacter } from './invisible.ts'
 import { decodeText } from './text.ts'
 
@@ -36,10 +37,11 @@ export function findCurrentProblems(migrationsDir: string): HistoryProblem[] {
     noTransaction ??= isOutsideTransaction(skipHeaders(text))
     const problem =
       findIgnoredHeader(text) ??
+      findWrongInclude(text) ??
       findInvisibleCharacter(text) ??
       findRefusedStatement(text, noTransaction)
     if (problem !== undefined) problems.push({ filename: name, problem })
-    for (const include of listIncludes(text)) names.add(include)
+    for (const include of listIncludes(text)) names.add(join('fixtures', include))
   }
   return problems
 }
@@ -64,11 +66,6 @@ function findRefusedStatement(text: string, noTransaction: boolean): string | un
   if (refusal === undefined) return undefined
   const line = text.slice(0, refusal.offset).split('\n').length
   return `has a statement that no migration may have, ${describeRefusal(refusal, line)}`
-}
-
-function listIncludes(text: string): string[] {
-  const includes = text.matchAll(/^--![ \t]*include[ \t]+(.*\.sql)[ \t]*$/gm)
-  return [...includes].map(([, path = '']) => join('fixtures', path))
 }
 
 function hasNoStatement(sql: string): boolean {

@@ -114,6 +114,13 @@ const CASES: Record<string, Case> = {
     shows: '--!include nowhere.sql',
     message: /^fixtures\/nowhere\.sql does not exist$/,
   },
+  'a file that is no fixture': {
+    current: 'select 1;\n--!include ../../README.md\n',
+    file: 'current.sql',
+    line: 2,
+    shows: '--!include ../../README.md',
+    message: /^an include that is outside of fixtures\/: "--!include \.\.\/\.\.\/README\.md"$/,
+  },
   'transaction control in a fixture': {
     current: '--!include a.sql\n',
     fixtures: { 'a.sql': 'select 1;\ncommit;\n' },

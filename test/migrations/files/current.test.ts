@@ -77,6 +77,31 @@ test('each file of current/ is checked', async (t) => {
   ])
 })
 
+test('an include of what is no fixture is a problem, also inside a fixture', async (t) => {
+  const folder = createFolder(t)
+  mkdirSync(join(folder, 'fixtures'))
+  writeFileSync(join(folder, 'fixtures', 'good.sql'), 'select 1;\n')
+  const check = (line: string) => {
+    writeFileSync(join(folder, 'current.sql'), `select 1;\n${line}\n`)
+    return findCurrentProblems(folder)
+  }
+  for (const path of ['../../README.md', '/etc/passwd', '../current.sql', 'a/../../x.sql', '..']) {
+    const problem = `has an include that is outside of fixtures/, line 2: "--!include ${path}"`
+    t.strictSame(check(`--!include ${path}`), [{ filename: 'current.sql', problem }])
+  }
+  for (const line of ['--!include notes.md', '--!INCLUDE good.sql', ' --!include good.sql']) {
+    t.match(check(line), [{ problem: /^has an include that graphile-migrate ignores.*, line 2: / }])
+  }
+  for (const line of ['--!include good.sql', '--! include\tgood.sql', '-- include notes.md']) {
+    t.strictSame(check(line), [])
+  }
+
+  writeFileSync(join(folder, 'fixtures', 'good.sql'), '--!include ../good.sql\n')
+  t.match(check('--!include good.sql'), [
+    { filename: 'fixtures/good.sql', problem: /outside of fixtures\/, line 1/ },
+  ])
+})
+
 test('statements that no migration may have are found in included files, too', async (t) => {
   const folder = createFolder(t)
   mkdirSync(join(folder, 'fixtures'))
