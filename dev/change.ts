@@ -17,7 +17,9 @@ export async function changeMigrations(args: readonly string[], run: CommandRun)
     if (exitCode !== EXIT.stopped) {
       throw new ServiceError(
         'migration_command_failed',
-        `${args[0]} failed, see above; ${migrationsDir} is unchanged`,
+        run.signal.aborted
+          ? `${args[0]} was interrupted; ${migrationsDir} is unchanged`
+          : `${args[0]} failed, see above; ${migrationsDir} is unchanged`,
       )
     }
     const conflicts = staged.takeOver()

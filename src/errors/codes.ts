@@ -332,6 +332,11 @@ const development = {
     exitCode: EXIT.settings,
     meaning: '`npm run db:commit` was called without a message.',
   },
+  too_many_arguments: {
+    exitCode: EXIT.settings,
+    meaning:
+      'A `db:` command got more arguments than it takes. A message of several words needs quotes.',
+  },
   nothing_to_commit: { exitCode: EXIT.settings, meaning: '`current.sql` has no statement.' },
   call_not_possible: {
     exitCode: EXIT.settings,
@@ -371,7 +376,8 @@ const development = {
   },
   migration_command_failed: {
     exitCode: EXIT.migration,
-    meaning: "graphile-migrate's command failed; the migrations folder is unchanged.",
+    meaning:
+      "graphile-migrate's command failed or was interrupted; the migrations folder is unchanged.",
   },
   migrations_changed: {
     exitCode: EXIT.migration,

@@ -1,9 +1,12 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { commit } from '../../dev/commands/commit.ts'
 import type { CommandRun } from '../../dev/tool.ts'
-import { createFolder } from '../support/migrations-folder.ts'
+import { loadConfig } from '../../src/config/config.ts'
+import { createFolder, createMigrationsFolder } from '../support/migrations-folder.ts'
+import { projectDir } from '../support/server.ts'
 
 const REFUSED: Record<string, [Buffer, RegExp]> = {
   'Latin-1': [
@@ -35,3 +38,34 @@ for (const [what, [content, message]] of Object.entries(REFUSED)) {
     t.strictSame(readFileSync(file), content)
   })
 }
+
+test('a commit that is interrupted says so, and leaves the file alone', async (t) => {
+  const migrationsDir = createMigrationsFolder(t, ['select 1;'])
+  const file = join(migrationsDir, 'current.sql')
+  writeFileSync(file, 'select 2;\n')
+  // No server listens there: the tool is stopped before it would connect.
+  const url = 'postgres://none@127.0.0.1:1/never'
+  const config = loadConfig({ MIGRATIONS_DIR: migrationsDir, DATABASE_URL: url })
+  const database = {
+    ...{ url, shadowUrl: url, rootUrl: url, name: 'never' },
+    close: async () => {},
+  }
+
+  await t.rejects(commit({ config, database, signal: AbortSignal.abort() }, 'A message'), {
+    ...{ code: 'migration_command_failed', exitCode: 4 },
+    message: `commit was interrupted; ${migrationsDir} is unchanged`,
+  })
+  t.equal(readFileSync(file, 'utf8'), 'select 2;\n')
+})
+
+test('a message without quotes is refused', (t) => {
+  const command = ['--import=tsx', 'dev/cli.ts', 'commit', 'Add', 'a', 'status']
+  const { status, stderr } = spawnSync(process.execPath, command, {
+    ...{ cwd: projectDir, encoding: 'utf8' },
+    env: { PATH: process.env.PATH },
+  })
+
+  t.equal(status, 2)
+  t.match(stderr, /^expected one argument at most, found 3: put a message .* in quotes, as in npm/)
+  t.end()
+})
