@@ -44,15 +44,23 @@ export async function lendReady(
   client: Client,
   request: LeaseRequest,
 ): Promise<(Lease & { readonly oid: number }) | undefined> {
-  const { rows } = await client.query<Lease & { oid: number }>({
-    name: 'lend_database',
-    text: `select oid, ${LEASE} from pg_temp.lend_database($1, $2, $3, $4, $5, $6) as test_database`,
-    values: [
-      ...[randomUUID(), request.label, request.ttlSeconds],
-      ...[request.template, request.keeper, request.max],
-    ],
-  })
-  return rows[0]
+  // A server that was silent runs what it was sent before: only a commit that was asked for makes a lease.
+  await client.query('begin')
+  try {
+    const { rows } = await client.query<Lease & { oid: number }>({
+      name: 'lend_database',
+      text: `select oid, ${LEASE} from pg_temp.lend_database($1, $2, $3, $4, $5, $6) as test_database`,
+      values: [
+        ...[randomUUID(), request.label, request.ttlSeconds],
+        ...[request.template, request.keeper, request.max],
+      ],
+    })
+    await client.query('commit')
+    return rows[0]
+  } catch (error) {
+    await client.query('rollback').catch(() => {})
+    throw error
+  }
 }
 
 /**

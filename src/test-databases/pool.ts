@@ -194,7 +194,14 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
         member.state === 'lent' && leaseId !== undefined && member.leaseId === leaseId
       member.state = 'cleaning'
       member.leaseId = undefined
-      void run(isCurrent ? clean(oid, member) : cleanReturned(oid, member))
+      const cleaning = isCurrent ? clean(oid, member) : cleanReturned(oid, member)
+      void run(
+        cleaning.catch((error) => {
+          // The next look at the list finds it returned, and tries again.
+          member.state = 'lent'
+          throw error
+        }),
+      )
       return true
     },
     discard(oid) {

@@ -63,7 +63,8 @@ export async function addDatabase(
 
 /**
  * Moves a database to another state, unless it has left this one; returns whether it was moved. Does not
- * wait for the disk: after a crash, the state before leads to the same again.
+ * wait for the disk: after a crash, the state before leads to the same again. Only one that is being created
+ * would stay so.
  */
 export async function moveDatabase(
   client: Queryable,
@@ -76,7 +77,7 @@ export async function moveDatabase(
               set state = $4, keeper = $5, fingerprint = coalesce($6, fingerprint), changed_at = now(),
                   lease_id = null
             where oid = $1 and keeper = $2 and state = $3
-           returning pg_catalog.set_config('synchronous_commit', 'off', true)`,
+           returning case when $3 <> 'creating' then pg_catalog.set_config('synchronous_commit', 'off', true) end`,
     values: [oid, keeper, state, to.state, to.keeper ?? keeper, to.fingerprint],
   })
   return rowCount === 1
