@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { type Config, loadConfig } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
-import { waitUntilReady } from '../src/http/probe.ts'
 import { createLogger, type Log, loadLineFormat } from '../src/logger.ts'
 import { describeError } from '../src/postgres/errors.ts'
 import { ensureTemplate, followHistory, mayHaveOtherHistory, noteHistory } from './branches.ts'
@@ -64,9 +63,25 @@ async function runOnce(run: Run): Promise<number> {
   ending.signal.addEventListener('abort', () => service.kill('SIGTERM'), { once: true })
   if (run.signal.aborted) end()
 
-  const watched = watchWhenReady({ ...run, signal: ending.signal }).finally(end)
-  const [exitCode, watchExitCode] = await Promise.all([ended, watched])
-  return exitCode || watchExitCode
+  // Not asked over HTTP, where another service may answer on the port that ours does not get.
+  const isReady = new Promise<boolean>((resolve) => {
+    service.once('message', () => resolve(true))
+    void ended.then(() => resolve(false))
+  })
+  const watched = isReady
+    .then((ready) => (ready ? openAndWatch({ ...run, signal: ending.signal }) : EXIT.stopped))
+    .finally(end)
+  const [exitCode, watch] = await Promise.all([
+    ended,
+    watched.then(
+      (code) => ({ code }),
+      (error: unknown) => ({ error }),
+    ),
+  ])
+  // What ends the service also makes the loop fail.
+  if (exitCode !== EXIT.stopped) return exitCode
+  if ('error' in watch) throw watch.error
+  return watch.code
 }
 
 type Ports = Pick<Config, 'port' | 'embeddedPort'>
@@ -84,17 +99,16 @@ async function choosePorts({ host, port, embeddedPort }: Config): Promise<Ports>
   }
 }
 
-/** Starts the service in our process group, so that it also gets the terminal's signals. */
+/** Starts the service in our process group, so that it also gets the terminal's signals; it sends when it is ready. */
 function startService({ port, embeddedPort }: Ports): ChildProcess {
   const server = join(import.meta.dirname, '..', 'app', 'server.js')
   return spawn(process.execPath, [server], {
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, PORT: String(port), EMBEDDED_PORT: String(embeddedPort) },
   })
 }
 
-async function watchWhenReady({ config, log, signal }: Run): Promise<number> {
-  if (!(await waitUntilReady(config, signal))) return EXIT.stopped
+async function openAndWatch({ config, log, signal }: Run): Promise<number> {
   const database = await openDevelopmentDatabase(config, { log, signal })
   try {
     const watched = watch({ config, database, signal })

@@ -60,6 +60,8 @@ const STAY_REASONS: Readonly<
 export interface ServiceOptions {
   /** Migrate and end: no port is opened, and a failure ends it even with ON_MIGRATION_FAILURE=stay. */
   readonly once?: boolean
+  /** Called when the start is over and the service is ready. */
+  readonly onReady?: () => void
 }
 
 const LOST_PAUSE_MS = 1000
@@ -68,7 +70,7 @@ const LOST_PAUSE_MS = 1000
 export function createService(
   config: Config,
   log: Logger,
-  { once = false }: ServiceOptions = {},
+  { once = false, onReady }: ServiceOptions = {},
 ): Service {
   const startedAt = new Date()
   const state: State = {}
@@ -279,6 +281,7 @@ export function createService(
     const startMs = Date.now() - startedAt.getTime()
     log.info({ migrations: applied.length, appliedNow: appliedNow.length, startMs }, 'ready')
     onEvent({ kind: 'ready', applied: applied.length, startMs })
+    onReady?.()
   }
 
   /** With ON_MIGRATION_FAILURE=stay a database that is lost meanwhile is waited for without a limit. */

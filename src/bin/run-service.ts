@@ -17,7 +17,7 @@ export async function runService(options: ServiceOptions = {}): Promise<never> {
     log.warn({ warning: message, type: name }, 'Node.js warning')
   })
 
-  const service = createService(config, log, options)
+  const service = createService(config, log, { onReady: tellParent, ...options })
   process.on('uncaughtException', service.fail)
   process.on('unhandledRejection', service.fail)
   onStopSignal((signal) => {
@@ -27,6 +27,13 @@ export async function runService(options: ServiceOptions = {}): Promise<never> {
   const exitCode = await service.run()
   await flushLog()
   process.exit(exitCode)
+}
+
+/** Tells a parent that opened a channel for it, as process managers do: another service may answer on our port. */
+function tellParent(): void {
+  process.send?.('ready', undefined, undefined, () => {
+    // A parent that has gone is not waiting.
+  })
 }
 
 function loadConfigOrExit(format: LineFormat | undefined): Config {

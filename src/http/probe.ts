@@ -1,5 +1,4 @@
 import { get } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '../config/config.ts'
 
 export type ListenAddress = Pick<Config, 'host' | 'port'>
@@ -9,8 +8,6 @@ export interface ReadinessAnswer {
   readonly ready: boolean
   readonly body: string
 }
-
-const RETRY_MS = 50
 
 /** Asks the service that listens at this address on this machine; rejects if none answers. */
 export function askReadiness(
@@ -30,19 +27,6 @@ export function askReadiness(
       response.on('end', () => resolve({ ready: response.statusCode === 200, body }))
     })
   })
-}
-
-/** Resolves with true once the service is ready, or with false once the signal aborts. */
-export async function waitUntilReady(
-  address: ListenAddress,
-  signal: AbortSignal,
-): Promise<boolean> {
-  while (!signal.aborted) {
-    const answer = await askReadiness(address).catch(() => undefined)
-    if (answer?.ready) return true
-    await sleep(RETRY_MS, undefined, { signal }).catch(() => {})
-  }
-  return false
 }
 
 /** A service that listens on every address also listens on the loopback address. */

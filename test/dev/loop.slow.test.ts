@@ -77,9 +77,14 @@ test('changing a procedure with npm run dev', async (t) => {
     t.equal((await project.run('uncommit')).exitCode, 0)
     t.strictSame(project.listCommitted(), committedBefore)
     t.match(project.readCurrent(), `--!include ${fixture}\n`)
-    t.equal((await project.run('uncommit')).exitCode, 4, 'not while current.sql has a change')
+    t.equal((await project.run('uncommit')).exitCode, 5, 'not the released one before it')
     t.equal((await project.run('commit', 'Say that it changed')).exitCode, 0)
     t.equal(readFileSync(committed, 'utf8'), text)
+
+    const empty = project.readCurrent()
+    writeFileSync(current, 'select 1;\n')
+    t.equal((await project.run('uncommit')).exitCode, 4, 'not while current.sql has a change')
+    writeFileSync(current, empty)
   })
 
   await t.test('a commit without a change or a message is an error', async (t) => {
