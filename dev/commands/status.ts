@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
 import { type Comparison, compareWithRecord } from '../../src/drift/compare.ts'
+import { readCurrentChanges } from '../../src/drift/current-changes.ts'
 import { EXIT } from '../../src/errors/codes.ts'
 import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { readMigrationStatus } from '../../src/migrations/history.ts'
@@ -11,8 +12,8 @@ import type { CommandRun } from '../tool.ts'
 export async function status({ config, database }: CommandRun): Promise<number> {
   const { migrationsDir } = config
   const client = await openClient(database.url, 'development')
-  const { committed, pending, drift } = await readAll(client, migrationsDir).finally(() =>
-    client.end(),
+  const { committed, pending, drift, hasChanges } = await readAll(client, migrationsDir).finally(
+    () => client.end(),
   )
   for (const migration of committed) {
     const state = pending.includes(migration) ? 'pending' : 'applied'
@@ -20,7 +21,7 @@ export async function status({ config, database }: CommandRun): Promise<number> 
   }
   const current = isCurrentEmpty(migrationsDir) ? 'empty  ' : 'not committed'
   process.stdout.write(`${current}  current.sql\n`)
-  for (const line of describeDrift(drift)) process.stdout.write(`${line}\n`)
+  for (const line of describeDrift(drift, hasChanges)) process.stdout.write(`${line}\n`)
   return EXIT.stopped
 }
 
@@ -29,13 +30,16 @@ async function readAll(client: Client, migrationsDir: string) {
   const drift = await compareWithRecord(client).catch(
     (error): Comparison => ({ inSync: null, reason: describeError(error), differences: [] }),
   )
-  return { ...status, drift }
+  const changes = await readCurrentChanges(client).catch(() => [])
+  return { ...status, drift, hasChanges: changes.length > 0 }
 }
 
-function describeDrift({ inSync, reason, differences }: Comparison): string[] {
-  if (inSync === null)
-    return [`unknown  whether the schema is as the migrations made it: ${reason}`]
-  if (inSync) return ['in sync  the schema is as the migrations made it']
+/** `hasChanges`: whether current.sql has changed the schema since the last commit, also if it is empty now. */
+function describeDrift({ inSync, reason, differences }: Comparison, hasChanges: boolean): string[] {
+  const made = hasChanges ? 'the migrations and what the watch applied' : 'the migrations'
+  const asExpected = `the schema is as ${made} made it`
+  if (inSync === null) return [`unknown  whether ${asExpected}: ${reason}`]
+  if (inSync) return [`in sync  ${asExpected}`]
   return differences.map(
     ({ change, kind, name, detail }) => `drift    ${kind} ${name} ${change}: ${detail}`,
   )

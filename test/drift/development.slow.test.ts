@@ -31,6 +31,12 @@ test('current.sql, its commit and its uncommit are no drift', async (t) => {
   writeFileSync(current, 'alter table e2e.config add column if not exists note text;\n')
   await saved(1)
   t.match(await compareWithRecord(session), { inSync: true })
+  const asApplied =
+    /^in sync {2}the schema is as the migrations and what the watch applied made it$/m
+  t.match((await project.run('status')).output, asApplied)
+  writeFileSync(current, '')
+  await saved(2)
+  t.match((await project.run('status')).output, asApplied, 'an empty file undoes nothing')
   await pool.query('create table e2e.by_hand (id int)')
   const byHand = [{ kind: 'table', name: 'e2e.by_hand', change: 'added', detail: 'columns id' }]
   t.match(await compareWithRecord(session), { inSync: false, differences: byHand })
@@ -39,7 +45,7 @@ test('current.sql, its commit and its uncommit are no drift', async (t) => {
     current,
     'alter table e2e.config drop column if exists note; create table if not exists e2e.by_hand (id int);\n',
   )
-  await saved(2)
+  await saved(3)
   t.strictSame((await compareWithRecord(session)).differences, byHand)
   process.kill(-Number(watch.pid), 'SIGINT')
   t.equal(await ended, 0, output())
