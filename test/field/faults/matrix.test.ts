@@ -48,5 +48,6 @@ test('each fault in each situation: nothing is lost, it heals, and the page says
     t.comment((error as Error).message)
   }
   const page = readFileSync(PAGE, 'utf8')
-  for (const row of rows) t.equal(describeRow(row), readRow(page, row.cell), row.cell.fault.name)
+  for (const row of rows)
+    t.equal(describeRow(row, page), readRow(page, row.cell), row.cell.fault.name)
 })

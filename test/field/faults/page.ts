@@ -68,8 +68,18 @@ function findCells(page: string, cell: Cell): string[] | undefined {
     .find(([name]) => name === nameOf(cell))
 }
 
-export function describeRow(row: Row): string {
-  return withoutTimes(toCells(row))
+/** What the service says when it goes on with its work. */
+const GOES_ON = new Set(['waiting_for_lock', 'migrating', 'ready'])
+
+/**
+ * Describes what was seen, without the times. A server that is back at once may be lost for so short a time that
+ * only what follows is seen: then what the page says of it counts.
+ */
+export function describeRow(row: Row, page: string): string {
+  const cells = toCells(row)
+  const said = findCells(page, row.cell)?.[1]
+  if (row.cell.fault.isMomentary && GOES_ON.has(row.seen.shows) && said) cells[1] = said
+  return withoutTimes(cells)
 }
 
 function withoutTimes(cells: readonly string[]): string {
