@@ -48,7 +48,7 @@ async function startServer(): Promise<void> {
     port,
     listen_addresses: '127.0.0.1',
     unix_socket_directories: '',
-    max_connections: 200,
+    max_connections: 500,
     max_prepared_transactions: 10,
     extension_control_path: `$system:${extensionDir}`,
     'plpgsql.extra_errors': 'all',
