@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Logger, migrate } from 'graphile-migrate'
+import { escapeIdentifier } from 'pg'
 import { ensureRecorder } from '../src/baseline/recorder.ts'
 import type { Config } from '../src/config/config.ts'
 import { findDataDir } from '../src/database/embedded/home.ts'
@@ -7,6 +8,7 @@ import { readCommittedMigrations } from '../src/migrations/files/committed.ts'
 import { readAppliedMigrations } from '../src/migrations/history.ts'
 import { openClient, type Queryable } from '../src/postgres/client.ts'
 import type { SessionClient } from '../src/postgres/connection/client.ts'
+import { urlOfDatabase } from '../src/postgres/connection/other-database.ts'
 import type { DevelopmentDatabase } from './database.ts'
 import { withToolSessions } from './loop/tool-session.ts'
 import { createCommandSettings } from './tool.ts'
@@ -49,10 +51,14 @@ export async function followHistory({ config, database }: Branching): Promise<st
       return `the database lacks migrations of this branch; a copy without them is kept as ${kept}`
     }
     const parked = findFreeName(kept, existing)
-    await root.query(`alter database ${quote(name)} rename to ${quote(parked)}`)
+    await root.query(
+      `alter database ${escapeIdentifier(name)} rename to ${escapeIdentifier(parked)}`,
+    )
     const before = `the database of another branch is kept as ${parked}`
     if (hasOwn) {
-      await root.query(`alter database ${quote(own)} rename to ${quote(name)}`)
+      await root.query(
+        `alter database ${escapeIdentifier(own)} rename to ${escapeIdentifier(name)}`,
+      )
       return `${before}; the one of this branch is in use again`
     }
     const template = findTemplate(name, hashes, existing)
@@ -96,9 +102,9 @@ export async function ensureTemplate({ config, database, signal }: Branching): P
   await withClient(rootOf(database), async (root) => {
     const existing = await listDatabases(root, name)
     if (existing.includes(wanted) || signal.aborted) return
-    await root.query(`drop database if exists ${quote(unfinished)} with (force)`)
+    await root.query(`drop database if exists ${escapeIdentifier(unfinished)} with (force)`)
     await createCopy(root, unfinished, findTemplate(name, hashes, existing))
-    const url = urlOf(database, unfinished)
+    const url = urlOfDatabase(database.url, unfinished)
     const settings = await createCommandSettings({
       config,
       database,
@@ -114,7 +120,9 @@ export async function ensureTemplate({ config, database, signal }: Branching): P
         await client.query('select provisioning.record_schema()')
       }
     })
-    await root.query(`alter database ${quote(unfinished)} rename to ${quote(wanted)}`)
+    await root.query(
+      `alter database ${escapeIdentifier(unfinished)} rename to ${escapeIdentifier(wanted)}`,
+    )
   })
 }
 
@@ -140,8 +148,9 @@ async function createCopy(
   template: string | undefined,
 ): Promise<void> {
   // Copying its files instead would take two checkpoints, which take longer on a small database.
-  const from = template === undefined ? '' : ` template ${quote(template)} strategy wal_log`
-  await root.query(`create database ${quote(name)}${from}`)
+  const from =
+    template === undefined ? '' : ` template ${escapeIdentifier(template)} strategy wal_log`
+  await root.query(`create database ${escapeIdentifier(name)}${from}`)
 }
 
 async function listDatabases(root: Queryable, name: string): Promise<string[]> {
@@ -171,12 +180,4 @@ async function withClient<T>(url: string, work: (client: SessionClient) => Promi
 function rootOf({ rootUrl }: DevelopmentDatabase): string {
   if (rootUrl === undefined) throw new Error('only the embedded server follows branches')
   return rootUrl
-}
-
-function urlOf({ url }: DevelopmentDatabase, name: string): string {
-  return Object.assign(new URL(url), { pathname: `/${name}` }).href
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

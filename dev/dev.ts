@@ -87,11 +87,12 @@ async function runOnce(run: Run): Promise<number> {
 type Ports = Pick<Config, 'port' | 'embeddedPort'>
 
 /** A port that is set is used; instead of a default one that another checkout uses, the next free one is taken. */
-async function choosePorts({ host, port, embeddedPort }: Config): Promise<Ports> {
-  const { PORT, EMBEDDED_PORT, DATABASE_URL, DATABASE_URL_FILE } = process.env
-  const isEmbedded = !DATABASE_URL && !DATABASE_URL_FILE
+async function choosePorts({ host, port, embeddedPort, databaseUrl }: Config): Promise<Ports> {
+  const { PORT, EMBEDDED_PORT } = process.env
   const chosen =
-    EMBEDDED_PORT || !isEmbedded ? embeddedPort : await findFreePort(LOOPBACK, embeddedPort)
+    EMBEDDED_PORT || databaseUrl !== undefined
+      ? embeddedPort
+      : await findFreePort(LOOPBACK, embeddedPort)
   const isFixed = PORT && port !== 0
   return {
     embeddedPort: chosen,

@@ -1,5 +1,5 @@
 // What GET /openapi.json and GET /docs serve: the OpenAPI description, and a viewer (Swagger UI) with its
-// licence. Compressed by gzip, as they are sent.
+// license. Compressed by gzip, as they are sent.
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

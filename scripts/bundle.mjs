@@ -11,7 +11,7 @@ import { build } from 'esbuild'
 import { writeApiDocs } from './api-docs.mjs'
 import { writeCodeCaches } from './bundle/code-cache.mjs'
 import { lazyModulesPlugin } from './bundle/lazy-modules.mjs'
-import { writeLicences } from './bundle/licences.mjs'
+import { writeLicenses } from './bundle/licenses.mjs'
 import { schemasPlugin } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -83,7 +83,7 @@ export async function bundle(outdir) {
   const { metafile } = await build({ ...loaded, outdir })
   const small = await build({ ...started, outdir })
   const modules = [metafile, small.metafile].flatMap(({ inputs }) => Object.keys(inputs))
-  writeLicences(root, outdir, modules)
+  writeLicenses(root, outdir, modules)
   writeFileSync(join(outdir, 'child.js'), "require('./load.js')('tool')\n")
   copyFileSync(join(root, 'scripts', 'bundle', 'load.cjs'), join(outdir, 'load.js'))
   // Read at run time, from beside the module that uses it.

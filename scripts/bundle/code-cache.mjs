@@ -22,7 +22,7 @@ const RECORD = [
 /** Room for all objects of a start: each garbage collection would leave its mark in the cache. */
 const ROOM = '--min-semi-space-size=16'
 
-/** As src/migrations/tool/runner.ts starts the tool: a cache counts only under the same flags. */
+/** As src/migrations/tool/process.ts starts the tool: a cache counts only under the same flags. */
 const TOOL_FLAGS = ['--no-warnings']
 
 const LIMIT_MS = 20_000

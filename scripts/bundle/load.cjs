@@ -10,7 +10,7 @@ const { Script } = require('node:vm')
 module.exports = function load(name) {
   const filename = join(__dirname, `${name}.js`)
   // It is ASCII: as Latin 1 it is read without being decoded, and takes half the memory. It is one function
-  // already: a wrapper that were added here would make V8 copy all of it.
+  // already: a wrapper that was added here would make V8 copy all of it.
   const source = readFileSync(filename, 'latin1')
   // The name in stack traces. It is part of the cache, so it does not say in which folder that was made.
   const shown = `${name}.js`

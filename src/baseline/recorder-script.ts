@@ -22,7 +22,8 @@ const CANONICAL = [
   'set jit = off',
 ].join('\n')
 
-const COLUMNS = 'kind, name, schema, parent, aspects, classid, objid, objsubid'
+/** The columns of a recorded object, besides the moment. */
+export const RECORDED_COLUMNS = 'kind, name, schema, parent, aspects, classid, objid, objsubid'
 
 /**
  * Creates what keeps the recorded schema, in the service's own schema; can be run again over itself. Like
@@ -144,8 +145,8 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
   delete from provisioning.recorded_object where moment = p_moment;
-  insert into provisioning.recorded_object (moment, ${COLUMNS})
-  select p_moment, ${COLUMNS}
+  insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
+  select p_moment, ${RECORDED_COLUMNS}
     from provisioning.read_definitions(p_schemas, null, null);
 $$;
 comment on function provisioning.record_objects(text, text[]) is
@@ -272,8 +273,8 @@ as $$
      and change.now is not null;
 
   -- What they made, and all that is in a schema that they touched for the first time.
-  insert into provisioning.recorded_object (moment, ${COLUMNS})
-  select 'after', ${COLUMNS}
+  insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
+  select 'after', ${RECORDED_COLUMNS}
     from provisioning.recorded_object as made
    where moment = 'now'
      and (exists (select from provisioning.recorded_change as change

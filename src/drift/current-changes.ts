@@ -1,3 +1,4 @@
+import { RECORDED_COLUMNS } from '../baseline/recorder-script.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { sqlstateOf } from '../postgres/errors.ts'
 import { sql } from '../postgres/sql-text.ts'
@@ -28,8 +29,6 @@ const IS_KEPT = sql`
            where kept.moment = 'committed'
              and kept.kind = 'history')`
 
-const COLUMNS = 'kind, name, schema, parent, aspects, classid, objid, objsubid'
-
 const KEEP_SQL = sql`
   do $$
   begin
@@ -37,8 +36,8 @@ const KEEP_SQL = sql`
       return;
     end if;
     delete from provisioning.recorded_object where moment = 'committed';
-    insert into provisioning.recorded_object (moment, ${COLUMNS})
-    select 'committed', ${COLUMNS} from provisioning.recorded_object where moment = 'after'
+    insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
+    select 'committed', ${RECORDED_COLUMNS} from provisioning.recorded_object where moment = 'after'
     union all
     select 'committed', 'history', history.last_migration, null, null, '{}', 0, 0, 0
       from provisioning.read_history() as history

@@ -5,8 +5,8 @@ import { sql } from '../postgres/sql-text.ts'
 const LEASE_LOCK = '7234318460551720298'
 
 /**
- * The steps of a lease as functions of the session: PostgreSQL keeps their plans, and each is one round
- * trip and one transaction, although `alter database` takes no parameters.
+ * The steps of a lease as functions of the session: PostgreSQL keeps their plans, and each is one statement,
+ * although `alter database` takes no parameters.
  */
 const FUNCTIONS = sql`
   -- Makes a lease of a database that is ready, and lets sessions in. No row if none may be lent.

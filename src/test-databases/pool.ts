@@ -38,6 +38,8 @@ export interface Pool {
   /** Drops a copy that is in the state `dropping`. */
   discard(oid: number): void
   has(oid: number): boolean
+  /** Whether copies are being made. */
+  readonly isFilling: boolean
   /** Closes the sessions in copies that were not used for a while, or that someone wants to drop. */
   leaveUnused(isWanted: (oid: number) => boolean): void
   /** Waits for everything that runs. */
@@ -209,6 +211,9 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
       if (member !== undefined) void run(drop(oid, member.clone, 'dropping'))
     },
     has: (oid) => members.has(oid),
+    get isFilling() {
+      return filling !== undefined
+    },
     leaveUnused(isWanted) {
       const now = Date.now()
       for (const [oid, { clone, state, usedAt }] of members) {

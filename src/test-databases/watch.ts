@@ -83,6 +83,8 @@ export function createWatch(options: WatchOptions): Watch {
     const pool = findPool(template)
     // A template that is not in use any more.
     if (state === 'ready' && pool === undefined) await dropAbandoned(row)
+    // Listed by a statement whose answer never came: nobody makes it.
+    if (state === 'creating' && !isTemplate && !pool?.isFilling) await dropAbandoned(row)
     if (state === 'lent') pool?.noteLent(oid)
     else if (state === 'returned' && !pool?.takeBack(oid)) await dropAbandoned(row)
     else if (state === 'dropping') {

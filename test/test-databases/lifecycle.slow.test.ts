@@ -113,6 +113,30 @@ test('a lease that runs out is taken back, unless sessions are open', async (t) 
   await client.end().catch(() => {})
 })
 
+test('a database that was listed without an answer, and never made, is forgotten', async (t) => {
+  const { env } = await createWorld(t)
+  const service = await startLending(t, env)
+  await service.giveBack(await service.lend())
+  const { rowCount } = await runIn(
+    env.DATABASE_URL,
+    `insert into provisioning.test_database
+            (oid, name, server, home, template, is_template, keeper, state)
+     select 4294967200, 'never_made', server, home, template, false, keeper, 'creating'
+       from provisioning.test_database
+      where not is_template
+      limit 1`,
+  )
+  t.equal(rowCount, 1)
+
+  await until('it is forgotten', async () => {
+    const found = await runIn(
+      env.DATABASE_URL,
+      `select from provisioning.test_database where name = 'never_made'`,
+    )
+    return found.rowCount === 0
+  })
+})
+
 test('a borrower may drop or rename its database; others are left alone', async (t) => {
   const { db, env, listDatabases } = await createWorld(t)
   const service = await startLending(t, env)
