@@ -1,0 +1,57 @@
+import type { DatabasesRouteOptions } from '../http/routes/databases.ts'
+import type { ResetRouteOptions } from '../http/routes/reset.ts'
+import { assertNotAhead, assertReady, assertReadyForReset } from '../reset/assert-ready.ts'
+import { createOverviewReader } from '../status/overview.ts'
+import { lends, type ServiceContext } from './context.ts'
+
+/** Creates the app and opens the port; rejects where it is in use. */
+export async function serve(context: ServiceContext): Promise<void> {
+  const { config, log, state, readiness, readStatus, mask } = context
+  const { metrics } = context.observation
+  // Imported only here: a run that migrates once opens no port.
+  const { createApp } = await import('../http/app.ts')
+  const { listen } = await import('../http/listen.ts')
+  state.app = createApp({
+    log,
+    hosts: config,
+    mask,
+    readiness,
+    readStatus,
+    readOverview: createOverviewReader({ readiness, database: () => state.database }),
+    readMetrics: metrics.read,
+    onEvent: metrics.onEvent,
+    apiDocsFolder: new URL('./api-docs/', import.meta.url),
+    reset: config.resetEnabled ? createResetRouteOptions(context) : undefined,
+    databases: lends(config) ? createDatabasesRouteOptions(context) : undefined,
+  })
+  await listen(state.app, config)
+}
+
+function createResetRouteOptions(context: ServiceContext): ResetRouteOptions {
+  const { config, state, readiness, drift } = context
+  return {
+    token: config.resetToken ?? '',
+    assertReady(mode) {
+      assertReadyForReset(readiness, mode)
+      assertNotAhead(state.ahead)
+    },
+    reset: async (options) => {
+      if (state.resetter === undefined) throw new Error('ready without a resetter')
+      // Also after one that failed: a rebuild may have dropped everything.
+      return state.resetter.reset(options).finally(drift.checkSoon)
+    },
+  }
+}
+
+function createDatabasesRouteOptions(context: ServiceContext): DatabasesRouteOptions {
+  const { config, state, readiness } = context
+  return {
+    token: config.testDatabasesToken ?? '',
+    getDatabases() {
+      assertReady(readiness.current)
+      assertNotAhead(state.ahead)
+      if (state.testDatabases === undefined) throw new Error('ready without test databases')
+      return state.testDatabases
+    },
+  }
+}
