@@ -1,8 +1,9 @@
 import { test } from 'tap'
 import { captureBaseline } from '../../src/baseline/capture.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
+import { waitUntilBlocked } from '../support/sessions.ts'
 import { HELD_TABLE, holdReset } from './hold.ts'
-import { connect, createResetWorld, type ResetWorld, readPid, waitUntilBlocked } from './world.ts'
+import { connect, createResetWorld, type ResetWorld, readPid } from './world.ts'
 
 test('the next reset detects a table that was created while a reset wrote to the catalogue', async (t) => {
   const world = await createResetWorld(t, {
@@ -65,7 +66,7 @@ test('a reset waits for the refresh of a materialized view, which brings nothing
   t.match(error, { code: 'locked' })
   t.equal(error.extensions.blockers.length, 1)
   const reset = world.reset({ lockTimeoutMs: 10_000 })
-  await waitUntilBlocked(world, 'reset_data')
+  await waitUntilBlocked(world.pool, 'reset_data')
   await other.query('commit')
 
   await reset
@@ -85,7 +86,7 @@ test('a blocker that came while the reset waited for another is reported and ter
   t.teardown(() => Promise.all([first.end(), second.end()].map((end) => end.catch(() => {}))))
   await first.query('begin; insert into public.things values (1)')
   const reset = world.reset({ lockTimeoutMs: 1200, terminateBlockers: true })
-  await waitUntilBlocked(world, 'reset_data')
+  await waitUntilBlocked(world.pool, 'reset_data')
   const pid = await readPid(second)
   await second.query('begin; insert into public.things values (2)')
   await first.query('commit')

@@ -2,9 +2,10 @@ import { test } from 'tap'
 import { wasInterrupted } from '../../src/reset/interrupted.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { waitUntilBlocked } from '../support/sessions.ts'
 import { startResetting } from './running.ts'
 import { compareSnapshots, takeSnapshot } from './snapshot.ts'
-import { connect, createResetWorld, waitUntilBlocked } from './world.ts'
+import { connect, createResetWorld } from './world.ts'
 
 const SCHEMA = 'create table public.things (id serial primary key, label text)'
 const DIRT = `insert into public.things (label) values ('dirt'), ('more')`
@@ -50,7 +51,7 @@ test('the check waits for a reset that is running', async (t) => {
     t.teardown(() => other.end())
     answer = await wasInterrupted(other)
   })()
-  await waitUntilBlocked(world, 'lock table provisioning')
+  await waitUntilBlocked(world.pool, 'lock table provisioning')
   t.equal(answer, undefined)
   await client.query('commit')
 

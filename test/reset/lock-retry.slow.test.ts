@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { type Test, test } from 'tap'
+import { waitUntilBlocked } from '../support/sessions.ts'
 import { compareSnapshots, takeSnapshot } from './snapshot.ts'
-import { connect, createResetWorld, type ResetWorld, readPid, waitUntilBlocked } from './world.ts'
+import { connect, createResetWorld, type ResetWorld, readPid } from './world.ts'
 
 const SEND = `insert into commandbus.audit (domain, command_id, event_type)
               values ('payments', gen_random_uuid(), 'SENT')`
@@ -16,7 +17,7 @@ test('the rows of a writer that commits while the reset waits are deleted', asyn
   )
   await other.query(`begin isolation level read committed; ${SEND}`)
   const reset = world.reset({ lockTimeoutMs: 10_000 })
-  await waitUntilBlocked(world, 'reset_data')
+  await waitUntilBlocked(world.pool, 'reset_data')
 
   await other.query(`${SEND}; commit`)
   await reset
@@ -43,7 +44,7 @@ test('readers are not blocked while the reset waits for a writer', async (t) => 
   const { world, other } = await arrange(t)
   await other.query(`begin; ${SEND}`)
   const reset = world.reset({ lockTimeoutMs: 10_000 })
-  await waitUntilBlocked(world, 'reset_data')
+  await waitUntilBlocked(world.pool, 'reset_data')
 
   const reader = await connect(world.url)
   await reader.query(`set lock_timeout to '1ms'; select count(*) from commandbus.audit;
@@ -153,7 +154,7 @@ test('a reset whose client has gone stops waiting, and changes nothing', async (
   }
   const reset = world.reset({ lockTimeoutMs: 60_000, assertWanted })
   reset.catch(() => {})
-  await waitUntilBlocked(world, 'reset_data')
+  await waitUntilBlocked(world.pool, 'reset_data')
 
   isWanted = false
 
@@ -169,7 +170,7 @@ test('no transaction becomes the victim of a deadlock with a reset', async (t) =
   // The reset locks tables in order of their names: it holds the audit's lock while it waits for e2e.config.
   await other.query(`begin; update e2e.config set value = '1'`)
   const reset = world.reset({ lockTimeoutMs: 20_000 })
-  await waitUntilBlocked(world, 'reset_data')
+  await waitUntilBlocked(world.pool, 'reset_data')
 
   await other.query(SEND)
   await third.query(`begin; ${SEND}; insert into e2e.config values ('x', '1'); commit`)

@@ -1,5 +1,6 @@
 import { type Test, test } from 'tap'
-import { connect, createResetWorld, waitUntilBlocked } from './world.ts'
+import { waitUntilBlocked } from '../support/sessions.ts'
+import { connect, createResetWorld } from './world.ts'
 
 const SCHEMA = `
   create schema app;
@@ -135,7 +136,7 @@ test('a writer to a new partition is waited for, and leaves nothing behind', asy
   await writer.query('begin; insert into app.event_2 values (3, 11, 1)')
 
   const resetting = world.reset({ lockTimeoutMs: 10_000 })
-  await waitUntilBlocked(world, 'reset_data')
+  await waitUntilBlocked(world.pool, 'reset_data')
   await writer.query('commit')
   const { result } = await resetting
 

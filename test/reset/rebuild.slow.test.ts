@@ -8,8 +8,9 @@ import { openClient } from '../../src/postgres/client.ts'
 import { rebuild } from '../../src/reset/rebuild.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { waitUntilBlocked } from '../support/sessions.ts'
 import { startResetting } from './running.ts'
-import { connect, createResetWorld, waitUntilBlocked } from './world.ts'
+import { connect, createResetWorld } from './world.ts'
 
 test('a rejected rebuild leaves the service ready all the time', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -59,7 +60,7 @@ test('readers wait only briefly behind a rebuild that waits for another transact
     onDropping() {},
     onDropped() {},
   })
-  await waitUntilBlocked(world, 'drop ')
+  await waitUntilBlocked(world.pool, 'drop ')
 
   // Far below the lock timeout, and far above the time that a drop may wait.
   await reader.query(`set lock_timeout to '10s'`)

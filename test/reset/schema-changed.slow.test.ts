@@ -1,6 +1,7 @@
 import { type Test, test } from 'tap'
 import { createTestRole } from '../support/roles.ts'
-import { connect, createResetWorld, readPid, waitUntilBlocked } from './world.ts'
+import { waitUntilBlocked } from '../support/sessions.ts'
+import { connect, createResetWorld, readPid } from './world.ts'
 
 /** Changes of the schema: the object that is reported, the statement, and another that undoes it. */
 const CHANGES: readonly (readonly [name: string, change: string, undo: string])[] = [
@@ -235,7 +236,7 @@ test('an index that became invalid has changed', async (t: Test) => {
     await reader.query('begin; select from app.things')
     const pid = await readPid(dropper)
     const drop = t.rejects(dropper.query('drop index concurrently app.things_n'), { code: '57014' })
-    await waitUntilBlocked(world, 'drop index')
+    await waitUntilBlocked(world.pool, 'drop index')
     await world.pool.query('select pg_cancel_backend($1)', [pid])
     await drop
     await reader.query('commit')

@@ -1,9 +1,9 @@
 import { test } from 'tap'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { waitUntilBlocked } from '../support/sessions.ts'
 import { startResetting, THINGS } from './running.ts'
 import { compareSnapshots, takeSnapshot } from './snapshot.ts'
-import { waitUntilBlocked } from './world.ts'
 
 test('a service resets the database that it migrated, also after it was killed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -97,7 +97,7 @@ test('a client that disconnects ends the wait for a lock, and so does a stop', a
 
   const client = new AbortController()
   const first = service.reset({ lockTimeoutMs: 60_000 }, client.signal)
-  await waitUntilBlocked({ pool }, 'reset_data')
+  await waitUntilBlocked(pool, 'reset_data')
   client.abort()
   await t.rejects(first, { name: 'AbortError' })
   t.match(
@@ -111,7 +111,7 @@ test('a client that disconnects ends the wait for a lock, and so does a stop', a
   )
 
   const second = service.reset({ lockTimeoutMs: 60_000 })
-  await waitUntilBlocked({ pool }, 'reset_data')
+  await waitUntilBlocked(pool, 'reset_data')
   const { code } = await service.stop()
   t.equal(code, 0)
   t.match(await second, { status: 503, body: { code: 'not_ready', reason: 'stopping' } })

@@ -10,7 +10,6 @@ import { createResetSessions } from '../../src/reset/session.ts'
 import { createTestDatabase, type TestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
 import { loadServer } from '../support/server.ts'
-import { until } from '../support/until.ts'
 
 export interface Teardown {
   teardown(work: () => Promise<void>): unknown
@@ -79,21 +78,6 @@ export async function connect(url: string): Promise<pg.Client> {
   client.on('error', () => {})
   await client.connect()
   return client
-}
-
-/** Waits until a statement like that, in this database, waits for a lock. */
-export function waitUntilBlocked(
-  { pool }: Pick<TestDatabase, 'pool'>,
-  statement: string,
-): Promise<void> {
-  return until(`a blocked statement like ${statement}`, async () => {
-    const { rowCount } = await pool.query(
-      `select from pg_stat_activity
-        where datname = current_database() and query like $1 and wait_event_type = 'Lock'`,
-      [`%${statement}%`],
-    )
-    return rowCount !== 0
-  })
 }
 
 export async function readPid(client: Pick<pg.ClientBase, 'query'>): Promise<number> {

@@ -1,8 +1,8 @@
 import { test } from 'tap'
 import { startResetting, THINGS } from '../reset/running.ts'
-import { waitUntilBlocked } from '../reset/world.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { waitUntilBlocked } from '../support/sessions.ts'
 
 test('a stop waits for a reset whose client has disconnected, and leaves no session behind', async (t) => {
   const { url, name, pool } = await createTestDatabase(t, { from: 'empty' })
@@ -16,7 +16,7 @@ test('a stop waits for a reset whose client has disconnected, and leaves no sess
 
   const gone = new AbortController()
   const reset = service.reset({ lockTimeoutMs: 60_000 }, gone.signal)
-  await waitUntilBlocked({ pool }, 'reset_data')
+  await waitUntilBlocked(pool, 'reset_data')
   gone.abort()
   await t.rejects(reset)
 

@@ -1,10 +1,11 @@
-import type { Pool, PoolClient } from 'pg'
+import type { Pool } from 'pg'
 import { test } from 'tap'
 import { createLegacySchema } from '../../support/legacy.ts'
 import { runMigrations } from '../../support/migrations.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { createTestRole } from '../../support/roles.ts'
-import { createBus, sqlstateOf, withTransaction } from '../commandbus/bus.ts'
+import { type Session, withTransaction } from '../../support/sessions.ts'
+import { createBus, sqlstateOf } from '../commandbus/bus.ts'
 
 const allColumns = 'select, insert, update'
 const someColumns = `select, insert, update (status, attempts, updated_at,
@@ -72,8 +73,8 @@ async function adopt(t: Teardown, { batches, rights }: Given) {
 
 /** Takes a batch of commands to its end, by way of every procedure; whether it is complete then. */
 async function runProcedures(
-  client: PoolClient,
-  announcer: Pool | PoolClient,
+  client: Session,
+  announcer: Pool | Session,
   total: number,
 ): Promise<boolean> {
   const bus = createBus(client)

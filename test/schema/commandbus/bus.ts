@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Pool, PoolClient, QueryResult } from 'pg'
 
 type Queryable = Pick<PoolClient, 'query'>
@@ -203,22 +202,6 @@ function countsOf(relation: string): string {
             from ${relation} where domain = $1 and batch_id = $2`
 }
 
-/** Runs the work in a transaction on a session of its own, and rolls it back. */
-export async function withTransaction<T>(
-  pool: Pool,
-  work: (client: PoolClient) => Promise<T>,
-  isolation = 'read committed',
-): Promise<T> {
-  const client = await pool.connect()
-  try {
-    await client.query(`begin isolation level ${isolation}`)
-    return await work(client)
-  } finally {
-    await client.query('rollback')
-    client.release()
-  }
-}
-
 /** Whether no session has locked the batch's row. */
 export async function isBatchFree(pool: Pool, batchId: string): Promise<boolean> {
   const { rowCount } = await pool.query(
@@ -240,21 +223,6 @@ export async function isCounterFree(
     [batchId, counterNo],
   )
   return rowCount === 1
-}
-
-/** Resolves once `client`'s statement waits for another session's lock. */
-export async function untilBlocked(pool: Pool, client: PoolClient): Promise<void> {
-  const pid = (client as PoolClient & { readonly processID: number }).processID
-  const deadline = Date.now() + 20_000
-  while (Date.now() < deadline) {
-    const { rows } = await pool.query<{ blocked: boolean }>(
-      'select cardinality(pg_blocking_pids($1)) > 0 as blocked',
-      [pid],
-    )
-    if (rows[0]?.blocked) return
-    await sleep(2)
-  }
-  throw new Error('the statement did not wait for a lock')
 }
 
 /** The SQLSTATE with which the work fails, or undefined if it succeeds. */

@@ -2,7 +2,8 @@
 import type { Pool } from 'pg'
 import { test } from 'tap'
 import { createTestDatabase } from '../../support/postgres.ts'
-import { type Bus, createBus, withTransaction } from './bus.ts'
+import { withTransaction } from '../../support/sessions.ts'
+import { type Bus, createBus } from './bus.ts'
 import { type Scan, scansOf } from './plans.ts'
 
 const ROWS = 100_000
@@ -91,13 +92,13 @@ test('no procedure reads a whole table', async (t) => {
     for (const [way, procedure] of Object.entries(ways)) {
       for (const size of [3, LARGE]) {
         await t.test(`${name} ${way}, a batch of ${size}`, async (t) => {
-          const scans = await withTransaction(pool, async (client) => {
-            const bus = createBus(client, 'big')
+          const scans = await withTransaction(pool, async (session) => {
+            const bus = createBus(session, 'big')
             let found: Scan[] = []
             for (let number = 0; number < CALLS; number++) {
               const subject = await createSubject(bus, procedure, size)
               await procedure.prepare?.(bus, subject)
-              found = await scansOf(client, () => procedure.call(bus, subject))
+              found = await scansOf(session.client, () => procedure.call(bus, subject))
             }
             return found
           })
@@ -110,8 +111,10 @@ test('no procedure reads a whole table', async (t) => {
   }
 
   await t.test('and one that did would be noticed', async (t) => {
-    const scans = await withTransaction(pool, (client) =>
-      scansOf(client, () => client.query('select count(last_error_msg) from commandbus.command')),
+    const scans = await withTransaction(pool, (session) =>
+      scansOf(session.client, () =>
+        session.query('select count(last_error_msg) from commandbus.command'),
+      ),
     )
     t.equal(scans.filter(isOfWholeTable).length, 1)
   })

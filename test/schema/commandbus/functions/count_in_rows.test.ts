@@ -1,19 +1,20 @@
 import { test } from 'tap'
-import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, isCounterFree, untilBlocked, withTransaction } from '../bus.ts'
+import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { withTransaction } from '../../../support/sessions.ts'
+import { createBus, isCounterFree } from '../bus.ts'
 
 const total = 2000
 
 test('count_in_rows', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const { pool, rolledBack } = await openProcedureDatabase(t)
 
   /** A started batch of 2,000, its commands ordered by counter row. */
-  async function largeBatch() {
-    const bus = createBus(pool)
+  async function largeBatch(db: RolledBack) {
+    const bus = createBus(db)
     const batchId = await bus.batch({ total })
     await bus.commands(total, { batchId })
     await bus.startBatch(batchId)
-    const { rows } = await pool.query<{ command_id: string; counter_no: number }>(
+    const { rows } = await db.query<{ command_id: string; counter_no: number }>(
       `select command_id, commandbus.counter_no(command_id)
          from commandbus.command where batch_id = $1 order by counter_no`,
       [batchId],
@@ -23,8 +24,12 @@ test('count_in_rows', async (t) => {
     return { bus, batchId, ids: rows.map((row) => row.command_id), idsOf }
   }
 
-  async function finishAll(domain: string, ids: readonly string[]): Promise<number[]> {
-    const { rows } = await pool.query<{ n: number }>(
+  async function finishAll(
+    db: RolledBack,
+    domain: string,
+    ids: readonly string[],
+  ): Promise<number[]> {
+    const { rows } = await db.query<{ n: number }>(
       `select n::int
          from unnest($2::uuid[]) with ordinality as given (id, n)
         where commandbus.sp_finish_command($1, id, 'COMPLETED', 'COMPLETED')`,
@@ -33,35 +38,41 @@ test('count_in_rows', async (t) => {
     return rows.map((row) => row.n)
   }
 
-  t.test('the batch’s row lags by at most 5 %, the view batch_progress not at all', async (t) => {
-    const { bus, batchId, idsOf } = await largeBatch()
-    // The most that a counter row holds back: one below floor(2000 / 320).
-    const some = Array.from({ length: 16 }, (_, n) => idsOf(n).slice(0, 5)).flat()
+  t.test(
+    'the batch’s row lags by at most 5 %, the view batch_progress not at all',
+    rolledBack(async (t, db) => {
+      const { bus, batchId, idsOf } = await largeBatch(db)
+      // The most that a counter row holds back: one below floor(2000 / 320).
+      const some = Array.from({ length: 16 }, (_, n) => idsOf(n).slice(0, 5)).flat()
 
-    await finishAll(bus.domain, some)
+      await finishAll(db, bus.domain, some)
 
-    t.match(await bus.counts(batchId), { completed: 0 })
-    t.match(await bus.exactCounts(batchId), { completed: 80 })
-    t.ok(80 <= total * 0.05)
+      t.match(await bus.counts(batchId), { completed: 0 })
+      t.match(await bus.exactCounts(batchId), { completed: 80 })
+      t.ok(80 <= total * 0.05)
 
-    await finishAll(bus.domain, [idsOf(3)[5] as string])
-    t.match(await bus.counts(batchId), { completed: 6 })
-    t.match(await bus.exactCounts(batchId), { completed: 81 })
-  })
+      await finishAll(db, bus.domain, [idsOf(3)[5] as string])
+      t.match(await bus.counts(batchId), { completed: 6 })
+      t.match(await bus.exactCounts(batchId), { completed: 81 })
+    }),
+  )
 
-  t.test('the last finish completes the batch, and the row is exact', async (t) => {
-    const { bus, batchId, ids } = await largeBatch()
+  t.test(
+    'the last finish completes the batch, and the row is exact',
+    rolledBack(async (t, db) => {
+      const { bus, batchId, ids } = await largeBatch(db)
 
-    t.strictSame(await finishAll(bus.domain, ids), [total])
+      t.strictSame(await finishAll(db, bus.domain, ids), [total])
 
-    t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: total })
-    t.strictSame(await bus.events(batchId), ['BATCH_STARTED', 'BATCH_COMPLETED'])
-  })
+      t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: total })
+      t.strictSame(await bus.events(batchId), ['BATCH_STARTED', 'BATCH_COMPLETED'])
+    }),
+  )
 
   t.test(
     'the batch’s row counts troubleshooting, retries, cancellations and failures at once',
-    async (t) => {
-      const { bus, batchId, ids } = await largeBatch()
+    rolledBack(async (t, db) => {
+      const { bus, batchId, ids } = await largeBatch(db)
       const [one, two, three, four, five] = ids as [string, string, string, string, string]
 
       await bus.finish(one, 'IN_TROUBLESHOOTING_QUEUE')
@@ -82,28 +93,31 @@ test('count_in_rows', async (t) => {
       await bus.settle(batchId, 'complete')
       t.match(await bus.counts(batchId), { completed: 1, canceled: 1, troubled: 0 })
 
-      t.strictSame(await finishAll(bus.domain, ids), [total])
+      t.strictSame(await finishAll(db, bus.domain, ids), [total])
       t.match(await bus.counts(batchId), {
         status: 'COMPLETED_WITH_FAILURES',
         completed: total - 3,
         canceled: 1,
         failed: 2,
       })
-    },
+    }),
   )
 
-  t.test('commands beyond the total take the places of others, in any counter row', async (t) => {
-    const { bus, batchId, ids } = await largeBatch()
-    const extra = await bus.commands(40, { batchId })
-    const order = [...extra, ...ids]
+  t.test(
+    'commands beyond the total take the places of others, in any counter row',
+    rolledBack(async (t, db) => {
+      const { bus, batchId, ids } = await largeBatch(db)
+      const extra = await bus.commands(40, { batchId })
+      const order = [...extra, ...ids]
 
-    t.strictSame(await finishAll(bus.domain, order), [total])
+      t.strictSame(await finishAll(db, bus.domain, order), [total])
 
-    t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: total })
-  })
+      t.match(await bus.counts(batchId), { status: 'COMPLETED', completed: total })
+    }),
+  )
 
   t.test('keeps no lock on a counter row that became full while it waited', async (t) => {
-    const { bus, batchId, idsOf } = await largeBatch()
+    const { bus, batchId, idsOf } = await largeBatch(pool)
     // Another command of this row, beyond the total: it has no place of its own.
     const { rows } = await pool.query<{ id: string }>(
       `select id from (select gen_random_uuid() as id from generate_series(1, 1000)) as drawn
@@ -117,13 +131,13 @@ test('count_in_rows', async (t) => {
       [bus.domain, extra, batchId],
     )
     const ids = idsOf(7)
-    await finishAll(bus.domain, ids.slice(1))
+    await finishAll(pool, bus.domain, ids.slice(1))
 
     await withTransaction(pool, async (first) => {
       await withTransaction(pool, async (second) => {
         await bus.on(first).finish(ids[0] as string, 'COMPLETED')
         const finished = bus.on(second).finish(extra, 'COMPLETED')
-        await untilBlocked(pool, second)
+        await second.waitsFor(first)
         await first.query('commit')
         t.equal(await finished, false)
         t.equal(await isCounterFree(pool, batchId, 7), true)
@@ -135,7 +149,7 @@ test('count_in_rows', async (t) => {
   })
 
   t.test('finishes in different counter rows do not wait for each other', async (t) => {
-    const { bus, batchId, idsOf } = await largeBatch()
+    const { bus, batchId, idsOf } = await largeBatch(pool)
     const [one, same] = idsOf(1) as [string, string]
     const [other] = idsOf(2) as [string]
 
@@ -145,7 +159,7 @@ test('count_in_rows', async (t) => {
 
       await withTransaction(pool, async (waiting) => {
         const finished = bus.on(waiting).finish(same, 'COMPLETED')
-        await untilBlocked(pool, waiting)
+        await waiting.waitsFor(open)
         await open.query('commit')
         await finished
         await waiting.query('commit')

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { createTestDatabase } from '../../../support/postgres.ts'
+import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
 
 test('counter_no', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  const countersOf = async (ids: readonly string[]): Promise<Map<number, number>> => {
-    const { rows } = await pool.query(
+  const { rolledBack } = await openProcedureDatabase(t)
+  const countersOf = async (
+    db: RolledBack,
+    ids: readonly string[],
+  ): Promise<Map<number, number>> => {
+    const { rows } = await db.query(
       `select commandbus.counter_no(id), count(*)::int
          from unnest($1::uuid[]) as id group by 1`,
       [ids],
@@ -14,11 +17,14 @@ test('counter_no', async (t) => {
   }
   const hex = (n: number, width: number): string => n.toString(16).padStart(width, '0')
 
-  t.test('is always the same for one command', async (t) => {
-    const ids = Array<string>(20).fill(randomUUID())
+  t.test(
+    'is always the same for one command',
+    rolledBack(async (t, db) => {
+      const ids = Array<string>(20).fill(randomUUID())
 
-    t.equal((await countersOf(ids)).size, 1)
-  })
+      t.equal((await countersOf(db, ids)).size, 1)
+    }),
+  )
 
   for (const [kind, make] of [
     ['random ids', () => randomUUID()],
@@ -27,15 +33,21 @@ test('counter_no', async (t) => {
     ['ids of version 6', (n: number) => `1d19dad6-ba7b-6${hex(n, 3)}-8000-0242ac130003`],
     ['ids of version 7', (n: number) => `01890a5d-ac96-774b-b9aa-${hex(n * 7919, 12)}`],
   ] as const) {
-    t.test(`spreads ${kind} over all 16 counters`, async (t) => {
-      const counters = await countersOf(Array.from({ length: 1600 }, (_, n) => make(n)))
+    t.test(
+      `spreads ${kind} over all 16 counters`,
+      rolledBack(async (t, db) => {
+        const counters = await countersOf(
+          db,
+          Array.from({ length: 1600 }, (_, n) => make(n)),
+        )
 
-      t.strictSame(
-        [...counters.keys()].sort((a, b) => a - b),
-        Array.from({ length: 16 }, (_, n) => n),
-      )
-      // 100 each on the average.
-      t.ok(Math.max(...counters.values()) < 200)
-    })
+        t.strictSame(
+          [...counters.keys()].sort((a, b) => a - b),
+          Array.from({ length: 16 }, (_, n) => n),
+        )
+        // 100 each on the average.
+        t.ok(Math.max(...counters.values()) < 200)
+      }),
+    )
   }
 })

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Pool, PoolClient } from 'pg'
+import type { Pool } from 'pg'
 import { test } from 'tap'
 import { createTestDatabase } from '../../../support/postgres.ts'
+import { openProcedureDatabase } from '../../../support/procedures.ts'
 import { projectDir } from '../../../support/server.ts'
-import { createBus, sqlstateOf, withTransaction } from '../bus.ts'
+import { type Session, withTransaction } from '../../../support/sessions.ts'
+import { createBus, sqlstateOf } from '../bus.ts'
 
 interface Teardown {
   teardown(work: () => Promise<void>): unknown
@@ -21,7 +23,7 @@ async function createRole(t: Teardown, pool: Pool): Promise<string> {
   return role
 }
 
-async function as<T>(pool: Pool, role: string, work: (client: PoolClient) => Promise<T>) {
+async function as<T>(pool: Pool, role: string, work: (client: Session) => Promise<T>) {
   return withTransaction(pool, async (client) => {
     await client.query(`set local role ${role}`)
     return work(client)
@@ -29,7 +31,7 @@ async function as<T>(pool: Pool, role: string, work: (client: PoolClient) => Pro
 }
 
 test('grant_client', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const { pool } = await openProcedureDatabase(t)
 
   t.test('a role has no rights before', async (t) => {
     const role = await createRole(t, pool)

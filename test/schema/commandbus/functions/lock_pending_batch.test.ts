@@ -1,9 +1,10 @@
 import { test } from 'tap'
-import { createTestDatabase } from '../../../support/postgres.ts'
-import { type Bus, createBus, isBatchFree, untilBlocked, withTransaction } from '../bus.ts'
+import { openProcedureDatabase } from '../../../support/procedures.ts'
+import { withTransaction } from '../../../support/sessions.ts'
+import { type Bus, createBus, isBatchFree } from '../bus.ts'
 
 test('lock_pending_batch', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const { pool } = await openProcedureDatabase(t)
   const lock = async (db: Pick<typeof pool, 'query'>, bus: Bus, batchId: string, wait: boolean) => {
     const { rows } = await db.query(
       'select (commandbus.lock_pending_batch($1, $2, $3)).batch_id as id',
@@ -59,7 +60,7 @@ test('lock_pending_batch', async (t) => {
       await withTransaction(pool, async (client) => {
         await bus.on(starter).startBatch(batchId)
         const locked = lock(client, bus, batchId, true)
-        await untilBlocked(pool, client)
+        await client.waitsFor(starter)
         await starter.query('commit')
         t.equal(await locked, null)
         t.equal(await isBatchFree(pool, batchId), true)

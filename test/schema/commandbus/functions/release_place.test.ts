@@ -1,34 +1,35 @@
 import { test } from 'tap'
-import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, isCounterFree, untilBlocked, withTransaction } from '../bus.ts'
+import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { withTransaction } from '../../../support/sessions.ts'
+import { createBus, isCounterFree } from '../bus.ts'
 
 test('release_place', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const { pool, rolledBack } = await openProcedureDatabase(t)
 
   /** A batch with these counter rows: quota, completed, unreported. */
-  async function batchWith(counters: readonly (readonly [number, number, number])[]) {
-    const bus = createBus(pool)
+  async function batchWith(
+    db: RolledBack,
+    counters: readonly (readonly [number, number, number])[],
+  ) {
+    const bus = createBus(db)
     const batchId = await bus.batch({ total: 10 })
     for (const [n, row] of counters.entries()) {
-      await pool.query('insert into commandbus.batch_counter values ($1, $2, $3, $4, $5, $6)', [
+      await db.query('insert into commandbus.batch_counter values ($1, $2, $3, $4, $5, $6)', [
         bus.domain,
         batchId,
         n,
         ...row,
       ])
     }
-    const release = async (
-      counterNo: number,
-      db: Pick<typeof pool, 'query'> = pool,
-    ): Promise<number | null> => {
-      const { rows } = await db.query(
+    const release = async (counterNo: number, caller: RolledBack = db): Promise<number | null> => {
+      const { rows } = await caller.query(
         'select commandbus.release_place($1, $2, $3::smallint) as reported',
         [bus.domain, batchId, counterNo],
       )
       return rows[0].reported
     }
     const rows = async (): Promise<number[][]> => {
-      const result = await pool.query({
+      const result = await db.query({
         text: `select quota, completed, unreported from commandbus.batch_counter
                 where batch_id = $1 order by counter_no`,
         values: [batchId],
@@ -39,34 +40,40 @@ test('release_place', async (t) => {
     return { batchId, release, rows }
   }
 
-  t.test('takes the place from the given counter row, which reports', async (t) => {
-    const { release, rows } = await batchWith([
-      [5, 2, 1],
-      [5, 3, 2],
-    ])
+  t.test(
+    'takes the place from the given counter row, which reports',
+    rolledBack(async (t, db) => {
+      const { release, rows } = await batchWith(db, [
+        [5, 2, 1],
+        [5, 3, 2],
+      ])
 
-    t.equal(await release(1), 2)
-    t.strictSame(await rows(), [
-      [5, 2, 1],
-      [4, 3, 0],
-    ])
-  })
+      t.equal(await release(1), 2)
+      t.strictSame(await rows(), [
+        [5, 2, 1],
+        [4, 3, 0],
+      ])
+    }),
+  )
 
-  t.test('takes it from another row if that one is full', async (t) => {
-    const { release, rows } = await batchWith([
-      [5, 2, 1],
-      [5, 5, 0],
-    ])
+  t.test(
+    'takes it from another row if that one is full',
+    rolledBack(async (t, db) => {
+      const { release, rows } = await batchWith(db, [
+        [5, 2, 1],
+        [5, 5, 0],
+      ])
 
-    t.equal(await release(1), 1)
-    t.strictSame(await rows(), [
-      [4, 2, 0],
-      [5, 5, 0],
-    ])
-  })
+      t.equal(await release(1), 1)
+      t.strictSame(await rows(), [
+        [4, 2, 0],
+        [5, 5, 0],
+      ])
+    }),
+  )
 
   t.test('keeps no lock on a row that became full while it waited', async (t) => {
-    const { batchId, release, rows } = await batchWith([
+    const { batchId, release, rows } = await batchWith(pool, [
       [5, 2, 1],
       [5, 4, 2],
     ])
@@ -78,7 +85,7 @@ test('release_place', async (t) => {
           [batchId],
         )
         const released = release(1, client)
-        await untilBlocked(pool, client)
+        await client.waitsFor(other)
         await other.query('commit')
         t.equal(await released, 1)
         t.equal(await isCounterFree(pool, batchId, 1), true)
@@ -92,16 +99,19 @@ test('release_place', async (t) => {
     ])
   })
 
-  t.test('is null if every row is full', async (t) => {
-    const { release, rows } = await batchWith([
-      [5, 5, 0],
-      [0, 0, 0],
-    ])
+  t.test(
+    'is null if every row is full',
+    rolledBack(async (t, db) => {
+      const { release, rows } = await batchWith(db, [
+        [5, 5, 0],
+        [0, 0, 0],
+      ])
 
-    t.equal(await release(0), null)
-    t.strictSame(await rows(), [
-      [5, 5, 0],
-      [0, 0, 0],
-    ])
-  })
+      t.equal(await release(0), null)
+      t.strictSame(await rows(), [
+        [5, 5, 0],
+        [0, 0, 0],
+      ])
+    }),
+  )
 })

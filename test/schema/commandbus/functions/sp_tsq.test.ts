@@ -1,6 +1,7 @@
 import { test } from 'tap'
-import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, sqlstateOf, withTransaction } from '../bus.ts'
+import { openProcedureDatabase } from '../../../support/procedures.ts'
+import { withTransaction } from '../../../support/sessions.ts'
+import { createBus, sqlstateOf } from '../bus.ts'
 
 interface Move {
   readonly name: 'complete' | 'cancel' | 'retry'
@@ -45,42 +46,51 @@ const moves: readonly Move[] = [
 
 for (const { name, status, final, completes, counts } of moves) {
   test(`sp_tsq_${name}`, async (t) => {
-    const { pool } = await createTestDatabase(t, { from: 'migrated' })
+    const { pool, rolledBack } = await openProcedureDatabase(t)
 
-    t.test(`counts the command that the operator has set to ${status}, once`, async (t) => {
-      const bus = createBus(pool)
-      const batchId = await bus.batch({ total: 1 })
-      const id = await bus.command({ batchId })
-      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+    t.test(
+      `counts the command that the operator has set to ${status}, once`,
+      rolledBack(async (t, db) => {
+        const bus = createBus(db)
+        const batchId = await bus.batch({ total: 1 })
+        const id = await bus.command({ batchId })
+        await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
 
-      await bus.set(id, status)
+        await bus.set(id, status)
 
-      t.equal(await bus.settle(batchId, name), completes)
-      t.equal(await bus.settle(batchId, name), false)
-      t.strictSame(await bus.counts(batchId), counts)
-    })
+        t.equal(await bus.settle(batchId, name), completes)
+        t.equal(await bus.settle(batchId, name), false)
+        t.strictSame(await bus.counts(batchId), counts)
+      }),
+    )
 
-    t.test('is false for a null batch and for one with nothing to count', async (t) => {
-      const bus = createBus(pool)
-      const batchId = await bus.batch({ total: 1 })
-      await bus.command({ batchId })
+    t.test(
+      'is false for a null batch and for one with nothing to count',
+      rolledBack(async (t, db) => {
+        const bus = createBus(db)
+        const batchId = await bus.batch({ total: 1 })
+        await bus.command({ batchId })
 
-      t.equal(await bus.settle(null, name), false)
-      t.equal(await bus.settle(batchId, name), false)
-      t.match(await bus.counts(batchId), { status: 'PENDING' })
-    })
+        t.equal(await bus.settle(null, name), false)
+        t.equal(await bus.settle(batchId, name), false)
+        t.match(await bus.counts(batchId), { status: 'PENDING' })
+      }),
+    )
 
-    t.test('leaves a batch of processes and its commands alone', async (t) => {
-      const bus = createBus(pool)
-      const batchId = await bus.batch({ total: 1, type: 'PROCESS' })
-      const id = await bus.command({ batchId, status: 'IN_TROUBLESHOOTING_QUEUE' })
-      await bus.set(id, status)
-      const before = await bus.counts(batchId)
+    t.test(
+      'leaves a batch of processes and its commands alone',
+      rolledBack(async (t, db) => {
+        const bus = createBus(db)
+        const batchId = await bus.batch({ total: 1, type: 'PROCESS' })
+        const id = await bus.command({ batchId, status: 'IN_TROUBLESHOOTING_QUEUE' })
+        await bus.set(id, status)
+        const before = await bus.counts(batchId)
 
-      t.equal(await bus.settle(batchId, name), false)
-      t.strictSame(await bus.counts(batchId), before)
-      t.equal(await bus.mark(id), null)
-    })
+        t.equal(await bus.settle(batchId, name), false)
+        t.strictSame(await bus.counts(batchId), before)
+        t.equal(await bus.mark(id), null)
+      }),
+    )
 
     t.test(`the operator cannot set a command that is ${final}`, async (t) => {
       const bus = createBus(pool)

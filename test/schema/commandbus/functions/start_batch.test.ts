@@ -1,11 +1,12 @@
 import { test } from 'tap'
-import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, untilBlocked, withTransaction } from '../bus.ts'
+import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { withTransaction } from '../../../support/sessions.ts'
+import { createBus } from '../bus.ts'
 
 test('start_batch', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  const quotasOf = async (batchId: string): Promise<number[]> => {
-    const { rows } = await pool.query<{ quota: number }>(
+  const { pool, rolledBack } = await openProcedureDatabase(t)
+  const quotasOf = async (db: RolledBack, batchId: string): Promise<number[]> => {
+    const { rows } = await db.query<{ quota: number }>(
       'select quota from commandbus.batch_counter where batch_id = $1 order by counter_no',
       [batchId],
     )
@@ -13,55 +14,64 @@ test('start_batch', async (t) => {
   }
   const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0)
 
-  t.test('creates 16 counter rows for a large batch whose commands all exist', async (t) => {
-    const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 1001 })
-    await bus.commands(1001, { batchId })
+  t.test(
+    'creates 16 counter rows for a large batch whose commands all exist',
+    rolledBack(async (t, db) => {
+      const bus = createBus(db)
+      const batchId = await bus.batch({ total: 1001 })
+      await bus.commands(1001, { batchId })
 
-    await bus.startBatch(batchId)
+      await bus.startBatch(batchId)
 
-    const quotas = await quotasOf(batchId)
-    t.equal(quotas.length, 16)
-    t.equal(sum(quotas), 1001)
-  })
+      const quotas = await quotasOf(db, batchId)
+      t.equal(quotas.length, 16)
+      t.equal(sum(quotas), 1001)
+    }),
+  )
 
   for (const [what, total, commands] of [
     ['a batch of 1,000', 1000, 1000],
     ['a batch without all its commands', 1001, 1000],
     ['a batch with one command too many', 1001, 1002],
   ] as const) {
-    t.test(`counts ${what} in its own row`, async (t) => {
-      const bus = createBus(pool)
-      const batchId = await bus.batch({ total })
-      const [first] = await bus.commands(commands, { batchId })
+    t.test(
+      `counts ${what} in its own row`,
+      rolledBack(async (t, db) => {
+        const bus = createBus(db)
+        const batchId = await bus.batch({ total })
+        const [first] = await bus.commands(commands, { batchId })
 
-      await bus.finish(first as string, 'COMPLETED')
+        await bus.finish(first as string, 'COMPLETED')
 
-      t.strictSame(await quotasOf(batchId), [])
-      t.match(await bus.counts(batchId), { status: 'IN_PROGRESS', completed: 1 })
-    })
+        t.strictSame(await quotasOf(db, batchId), [])
+        t.match(await bus.counts(batchId), { status: 'IN_PROGRESS', completed: 1 })
+      }),
+    )
   }
 
-  t.test('leaves commands that the batch has counted out of the counter rows', async (t) => {
-    const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 1002 })
-    await bus.commands(1000, { batchId })
-    await pool.query(
-      `insert into commandbus.command
+  t.test(
+    'leaves commands that the batch has counted out of the counter rows',
+    rolledBack(async (t, db) => {
+      const bus = createBus(db)
+      const batchId = await bus.batch({ total: 1002 })
+      await bus.commands(1000, { batchId })
+      await db.query(
+        `insert into commandbus.command
          (domain, queue_name, command_id, command_type, status, max_attempts, batch_id, counted_as)
        values ($1, 'q', gen_random_uuid(), 'Pay', 'COMPLETED', 3, $2, 'COMPLETED'),
               ($1, 'q', gen_random_uuid(), 'Pay', 'FAILED', 3, $2, 'AS_STATUS')`,
-      [bus.domain, batchId],
-    )
-    await pool.query(
-      'update commandbus.batch set completed_count = 1, failed_count = 1 where batch_id = $1',
-      [batchId],
-    )
+        [bus.domain, batchId],
+      )
+      await db.query(
+        'update commandbus.batch set completed_count = 1, failed_count = 1 where batch_id = $1',
+        [batchId],
+      )
 
-    await bus.startBatch(batchId)
+      await bus.startBatch(batchId)
 
-    t.equal(sum(await quotasOf(batchId)), 1000)
-  })
+      t.equal(sum(await quotasOf(db, batchId)), 1000)
+    }),
+  )
 
   t.test('releases the lock of a batch that another session has started', async (t) => {
     const bus = createBus(pool)
@@ -71,7 +81,7 @@ test('start_batch', async (t) => {
       await withTransaction(pool, async (second) => {
         await bus.on(first).startBatch(batchId)
         const started = bus.on(second).startBatch(batchId)
-        await untilBlocked(pool, second)
+        await second.waitsFor(first)
         await first.query('commit')
         t.equal(await started, false)
 

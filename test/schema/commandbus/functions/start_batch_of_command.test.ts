@@ -1,16 +1,16 @@
-import type { PoolClient } from 'pg'
 import { test } from 'tap'
-import { createTestDatabase } from '../../../support/postgres.ts'
-import { createBus, isBatchFree, untilBlocked, withTransaction } from '../bus.ts'
+import { openProcedureDatabase } from '../../../support/procedures.ts'
+import { type Session, withTransaction } from '../../../support/sessions.ts'
+import { createBus, isBatchFree } from '../bus.ts'
 
 test('start_batch_of_command', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const { pool } = await openProcedureDatabase(t)
 
   async function pendingBatch() {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })
     const id = await bus.command({ batchId })
-    const start = (client: PoolClient) =>
+    const start = (client: Session) =>
       client.query('select commandbus.start_batch_of_command($1, $2, $3)', [
         bus.domain,
         id,
@@ -44,7 +44,7 @@ test('start_batch_of_command', async (t) => {
         await withTransaction(pool, async (client) => {
           await bus.on(starter).startBatch(batchId)
           const started = start(client)
-          await untilBlocked(pool, client)
+          await client.waitsFor(starter)
           t.equal(await isCommandFree(), true)
           await starter.query(end)
           await started

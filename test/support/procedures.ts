@@ -1,0 +1,50 @@
+import type { Pool, PoolClient } from 'pg'
+import type { Test } from 'tap'
+import { createTestDatabase } from './postgres.ts'
+import { withTransaction } from './sessions.ts'
+
+/** A database for the tests of one procedure. */
+export interface ProcedureDatabase {
+  /** For tests with several sessions, which have to commit: what they wrote stays, so each takes a domain of its own. */
+  readonly pool: Pool
+  /** Makes a test of one session: in a transaction that is rolled back. */
+  rolledBack(work: (t: Test, db: RolledBack) => Promise<void>): (t: Test) => Promise<void>
+}
+
+/** A statement that fails is undone alone, and the transaction goes on. */
+export type RolledBack = Pick<PoolClient, 'query'>
+
+export async function openProcedureDatabase(t: Test): Promise<ProcedureDatabase> {
+  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  return {
+    pool,
+    rolledBack: (work) => (t) =>
+      withTransaction(pool, async (session) => {
+        await session.query('savepoint statement')
+        await work(t, withSavepoint(session))
+      }),
+  }
+}
+
+/** One statement after the other, and a savepoint after each. */
+function withSavepoint({ query }: RolledBack): RolledBack {
+  const run = query as unknown as (...args: unknown[]) => Promise<unknown>
+  let last: Promise<unknown> = Promise.resolve()
+  const runNext = async (args: unknown[]) => {
+    try {
+      const result = await run(...args)
+      await run('release statement; savepoint statement')
+      return result
+    } catch (error) {
+      await run('rollback to statement')
+      throw error
+    }
+  }
+  return {
+    query: ((...args: unknown[]) => {
+      const result = last.then(() => runNext(args))
+      last = result.catch(() => {})
+      return result
+    }) as unknown as PoolClient['query'],
+  }
+}
