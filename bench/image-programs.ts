@@ -32,7 +32,9 @@ export function describeImageStart({ docker, image, project, rounds }: ImageStar
     measured.set(name, [...(measured.get(name) ?? []), Number(ms)])
 
   const inImage = (env: Readonly<Record<string, string>>, ...command: string[]) => {
-    const variables = Object.entries(env).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+    // A base image may bring certificates of its own, which each start of Node.js would read.
+    const own = { ...env, NODE_EXTRA_CA_CERTS: '' }
+    const variables = Object.entries(own).flatMap(([name, value]) => ['-e', `${name}=${value}`])
     const [until, ...program] = command
     const evaluated = ['node', '--input-type=module', '--eval', once, until ?? '', ...program]
     return docker('exec', ...variables, service, ...evaluated)

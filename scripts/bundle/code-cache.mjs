@@ -1,6 +1,6 @@
-import { fork, spawn } from 'node:child_process'
+import { execFileSync, fork, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { startStandInServer } from './stand-in-server.mjs'
 
 /**
- * With these, two recordings of one bundle have the same bytes; record.cjs takes them back. The
+ * With these, two recordings of one bundle have the same bytes; `finish` makes the caches count without. The
  * optimizing compilers mark what they have looked at, and when they look depends on how busy the
  * machine is. For the same reason record.cjs stops the clock of all that waits or repeats.
  */
@@ -22,10 +22,17 @@ const RECORD = [
 /** Room for all objects of a start: each garbage collection would leave its mark in the cache. */
 const ROOM = '--min-semi-space-size=16'
 
-/** As src/migrations/tool/process.ts starts the tool: a cache counts only under the same flags. */
+/** As src/migrations/tool/process.ts starts the tool. */
 const TOOL_FLAGS = ['--no-warnings']
 
+/** Where a cache says under which flags of V8 it counts: a hash of them. */
+const FLAGS_HASH = { start: 12, end: 16 }
+
 const LIMIT_MS = 20_000
+
+const ATTEMPTS = 6
+
+const RECORDINGS = { service: recordService, tool: recordTool }
 
 /**
  * Writes V8's code caches of a bundle: starts its service once, on an empty database with one migration,
@@ -34,19 +41,67 @@ const LIMIT_MS = 20_000
  */
 export async function writeCodeCaches(folder) {
   // V8 compares only the length of a program with that of its cache.
-  for (const name of ['service', 'tool']) rmSync(join(folder, `${name}.cache`), { force: true })
+  remove(folder)
   const migrationsDir = createMigrations()
-  const server = await startStandInServer()
   try {
-    await recordService(folder, migrationsDir, server)
-    server.forgetHistory()
-    await recordTool(folder, migrationsDir, server)
+    for (const [name, record] of Object.entries(RECORDINGS)) {
+      await repeat(join(folder, `${name}.cache`), () => onServer(record, folder, migrationsDir))
+      finish(folder, name)
+    }
   } catch (error) {
+    remove(folder)
     console.warn(`no code cache was made, so starts will be slower: ${error.message}`)
   } finally {
-    server.close()
     rmSync(migrationsDir, { recursive: true, force: true })
   }
+}
+
+/**
+ * Records until a cache has the same bytes as an earlier one. On a busy machine answers to several sessions
+ * may arrive in another order, and V8 numbers functions in the order in which they are compiled.
+ */
+async function repeat(file, record) {
+  const earlier = new Set()
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    await record()
+    const cache = readFileSync(file, 'latin1')
+    if (earlier.has(cache)) return
+    earlier.add(cache)
+  }
+}
+
+async function onServer(record, folder, migrationsDir) {
+  const server = await startStandInServer()
+  try {
+    await record(folder, migrationsDir, server)
+  } finally {
+    server.close()
+  }
+}
+
+function remove(folder) {
+  for (const name of Object.keys(RECORDINGS)) rmSync(join(folder, `${name}.cache`), { force: true })
+}
+
+/**
+ * Makes a cache count under the flags of a start. They cannot be set back at the end of a recording: with an
+ * optimizing compiler V8 switches further things off, other ones in each version. None changes bytecode.
+ */
+function finish(folder, name) {
+  const file = join(folder, `${name}.cache`)
+  const cache = readFileSync(file)
+  const { start, end } = FLAGS_HASH
+  cache.set(evaluate(`new vm.Script('0').createCachedData()`).subarray(start, end), start)
+  writeFileSync(file, cache)
+  const load = `new vm.Script(fs.readFileSync(path + '.js', 'latin1'), { cachedData: fs.readFileSync(path + '.cache') })`
+  const isRejected = evaluate(`String(${load}.cachedDataRejected)`, join(folder, name))
+  if (String(isRejected) !== 'false') throw new Error(`V8 rejects that of ${name}`)
+}
+
+/** What an expression gives in a process with the flags of a start: bytes, or a text as bytes. */
+function evaluate(expression, path = '') {
+  const code = `const path = process.argv[1]; process.stdout.write(${expression})`
+  return execFileSync(process.execPath, ['--eval', code, path], { env: {} })
 }
 
 async function recordService(folder, migrationsDir, server) {

@@ -1,9 +1,7 @@
 // Loaded before a program of the bundle (node --require): writes the code cache of what it has run.
 'use strict'
-const { execFileSync } = require('node:child_process')
 const { writeFileSync } = require('node:fs')
 const { dirname, join } = require('node:path')
-const { setFlagsFromString } = require('node:v8')
 const vm = require('node:vm')
 
 const scripts = new Map()
@@ -29,28 +27,8 @@ vm.Script = class extends vm.Script {
 
 process.on('SIGUSR2', () => process.exit())
 process.on('exit', () => {
-  // A cache is only accepted under the flags that it was made with: those of this recording end here.
-  for (const flag of [
-    '--hash-seed=0',
-    '--random-seed=0',
-    '--flush-bytecode',
-    '--min-semi-space-size=0',
-    ...['turbofan', 'maglev', 'sparkplug'].map(defaultOf),
-  ]) {
-    setFlagsFromString(flag)
-  }
   for (const [filename, script] of scripts) {
     const name = filename.replace(/\.js$/, '.cache')
     writeFileSync(join(dirname(process.argv[1]), name), script.createCachedData())
   }
 })
-
-/** Whether a compiler is on by default depends on the version: `--maglev` or `--no-maglev`. */
-function defaultOf(flag) {
-  const options = execFileSync(process.execPath, ['--v8-options'], { encoding: 'utf8' })
-  const [, value] =
-    new RegExp(`^  --${flag} .*\\n +type: bool +default: (--\\S+)$`, 'm').exec(options) ?? []
-  if (value === undefined)
-    throw new Error(`node --v8-options does not say the default of --${flag}`)
-  return value
-}

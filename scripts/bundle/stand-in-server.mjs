@@ -57,7 +57,6 @@ export async function startStandInServer() {
     url: `postgres://user:password@127.0.0.1:${server.address().port}/database`,
     /** Whether a statement with this text was run. */
     hasSeen: (text) => seen.some((statement) => statement.includes(text)),
-    forgetHistory: () => history.splice(0),
     close() {
       for (const socket of sockets) socket.destroy()
       server.close()

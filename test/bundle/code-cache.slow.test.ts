@@ -2,25 +2,14 @@ import { fork, spawnSync } from 'node:child_process'
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Test, test } from 'tap'
+import { REPORT_CACHES } from '../support/code-cache.ts'
 import { projectDir } from '../support/server.ts'
 
 const app = join(projectDir, 'dist', 'app')
 
-/** Preloaded: reports for each script whether V8 rejected its cache, on standard error. */
-const REPORT = `data:text/javascript,${encodeURIComponent(`
-  import vm from 'node:vm'
-  vm.Script = class extends vm.Script {
-    constructor(source, options) {
-      super(source, options)
-      const { cachedDataRejected: rejected = 'none' } = this
-      process.stderr.write('cache of ' + options.filename + ' rejected: ' + rejected + '\\n')
-    }
-  }
-`)}`
-
 /** Starts the service without settings, so that it ends at once. */
 function start(folder: string, ...flags: string[]): { code: number | null; stderr: string } {
-  const args = ['--import', REPORT, ...flags, join(folder, 'server.js')]
+  const args = ['--import', REPORT_CACHES, ...flags, join(folder, 'server.js')]
   const { status, stderr, stdout } = spawnSync(process.execPath, args, {
     cwd: projectDir,
     encoding: 'utf8',
@@ -45,7 +34,7 @@ test('the migration tool starts with its own, under the flags that the service g
   const execArgv = [...flags.matchAll(/'(.*?)'/g)].map(([, flag = '']) => flag)
   t.ok(execArgv.length > 0)
   const child = fork(join(app, 'child.js'), [], {
-    execArgv: [...execArgv, '--import', REPORT],
+    execArgv: [...execArgv, '--import', REPORT_CACHES],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   })
   let stderr = ''

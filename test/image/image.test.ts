@@ -1,8 +1,9 @@
 import { chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { REPORT_CACHES } from '../support/code-cache.ts'
 import { projectDir } from '../support/server.ts'
-import { buildTestImage, docker, inspect, needsEngine, testImage } from './docker.ts'
+import { buildTestImage, docker, inspect, needsEngine, testImage, tryDocker } from './docker.ts'
 import { copyProject } from './project.ts'
 
 const base = 'node:26-bookworm-slim'
@@ -47,6 +48,25 @@ t.test('it holds nothing that production does not need', needsEngine, async (t) 
   )
 
   t.equal(found, '')
+})
+
+t.test('its programs are started with their code caches', needsEngine, async (t) => {
+  const start = (...args: string[]) =>
+    // With the memory of docker-compose.yml, from which Node.js chooses limits of V8.
+    tryDocker([
+      'run',
+      '--rm',
+      '--memory=256m',
+      '--entrypoint=node',
+      '--env=PORT=wrong',
+      testImage,
+      ...args,
+    ])
+
+  const service = await start('--import', REPORT_CACHES, 'server.js')
+  t.match(service, { exitCode: 2, output: 'cache of service.js rejected: false' })
+  const tool = await start('--no-warnings', '--import', REPORT_CACHES, 'child.js')
+  t.match(tool, { exitCode: 0, output: 'cache of tool.js rejected: false' })
 })
 
 t.test('its own part is at most 15 MB over its base', needsEngine, async (t) => {
