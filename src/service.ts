@@ -68,6 +68,7 @@ export function createService(config: Config, log: Logger, options: ServiceOptio
   // Its `latest()` is what /status shows, and what anything else that shows drift reads.
   const drift = createDrift({
     database: () => state.database,
+    session: () => state.watch?.session,
     isReady: () => readiness.current.ready,
     mayCreate: () => state.ahead === undefined,
     log,

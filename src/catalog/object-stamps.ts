@@ -78,8 +78,11 @@ export const OBJECT_STAMPS_SQL = sql`
   union all
   select 'mentioned', 0, '', (${MENTIONED_STAMP_SQL})::text`
 
-/** Selects the kind and oid of objects whose definitions may mention one of these relations, or a column of it. */
-export function dependentsSql(relations: readonly number[]): string {
+/**
+ * Selects the kind and oid of objects whose definitions may mention one of these relations, or a column of it.
+ * `relations` is an expression: their oids, as text[].
+ */
+export function dependentsSql(relations: string): string {
   return sql`
     select distinct
            case when pg_depend.classid = 'pg_proc'::regclass then 'routine' else 'relation' end as kind,
@@ -92,5 +95,5 @@ export function dependentsSql(relations: readonly number[]): string {
       left join pg_policy on classid = 'pg_policy'::regclass and pg_policy.oid = objid
       left join pg_index on classid = 'pg_class'::regclass and indexrelid = objid
      where refclassid = 'pg_class'::regclass
-       and refobjid in (${relations.join(', ')})`
+       and refobjid = any (${relations}::oid[])`
 }

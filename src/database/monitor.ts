@@ -43,6 +43,8 @@ export interface Monitor {
   run(): Promise<void>
   /** Checks at once; resolves when a check that began after this call is complete. */
   recheck(): Promise<void>
+  /** The session in which the last check was answered; others may run short statements in it, of one message each. */
+  readonly session: SessionClient | undefined
   /** Takes over a session that the next check uses, and that belongs to the monitor from now on. */
   adopt(session: SessionClient): void
 }
@@ -205,6 +207,9 @@ export function createMonitor(options: MonitorOptions): Monitor {
       session.once('end', () => {
         if (adopted === session) adopted = undefined
       })
+    },
+    get session() {
+      return problem === undefined && suspect === undefined ? client : undefined
     },
     async recheck() {
       if (signal.aborted) return

@@ -7,6 +7,7 @@ import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { type Difference, describeDifference, type ObjectDifference } from './describe.ts'
 import { byName, MAX_DIFFERENCES, readDifferences } from './differences.ts'
+import { plainStatements, type Statements } from './statements.ts'
 import { findTouched, readStamps, type Stamps } from './touched.ts'
 
 /** How the schema compares with the recorded one. */
@@ -41,13 +42,16 @@ const ACCEPT = 'if the schema is right, run: select provisioning.record_schema()
 
 /**
  * Compares the schema with the recorded one; `known` is an earlier comparison of this process: only what changed
- * since is read. Reads catalogues only, and waits for a lock for 50 ms at most: then it rejects with
- * `lock_not_available`. Rejects with a NotNowError while migrations run.
+ * since is read, through `statements`. Reads catalogues only, and waits for a lock for 50 ms at most: then it
+ * rejects with `lock_not_available`. Rejects with a NotNowError while migrations run.
  */
 export async function compareWithRecord(
   client: Queryable,
   known?: Comparison,
+  statements: Statements = plainStatements(client),
 ): Promise<Comparison> {
+  const plain = plainStatements(client)
+  const some = known?.base === undefined ? plain : statements
   // Where there was a record to compare with, it is still there, or the next query fails.
   if (known?.base === undefined) {
     const { format, problem } = await readRecorderState(client)
@@ -55,8 +59,9 @@ export async function compareWithRecord(
     if (format === undefined) return unknown(NOT_RECORDED)
     if (format !== RECORD_FORMAT) return unknown(OTHER_VERSION)
   }
-  const { rows } = await client.query<RecordState>(recordSql(known?.base?.hasHistory))
-  const record = rows[0]
+  const [record] = await some.run<RecordState>(
+    known?.base?.hasHistory ? recordWithHistorySql : recordSql,
+  )
   if (record?.isRunning) throw new NotNowError('migrations are running')
   const reason = findReason(record)
   if (record === undefined || reason !== undefined) return unknown(reason ?? NOT_RECORDED)
@@ -65,10 +70,12 @@ export async function compareWithRecord(
   if (known !== undefined && base?.stamp === stamp) return known
 
   // Before the definitions: what changes after it changes the next stamps, too.
-  const stamps = await readStamps(client)
+  const stamps = await readStamps(some)
   const isBaseWhole = base !== undefined && base.differences.length < MAX_DIFFERENCES
-  const touched = isBaseWhole ? await findTouched(client, base.stamps, stamps) : undefined
-  const differences = mergeDifferences(base, touched, await readConfirmed(client, touched))
+  const touched = isBaseWhole ? await findTouched(some, base.stamps, stamps) : undefined
+  // To read everything fills the session's caches with everything.
+  const confirmed = await readConfirmed(touched === undefined ? plain : some, touched)
+  const differences = mergeDifferences(base, touched, confirmed)
   const described = differences.flatMap((one) => describeDifference(one) ?? [])
   return {
     inSync: described.length === 0,
@@ -79,13 +86,13 @@ export async function compareWithRecord(
 
 /** The differences of these objects, or of all: twice, since another session may be in the middle of a change. */
 async function readConfirmed(
-  client: Queryable,
+  statements: Statements,
   touched: readonly string[] | undefined,
 ): Promise<ObjectDifference[]> {
-  const first = await readDifferences(client, touched)
+  const first = await readDifferences(statements, touched)
   if (first.length === 0) return []
   const seen = new Set(first.map((one) => JSON.stringify(one)))
-  const second = await readDifferences(client, touched)
+  const second = await readDifferences(statements, touched)
   return second.filter((one) => seen.has(JSON.stringify(one)))
 }
 
@@ -127,7 +134,7 @@ const HISTORY_SQL = sql`
   (select (${LAST_MIGRATION_SQL}) as last_migration,
           (${LAST_CURRENT_SQL}) as current_applied)`
 
-const recordSql = (hasHistory = false) => sql`
+const recordFromSql = (history: string) => sql`
   select before.recorded_at > now() - interval '${RUNNING_SECONDS} seconds' is true as "isRunning",
          after.moment is not null as "isRecorded",
          after.format,
@@ -140,9 +147,12 @@ const recordSql = (hasHistory = false) => sql`
            or history.current_applied <= after.current_applied is true as "isCurrentKnown",
          after.recorded_at::text as "recordedAt",
          (${DEFINITIONS_STAMP_SQL})::text as stamp
-    from ${hasHistory ? HISTORY_SQL : 'provisioning.read_history()'} as history
+    from ${history} as history
     left join provisioning.recorded_schema as after on after.moment = 'after'
     left join provisioning.recorded_schema as before on before.moment = 'before'`
+
+const recordSql = () => recordFromSql('provisioning.read_history()')
+const recordWithHistorySql = () => recordFromSql(HISTORY_SQL)
 
 function findReason(record: RecordState | undefined): string | undefined {
   if (record !== undefined && record.ownFormat !== RECORD_FORMAT) return OTHER_VERSION

@@ -1,29 +1,22 @@
 import { ALWAYS_READ } from '../catalog/definitions/definitions.ts'
-import type { Queryable } from '../postgres/client.ts'
 import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
 import type { ObjectDifference } from './describe.ts'
+import type { Statements } from './statements.ts'
 
 /** More differences than anybody reads; the first ones tell enough. */
 export const MAX_DIFFERENCES = 500
-
-/** How long to wait for a lock: a session that waits for the same table has to wait behind this one. */
-const LOCK_TIMEOUT = '50ms'
 
 /**
  * Reads where the schema differs from the recorded one, ordered by name: all of it, or only these relations,
  * routines and types, and what is neither. Rejects with `lock_not_available` after 50 ms of waiting for a lock.
  */
 export async function readDifferences(
-  client: Queryable,
+  statements: Statements,
   objects?: readonly string[],
 ): Promise<ObjectDifference[]> {
-  const list = objects === undefined ? 'null' : `array[${objects.map(literal).join(', ')}]`
-  // Several statements in one message are one transaction, to which the limit belongs.
-  const results = (await client.query(
-    `set local lock_timeout = '${LOCK_TIMEOUT}'; ${differencesSql(`${list}::text[]`)}`,
-  )) as unknown as readonly { readonly rows: ObjectDifference[] }[]
-  return (results.at(-1)?.rows ?? []).sort(byName)
+  const found = await statements.run<ObjectDifference>(differencesSql, objects)
+  return found.toSorted(byName)
 }
 
 /** Orders by name, and by kind where two have the same. */

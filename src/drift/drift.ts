@@ -5,6 +5,7 @@ import { describeError, isInsufficientPrivilege } from '../postgres/errors.ts'
 import type { Comparison } from './compare.ts'
 import type { Difference } from './describe.ts'
 import { createRecordingHooks } from './recording.ts'
+import type { Statements } from './statements.ts'
 
 /** The last comparison, as `/status` shows it; the metrics and the page read it here, too. */
 export interface DriftState {
@@ -27,6 +28,8 @@ export const NOT_COMPARED: DriftState = {
 
 export interface DriftOptions {
   readonly database: () => { readonly pool: Queryable } | undefined
+  /** A session that stays open for other work, whose caches are warm; undefined while there is none. */
+  readonly session?: () => Queryable | undefined
   /** A database that is being migrated or rebuilt, or is not there, is not checked. */
   readonly isReady: () => boolean
   /** False where a newer version of the service has migrated the database: then this one creates nothing. */
@@ -60,6 +63,7 @@ export function createDrift(options: DriftOptions): Drift {
   const { log, stopping, intervalMs = INTERVAL_MS } = options
   let state = NOT_COMPARED
   let known: Comparison | undefined
+  let prepared: { session: Queryable; statements: Statements } | undefined
   let isPrepared = false
   let isRunning = false
   let timer: NodeJS.Timeout | undefined
@@ -91,7 +95,7 @@ export function createDrift(options: DriftOptions): Drift {
       // Imported only here: the first check comes after the start.
       const { compareWithRecord } = await import('./compare.ts')
       const problem = await prepare(pool)
-      known = await compareWithRecord(pool, known)
+      known = await compareWithRecord(pool, known, await statementsOn(pool))
       const { inSync, differences, reason = undefined } = known
       publish({ inSync, differences, ...(reason !== undefined && { reason: problem ?? reason }) })
       return true
@@ -104,6 +108,17 @@ export function createDrift(options: DriftOptions): Drift {
       else if (state.checkedAt === null) state = { ...state, reason: `${reason}; trying again` }
       return false
     }
+  }
+
+  /** In the session that is open anyway: a session of the pool ends between two checks, with its caches. */
+  async function statementsOn(pool: Queryable): Promise<Statements> {
+    const { plainStatements, preparedStatements } = await import('./statements.ts')
+    const session = options.session?.()
+    if (session === undefined) return plainStatements(pool)
+    if (prepared?.session !== session) {
+      prepared = { session, statements: preparedStatements(session, plainStatements(pool)) }
+    }
+    return prepared.statements
   }
 
   /** Once: creates what records the schema, for `record_schema()`. Returns why it cannot. */

@@ -27,6 +27,8 @@ export interface Watch {
   expect(applied: readonly AppliedMigration[]): Promise<void>
   /** Watches through this session, which belongs to the watch from now on. */
   adopt(session: SessionClient): void
+  /** The session in which it watches, for short statements of others. */
+  readonly session: SessionClient | undefined
   /** Stops watching. */
   close(): Promise<void>
 }
@@ -88,6 +90,9 @@ export function startWatch({ database, readiness, log, stopping }: WatchOptions)
       await monitor.recheck()
     },
     adopt: monitor.adopt,
+    get session() {
+      return monitor.session
+    },
     async close() {
       ended.abort()
       await running

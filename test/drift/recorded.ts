@@ -2,6 +2,7 @@ import type { Pool } from 'pg'
 import type { Test } from 'tap'
 import { beginRecording, finishRecording } from '../../src/baseline/recorder.ts'
 import { type Comparison, compareWithRecord } from '../../src/drift/compare.ts'
+import { plainStatements, preparedStatements } from '../../src/drift/statements.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 
@@ -31,7 +32,9 @@ export async function createRecorded(t: Test, sql: string): Promise<RecordedData
   const session = await open('test')
   t.teardown(() => session.end())
   let migrations = 0
-  const compare = (known?: Comparison) => compareWithRecord(session, known)
+  // As the service continues: in its session, with plans that are kept.
+  const statements = preparedStatements(session, plainStatements(session), 10_000)
+  const compare = (known?: Comparison) => compareWithRecord(session, known, statements)
   const recorded: RecordedDatabase = {
     url,
     pool,

@@ -1,10 +1,13 @@
 import { test } from 'tap'
+import { createDrift } from '../../src/drift/drift.ts'
+import type { Queryable } from '../../src/postgres/client.ts'
 import { startResetting, THINGS } from '../reset/running.ts'
 import { becomes } from '../support/becomes.ts'
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
 import { type Service, startService } from '../support/service.ts'
+import { createRecorded } from './recorded.ts'
 
 /** What a check said last; undefined before the first. */
 async function readDrift(service: Service) {
@@ -97,4 +100,42 @@ test('a role that may not create the record gets a reason, and the service is re
   t.match(await readDrift(service), { reason: /may not create the schema provisioning/ })
   await service.stop()
   await pool.query(`drop owned by ${role}`)
+})
+
+test('after the first check, the next ones need no session of the pool, also where something changed', async (t) => {
+  const { pool, session } = await createRecorded(t, 'create table public.item (id int)')
+  const stop = new AbortController()
+  t.teardown(() => stop.abort())
+  let queries = 0
+  const counting = {
+    query(text: string) {
+      queries += 1
+      return pool.query(text)
+    },
+  } as unknown as Queryable
+  // On a busy machine it takes longer than a session with other work may.
+  const patient = {
+    query: (text: string) =>
+      session.query(text.replace(/statement_timeout = \d+/, 'statement_timeout = 0')),
+  } as unknown as Queryable
+  const quiet = { debug() {}, info() {}, warn() {}, error() {} }
+  const drift = createDrift({
+    database: () => ({ pool: counting }),
+    session: () => patient,
+    isReady: () => true,
+    mayCreate: () => true,
+    log: quiet,
+    stopping: stop.signal,
+    intervalMs: 10,
+  })
+  drift.checkSoon()
+  await becomes(t, async () => drift.latest().inSync, true)
+  const { checkedAt } = drift.latest()
+  const before = queries
+  await becomes(t, async () => drift.latest().checkedAt !== checkedAt, true)
+  await pool.query('alter table public.item add column note text')
+  await becomes(t, async () => drift.latest().differences.map(({ name }) => name), [
+    'public.item.note',
+  ])
+  t.equal(queries, before)
 })

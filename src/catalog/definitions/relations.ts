@@ -5,6 +5,11 @@ import { isAmong } from './among.ts'
 /** Tables, views, sequences and composite types; in `relkind in …`. */
 export const RELATION_KINDS = "('r', 'p', 'v', 'm', 'S', 'f', 'c')"
 
+const RELATION_NAME = {
+  qualified: `chosen_schema.name || '.' || quote_ident(relname)`,
+  own: 'relname',
+}
+
 /**
  * A common table expression: the relations of the chosen schemas, or those of them that are in `objects`
  * (an expression: names as text[], or null).
@@ -13,12 +18,12 @@ export const relationCte = (objects?: string) => sql`
   relation as materialized (
     select pg_class.*,
            chosen_schema.name as schema_name,
-           chosen_schema.name || '.' || quote_ident(relname) as name
+           ${RELATION_NAME.qualified} as name
       from chosen_schema
       join pg_class on relnamespace = chosen_schema.oid
      where relkind in ${RELATION_KINDS}
        and relpersistence <> 't'
-       ${objects === undefined ? '' : `and ${isAmong(objects, `chosen_schema.name || '.' || quote_ident(relname)`)}`}
+       ${objects === undefined ? '' : `and ${isAmong(objects, RELATION_NAME)}`}
        and not ${isExtensionMember('pg_class', 'pg_class.oid')}
        -- Of a composite type, the type is the member and not the relation behind it.
        and not (relkind = 'c' and ${isExtensionMember('pg_type', 'reltype')}))`

@@ -34,7 +34,7 @@ export const routinesAndTypes = (objects?: string) => sql`
                       where pg_depend.classid = 'pg_proc'::regclass
                         and pg_depend.objid = pg_proc.oid
                         and deptype in ('e', 'i'))
-     ${objects === undefined ? '' : `and ${isAmong(objects, `chosen_schema.name || '.' || ${ROUTINE_NAME}`)}`}
+     ${objects === undefined ? '' : `and ${isAmong(objects, { qualified: `chosen_schema.name || '.' || ${ROUTINE_NAME}`, own: 'proname' })}`}
   union all
   select 'type', ${TYPE_NAME}, chosen_schema.name, chosen_schema.name, typowner,
          coalesce(typacl, acldefault('T', typowner)),
@@ -63,4 +63,4 @@ export const routinesAndTypes = (objects?: string) => sql`
     join pg_type on typnamespace = chosen_schema.oid
    where (typtype in ('d', 'e', 'r') or typtype = 'b' and typcategory <> 'A')
      and not ${isExtensionMember('pg_type', 'pg_type.oid')}
-     ${objects === undefined ? '' : `and ${isAmong(objects, TYPE_NAME)}`}`
+     ${objects === undefined ? '' : `and ${isAmong(objects, { qualified: TYPE_NAME, own: 'typname' })}`}`

@@ -59,20 +59,22 @@ export class SessionClient extends pg.Client {
   /** The backend that serves this session, also behind a pooler; undefined before it was asked. */
   backendPid: number | undefined
 
+  #waiting = 0
   #waitingSince: number | undefined
 
-  /** How long the oldest query has been waiting for its answer; 0 if none is. */
+  /** How long the query that was sent has been waiting for its answer; 0 if none is. */
   get waitingMs(): number {
     return this.#waitingSince === undefined ? 0 : performance.now() - this.#waitingSince
   }
 
-  /** Notes when a query begins to wait. Queries of the service are never sent together. */
+  /** Notes when a query begins to wait: the next one is sent when the one before it is answered. */
   #watch(result: unknown): unknown {
     if (!(result instanceof Promise)) return result
-    const since = performance.now()
-    this.#waitingSince ??= since
+    this.#waiting += 1
+    this.#waitingSince ??= performance.now()
     const done = () => {
-      this.#waitingSince = undefined
+      this.#waiting -= 1
+      this.#waitingSince = this.#waiting > 0 ? performance.now() : undefined
     }
     result.then(done, done)
     return result
