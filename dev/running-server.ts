@@ -14,8 +14,18 @@ export function findEmbeddedServer(config: Config): ((database: string) => strin
   const password = readPassword(dataDir) ?? config.embeddedPassword
   if (password === undefined) return undefined
   config.secrets.add(password)
-  const running = readServerState(dataDir)
-  const isAlive = running !== undefined && identifyProcess(running.pid) !== undefined
-  const port = isAlive ? running.port : config.embeddedPort
+  const port = findPort(dataDir) ?? config.embeddedPort
   return (database) => serverUrl(port, database, password)
+}
+
+/** Whether a process runs the embedded server of these settings. */
+export function isEmbeddedServerRunning({ embeddedDataDir }: Config): boolean {
+  return findPort(findDataDir(embeddedDataDir)) !== undefined
+}
+
+function findPort(dataDir: string): number | undefined {
+  const running = readServerState(dataDir)
+  return running !== undefined && identifyProcess(running.pid) !== undefined
+    ? running.port
+    : undefined
 }

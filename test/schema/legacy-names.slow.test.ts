@@ -24,7 +24,6 @@ const functions = [
 ]
 
 const install = 'select name from commandbus.install_legacy_names() as name order by name'
-const remove = 'select name from commandbus.remove_legacy_names() as name order by name'
 const named = (names: readonly string[]) =>
   [...names].sort().map((name) => ({ name: `public.${name}` }))
 
@@ -171,23 +170,6 @@ test('a failure counts for a batch of an old client, and is final', async (t) =>
   })
 })
 
-test('installing returns the names; installing and removing again succeed', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  const all = named([...views, ...functions])
-
-  t.same((await pool.query(install)).rows, all)
-  t.same((await pool.query(install)).rows, all)
-  t.same((await pool.query(remove)).rows, all)
-  t.same((await pool.query(remove)).rows, [])
-
-  const { rows } = await pool.query(
-    `select oid::regclass::text as name from pg_class where relnamespace = 'public'::regnamespace
-      union all
-     select oid::regprocedure::text from pg_proc where pronamespace = 'public'::regnamespace`,
-  )
-  t.same(rows, [])
-})
-
 test('without the schema e2e, four views are installed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await runMigrations(url, { e2e: 'off' })
@@ -195,32 +177,6 @@ test('without the schema e2e, four views are installed', async (t) => {
   const { rows } = await pool.query(install)
 
   t.same(rows, named([...views.filter((name) => /command_bus/.test(name)), ...functions]))
-})
-
-test('if another object has one of the names, it is named, and nothing changes', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  await pool.query(
-    `create table public.command_bus_audit (id int);
-     create function public.sp_start_batch(text) returns text language sql as 'select $1'`,
-  )
-
-  await t.rejects(pool.query(install), {
-    code: '42710',
-    detail: /command_bus_audit, .*sp_start_batch\(text\)/,
-  })
-
-  t.same((await pool.query(remove)).rows, [])
-  t.same((await pool.query('select id from public.command_bus_audit')).rows, [])
-})
-
-test('a name that another object depends on is not removed', async (t) => {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  await pool.query(install)
-  await pool.query('create view public.mine as select * from public.command_bus_batch')
-
-  await t.rejects(pool.query(remove), { code: '2BP01', detail: /view (public\.)?mine/ })
-
-  t.same((await pool.query('select * from public.command_bus_batch')).rows, [])
 })
 
 test('the old names get the grants of the objects behind them, and lose revoked ones', async (t) => {

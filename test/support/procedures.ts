@@ -1,6 +1,7 @@
-import type { Pool, PoolClient } from 'pg'
+import pg, { type Pool, type PoolClient } from 'pg'
 import type { Test } from 'tap'
 import { createTestDatabase } from './postgres.ts'
+import { loadServer } from './server.ts'
 import { withTransaction } from './sessions.ts'
 
 /** A database for the tests of one procedure. */
@@ -15,7 +16,10 @@ export interface ProcedureDatabase {
 export type RolledBack = Pick<PoolClient, 'query'>
 
 export async function openProcedureDatabase(t: Test): Promise<ProcedureDatabase> {
-  const { pool } = await createTestDatabase(t, { from: 'migrated' })
+  const { procedures } = loadServer()
+  const pool = procedures
+    ? openPool(t, procedures)
+    : (await createTestDatabase(t, { from: 'migrated' })).pool
   return {
     pool,
     rolledBack: (work) => (t) =>
@@ -24,6 +28,17 @@ export async function openProcedureDatabase(t: Test): Promise<ProcedureDatabase>
         await work(t, withSavepoint(session))
       }),
   }
+}
+
+function openPool(t: Test, url: string): Pool {
+  // The database is thrown away: a commit need not survive a crash.
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 20,
+    options: '-c synchronous_commit=off',
+  })
+  t.teardown(() => pool.end())
+  return pool
 }
 
 /** One statement after the other, and a savepoint after each. */

@@ -12,6 +12,8 @@ export interface TestServer {
   readonly runId: string
   /** Stops the server when the run has ended; undefined for a server given by TEST_DATABASE_URL. */
   readonly watcherPid: number | undefined
+  /** Of a database for all tests of procedures, where `npm run test:sql` runs them. */
+  readonly procedures?: string
 }
 
 /** Where `before` leaves word for the test files: both are children of the same runner. */
