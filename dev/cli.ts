@@ -2,38 +2,39 @@
 import { loadConfig } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
-import { ServiceError } from '../src/errors/service-error.ts'
 import { createLogger, loadLineFormat } from '../src/logger.ts'
-import { commit } from './commands/commit.ts'
-import { status } from './commands/status.ts'
-import { uncommit } from './commands/uncommit.ts'
-import { watch } from './commands/watch.ts'
+import { type Arguments, readArguments } from './arguments.ts'
 import { openDevelopmentDatabase } from './database.ts'
 import { runProgram } from './program.ts'
 import type { CommandRun } from './tool.ts'
 
-type Command = (run: CommandRun, argument: string | undefined) => Promise<number>
+type Command = (run: CommandRun, given: Arguments) => Promise<number>
 
-const COMMANDS: Readonly<Record<string, Command>> = { watch, commit, uncommit, status }
+/** Each is imported when it is called: a watch needs nothing of what a commit does. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  watch: async () => (await import('./commands/watch.ts')).watch,
+  commit: async () => (await import('./commands/commit.ts')).commit,
+  uncommit: async () => (await import('./commands/uncommit.ts')).uncommit,
+  status: async () => (await import('./commands/status.ts')).status,
+}
 
 await runProgram(async ({ signal }) => {
-  const [, , name = '', argument, ...more] = process.argv
-  const command = COMMANDS[name]
-  if (command === undefined) throw new Error(`expected one of ${Object.keys(COMMANDS).join(', ')}`)
-  if (more.length > 0) {
-    throw new ServiceError(
-      'too_many_arguments',
-      `expected one argument at most, found ${more.length + 1}: put a message of several words in quotes, as in ` +
-        'npm run db:commit -- "Add a status"',
-    )
+  const [, , name = '', ...more] = process.argv
+  const load = COMMANDS[name]
+  if (load === undefined) throw new Error(`expected one of ${Object.keys(COMMANDS).join(', ')}`)
+  const given = readArguments(name, more)
+  if (given.help !== undefined) {
+    process.stdout.write(given.help)
+    return EXIT.stopped
   }
+  const command = await load()
   const config = loadConfig()
   // People read the output of the command; the log is for what goes wrong.
   const level = config.logLevel === 'info' ? 'warn' : config.logLevel
   const log = createLogger(level, createMask(config), await loadLineFormat())
   const database = await openDevelopmentDatabase(config, { log, signal })
   try {
-    return await command({ config, database, signal }, argument)
+    return await command({ config, database, signal }, given)
   } finally {
     await database.close()
   }

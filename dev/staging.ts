@@ -1,22 +1,21 @@
 import {
-  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { type FileChange, isSame } from './commit/journal.ts'
 
 /** A copy of a migrations folder, for a command that may fail halfway. */
 export interface StagedMigrations {
   readonly dir: string
-  /** Copies back what the command changed, except for files that changed meanwhile: returns those. */
-  takeOver(): string[]
+  /** Lists what differs from when it was copied. */
+  listChanges(): FileChange[]
   remove(): void
 }
 
@@ -30,45 +29,31 @@ export function stageMigrations(migrationsDir: string): StagedMigrations {
   const parent = mkdtempSync(join(tmpdir(), 'commandbus-db-'))
   const dir = join(parent, 'migrations')
   const before = readFiles(migrationsDir)
-  for (const [name, content] of before) replaceFile(join(dir, name), content)
+  for (const [name, content] of before) {
+    mkdirSync(dirname(join(dir, name)), { recursive: true })
+    writeFileSync(join(dir, name), content)
+  }
   return {
     dir,
-    takeOver() {
+    listChanges() {
       const after = readFiles(dir)
-      const now = readFiles(migrationsDir)
-      const changed = [...new Set([...before.keys(), ...after.keys()])].filter(
-        (name) => !isSame(before.get(name), after.get(name)),
-      )
-      const conflicts = changed.filter((name) => !isSame(before.get(name), now.get(name)))
-      // In this order a fixture is committed before `current.sql` ceases to include it: the loop watches both.
-      for (const name of changed.sort()) {
-        if (conflicts.includes(name)) continue
-        const content = after.get(name)
-        if (content === undefined) rmSync(join(migrationsDir, name))
-        else replaceFile(join(migrationsDir, name), content)
-      }
-      return conflicts
+      return [...new Set([...before.keys(), ...after.keys()])]
+        .filter((name) => !isSame(before.get(name), after.get(name)))
+        .map((name) => ({
+          path: join(basename(migrationsDir), name),
+          before: before.get(name),
+          after: after.get(name),
+        }))
     },
     remove: () => rmSync(parent, { recursive: true, force: true }),
   }
 }
 
-/** Reads every file below the folder, by its relative path. */
+/** Reads every file below the folder, by its relative path; none that is hidden. */
 function readFiles(dir: string): Files {
   const names = readdirSync(dir, { recursive: true, encoding: 'utf8' })
-  const files = names.filter((name) => statSync(join(dir, name)).isFile())
+  const files = names.filter(
+    (name) => !basename(name).startsWith('.') && statSync(join(dir, name)).isFile(),
+  )
   return new Map(files.map((name) => [name, readFileSync(join(dir, name))]))
-}
-
-/** Writes a file by a rename, readable by every user whatever the umask. */
-function replaceFile(path: string, content: Buffer): void {
-  mkdirSync(dirname(path), { recursive: true })
-  const temporary = `${path}.${process.pid}`
-  writeFileSync(temporary, content)
-  chmodSync(temporary, 0o644)
-  renameSync(temporary, path)
-}
-
-function isSame(a: Buffer | undefined, b: Buffer | undefined): boolean {
-  return a === undefined || b === undefined ? a === b : a.equals(b)
 }

@@ -23,14 +23,20 @@ export interface ToolRun {
   readonly signal: AbortSignal
 }
 
+export interface ToolResult {
+  readonly exitCode: number
+  /** What it printed, without passwords. */
+  readonly output: string
+}
+
 /** A stack of the tool does not help those who wrote the SQL. */
 const STACK_LINE = /^\s+at .*(node_modules|node:)/
 
 /**
- * Runs a command of graphile-migrate's command line and returns its exit code. The URLs are passed in
- * the environment, and the output passes the mask, so neither it nor a list of processes has passwords.
+ * Runs a command of graphile-migrate's command line. The URLs are passed in the environment, and the output
+ * passes the mask, so neither it nor a list of processes has passwords.
  */
-export async function runMigrationTool(args: readonly string[], run: ToolRun): Promise<number> {
+export async function runMigrationTool(args: readonly string[], run: ToolRun): Promise<ToolResult> {
   const { config, database, migrationsDir, signal } = run
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-db-'))
   try {
@@ -54,18 +60,19 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
     })
     const mask = createMask(config)
     const show = (text: string) => mask(text).replaceAll(migrationsDir, config.migrationsDir)
+    let output = ''
     for (const stream of ['stdout', 'stderr'] as const) {
       const lines = createInterface({ input: tool[stream] })
       lines.on('line', (line) => {
-        if (!STACK_LINE.test(line)) process[stream].write(`${show(line)}\n`)
+        if (!STACK_LINE.test(line)) output += `${show(line)}\n`
       })
     }
     const stop = () => tool.kill('SIGTERM')
     signal.addEventListener('abort', stop, { once: true })
     if (signal.aborted) stop()
-    return await new Promise<number>((resolve, reject) => {
+    return await new Promise<ToolResult>((resolve, reject) => {
       tool.once('error', reject)
-      tool.once('close', (code) => resolve(code ?? EXIT.unforeseen))
+      tool.once('close', (code) => resolve({ exitCode: code ?? EXIT.unforeseen, output }))
     }).finally(() => signal.removeEventListener('abort', stop))
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -78,7 +85,7 @@ export async function createCommandSettings({
   migrationsDir,
 }: ToolRun): Promise<CommandSettings> {
   const gmrc = (await readGmrc(config.migrationsDir))?.content ?? {}
-  const settings = gmrc as { placeholders?: object; pgSettings?: object }
+  const settings = gmrc as { placeholders?: object; pgSettings?: Record<string, string> }
   const { placeholder, wanted } = config.optionalSchema
   const placeholders = Object.entries(settings.placeholders ?? {}).map(([name, value]) => [
     name,
@@ -95,4 +102,5 @@ export async function createCommandSettings({
 
 type CommandSettings = Readonly<Record<string, unknown>> & {
   readonly placeholders: Readonly<Record<string, string>>
+  readonly pgSettings: Readonly<Record<string, string>>
 }

@@ -1,33 +1,132 @@
+import { dirname } from 'node:path'
+import { EXIT } from '../../src/errors/codes.ts'
 import { ServiceError } from '../../src/errors/service-error.ts'
-import { findCurrentProblems, isCurrentEmpty } from '../../src/migrations/files/current.ts'
-import { changeMigrations } from '../change.ts'
+import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
+import { readHeaders } from '../../src/migrations/files/headers.ts'
+import { readAllowed } from '../commit/allowed.ts'
+import { complete, recover } from '../commit/complete.ts'
+import { findCoveringTests } from '../commit/covering-tests.ts'
+import { migrateDevelopment } from '../commit/development-database.ts'
+import type { FileChange } from '../commit/journal.ts'
+import { withCommitLock } from '../commit/lock.ts'
+import {
+  assertCommittable,
+  assertCurrentReadable,
+  type CommitOptions,
+  nameFolder,
+} from '../commit/refuse.ts'
+import { describeFailure } from '../commit/report.ts'
+import { listChangedFixtures } from '../commit/rules/fixture-not-included.ts'
+import { listSchemaChanges } from '../commit/schema-files.ts'
+import {
+  commitInShadow,
+  findShadow,
+  orInterrupted,
+  resetShadow,
+  type ShadowUrls,
+} from '../commit/shadow.ts'
+import { describeCommitted } from '../commit/summary.ts'
+import { readCommittedFixtures, readFixtures } from '../loop/fixtures.ts'
+import { stageMigrations } from '../staging.ts'
 import type { CommandRun } from '../tool.ts'
 
-/** Makes current.sql the next committed migration, after trying it in the shadow database. */
-export async function commit(run: CommandRun, message: string | undefined): Promise<number> {
+/** What follows `db:commit` on the command line. */
+export interface CommitArguments {
+  readonly message: string | undefined
+  /** Names of rules, with commas between them. */
+  readonly allow?: string | undefined
+}
+
+/**
+ * Makes current.sql the next committed migration, after trying it in the shadow database, and renews what describes the schema.
+ * Whatever fails, every file stays as it was.
+ */
+export async function commit(
+  run: CommandRun,
+  { message, allow }: CommitArguments,
+): Promise<number> {
   if (!message) {
     throw new ServiceError(
       'commit_message_missing',
       'a commit needs a message: npm run db:commit -- "Add a status"',
     )
   }
+  const options = { message, allowed: await readAllowed(allow) }
   const { migrationsDir } = run.config
-  if (isCurrentEmpty(migrationsDir)) {
-    throw new ServiceError(
-      'nothing_to_commit',
-      `nothing to commit: current.sql of ${migrationsDir} is empty`,
-    )
-  }
-  assertCurrentReadable(migrationsDir)
-  return changeMigrations(['commit', '--message', message], run)
+  // What a killed command left is completed first, and may be all that there was to commit.
+  if (!isCurrentEmpty(migrationsDir)) assertCurrentReadable(migrationsDir)
+  const shadow = await findShadow(run)
+  await orInterrupted(run, 'commit', () =>
+    withCommitLock(shadow, 'db:commit', async () => {
+      const recovered = await recover(run)
+      if (recovered !== undefined) process.stdout.write(`${recovered}\n`)
+      if (!isCurrentEmpty(migrationsDir)) await commitCurrent(run, shadow, options)
+      else if (recovered === undefined) throw nothingError(migrationsDir)
+    }),
+  )
+  return EXIT.stopped
 }
 
-/** Throws if a file that the commit would copy is not what it seems: it is left as it is. */
-function assertCurrentReadable(migrationsDir: string): void {
-  const problems = findCurrentProblems(migrationsDir)
-  if (problems.length === 0) return
-  const lines = problems.map(({ filename, problem }) => `${filename} ${problem}`)
-  throw new ServiceError('current_refused', `nothing was committed: ${lines.join('; ')}`, {
-    extensions: { problems },
-  })
+async function commitCurrent(
+  run: CommandRun,
+  shadow: ShadowUrls,
+  options: CommitOptions,
+): Promise<void> {
+  const { migrationsDir } = run.config
+  const staged = stageMigrations(migrationsDir)
+  try {
+    await resetShadow(run, staged.dir, 'commit')
+    const { trial, unchecked } = await assertCommittable(run, shadow, options)
+    await commitInShadow(run, staged.dir, options.message)
+    const schema = await listSchemaChanges(shadow.shadowUrl, run.config)
+    const migrations = staged.listChanges()
+    const { path, hash } = findCommitted(migrations)
+    const journal = {
+      command: 'db:commit' as const,
+      hash,
+      changes: [...migrations, ...schema.changes],
+    }
+    await complete(run, journal, () => migrate(run, staged.dir))
+    const tests = findCoveringTests(dirname(migrationsDir), trial.changed)
+    process.stdout.write(describeCommitted({ path, trial, schema, tests, unchecked }))
+  } finally {
+    staged.remove()
+  }
+}
+
+async function migrate(run: CommandRun, stagedDir: string): Promise<void> {
+  const failure = await migrateDevelopment(run, stagedDir)
+  if (failure === undefined) return
+  const folder = nameFolder(run.config.migrationsDir)
+  throw new ServiceError(
+    'migration_command_failed',
+    `${describeFailure(failure, folder)}\n\n` +
+      `commit failed in the development database, though not in the shadow database: look for rows that it does not expect; ${folder} is unchanged`,
+  )
+}
+
+/** The committed file among the changes, with its hash. */
+function findCommitted(changes: readonly FileChange[]): { path: string; hash: string } {
+  const added = changes.find(
+    ({ path, before }) => before === undefined && path.includes('committed/'),
+  )
+  const hash = readHeaders(String(added?.after)).values.get('Hash')
+  if (added === undefined || !hash) throw new Error('the tool has committed no file')
+  return { path: added.path, hash }
+}
+
+function nothingError(migrationsDir: string): ServiceError {
+  const changed = listChangedFixtures(
+    readFixtures(migrationsDir),
+    readCommittedFixtures(migrationsDir),
+  )
+  const [first] = changed
+  return new ServiceError(
+    'nothing_to_commit',
+    `nothing to commit: current.sql of ${migrationsDir} has no statement, only comments at most, which a migration would keep ` +
+      'without doing anything' +
+      (first === undefined
+        ? ''
+        : `; ${changed.map((path) => `fixtures/${path}`).join(', ')} differs from what is committed: add "--!include ${first}" to current.sql`),
+  )
 }

@@ -11,8 +11,11 @@ import { writeTypes } from './types.ts'
 /** The folders that hold nothing but what is generated. */
 export const FOLDERS = ['schema', 'docs/schema', 'client/schema']
 
-/** Makes, from the catalogue of a migrated database: the dump, the pages, and the types of the client. */
-export async function generateSchema(url: string): Promise<Files> {
+/**
+ * Makes, from the catalogue of a migrated database: the dump, the pages, and the types of the client. Pages link to what is
+ * in the project's folder.
+ */
+export async function generateSchema(url: string, projectDir = process.cwd()): Promise<Files> {
   const client = await openClient(url, 'development')
   try {
     const objects = await readObjects(client)
@@ -20,7 +23,7 @@ export async function generateSchema(url: string): Promise<Files> {
     const routines = await readRoutines(client)
     return new Map([
       ...dumpSchema(objects),
-      ...writePages({ objects, overview, routines }),
+      ...writePages({ objects, overview, routines, projectDir }),
       ...(await writeTypes(url, routines)),
     ])
   } finally {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { dirname, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import type { SchemaOverview } from '../../src/catalog/overview.ts'
 import { toMarkdownTable } from '../markdown-table.ts'
 import { drawDiagram } from './diagram.ts'
@@ -12,6 +12,7 @@ export interface PageSources {
   readonly objects: readonly SchemaObject[]
   readonly overview: readonly SchemaOverview[]
   readonly routines: readonly Routine[]
+  readonly projectDir: string
 }
 
 const FOLDER = 'docs/schema'
@@ -32,7 +33,7 @@ export function writePages(sources: PageSources): Files {
     // Overloaded functions share a page.
     const text = toPage(`${object.schema}.${plainName(object)}`, [
       ...parts,
-      listLinks(object, path),
+      listLinks(object, path, sources.projectDir),
     ])
     files.set(path, page === undefined ? text : `${page}\n${text.slice(text.indexOf('\n\n') + 2)}`)
   }
@@ -124,7 +125,7 @@ function listPages({ objects, overview }: PageSources): string[] {
 }
 
 /** Links a page with what else there is about its object. */
-function listLinks(object: SchemaObject, page: string): string {
+function listLinks(object: SchemaObject, page: string, projectDir: string): string {
   const { schema, kind } = object
   const name = plainName(object)
   const found = [
@@ -132,7 +133,7 @@ function listLinks(object: SchemaObject, page: string): string {
     ['fixture', `migrations/fixtures/${schema}/${kind}s/${name}.sql`],
     ['how to call it', `docs/use/procedures/${name}.md`],
     ['tests', `test/schema/${schema}/${kind}s/${name}.test.ts`],
-  ].filter(([, path = ''], index) => index === 0 || existsSync(path))
+  ].filter(([, path = ''], index) => index === 0 || existsSync(join(projectDir, path)))
   return found.map(([title = '', path = '']) => link(title, path, page)).join(' · ')
 }
 

@@ -38,41 +38,54 @@ export async function writeTypes(url: string, routines: readonly Routine[]): Pro
   const path = join(folder, SCHEMA)
   const procedures = routines.filter(({ name }) => PROCEDURE.test(name))
   try {
-    await kanel.processDatabase({
-      connection: url,
-      schemaNames: [SCHEMA],
-      outputPath: folder,
-      generators: [
-        kanel.makePgTsGenerator({
-          customTypeMap: TYPES,
-          filter: ({ kind, name }) => kind !== 'function' || PROCEDURE.test(`${SCHEMA}.${name}`),
-          propertySortFunction: (one, other) => one.ordinalPosition - other.ordinalPosition,
-          getMetadata: ({ name, comment }, purpose) => ({
-            name: toPascalCase(name) + SUFFIX[purpose ?? 'selector'],
-            comment: purpose === 'selector' ? toLines(comment) : [],
-            exportAs: 'named',
-            path,
+    await silently(() =>
+      kanel.processDatabase({
+        connection: url,
+        schemaNames: [SCHEMA],
+        outputPath: folder,
+        generators: [
+          kanel.makePgTsGenerator({
+            customTypeMap: TYPES,
+            filter: ({ kind, name }) => kind !== 'function' || PROCEDURE.test(`${SCHEMA}.${name}`),
+            propertySortFunction: (one, other) => one.ordinalPosition - other.ordinalPosition,
+            getMetadata: ({ name, comment }, purpose) => ({
+              name: toPascalCase(name) + SUFFIX[purpose ?? 'selector'],
+              comment: purpose === 'selector' ? toLines(comment) : [],
+              exportAs: 'named',
+              path,
+            }),
+            getPropertyMetadata: (property, details, purpose) => ({
+              name: property.name,
+              comment: purpose === 'selector' ? toLines(property.comment) : [],
+              typeOverride: columnType(property, details),
+            }),
+            getRoutineMetadata: ({ name, comment }) => ({
+              parametersName: `${toPascalCase(name)}Arguments`,
+              parameters: findArguments(procedures, name),
+              returnTypeName: `${toPascalCase(name)}Result`,
+              returnTypeComment: toLines(comment),
+              path,
+            }),
+            preRenderHooks: [selectDeclarations],
           }),
-          getPropertyMetadata: (property, details, purpose) => ({
-            name: property.name,
-            comment: purpose === 'selector' ? toLines(property.comment) : [],
-            typeOverride: columnType(property, details),
-          }),
-          getRoutineMetadata: ({ name, comment }) => ({
-            parametersName: `${toPascalCase(name)}Arguments`,
-            parameters: findArguments(procedures, name),
-            returnTypeName: `${toPascalCase(name)}Result`,
-            returnTypeComment: toLines(comment),
-            path,
-          }),
-          preRenderHooks: [selectDeclarations],
-        }),
-      ],
-    })
+        ],
+      }),
+    )
     const text = readFileSync(`${path}.ts`, 'utf8').replaceAll(';\n\n  ', ';\n  ')
     return new Map([[PATH, `${HEADER}${text}\n\n${listProcedures(procedures)}`]])
   } finally {
     rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Kanel prints the name of each file that it writes, and has no setting for that. */
+async function silently(work: () => Promise<unknown>): Promise<void> {
+  const { info } = console
+  console.info = () => {}
+  try {
+    await work()
+  } finally {
+    console.info = info
   }
 }
 

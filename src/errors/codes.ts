@@ -358,6 +358,22 @@ const development = {
       '`current.sql`, or a file that it includes, is not UTF-8, has a NUL byte, a byte order mark, a ' +
       'header or an include that would be ignored, or an include from outside of `fixtures/`. `problems` names each file. Nothing was changed.',
   },
+  commit_refused: {
+    exitCode: EXIT.history,
+    meaning:
+      '`npm run db:commit` found something that would bite later. It named each rule, with the place and what to do, and how to ' +
+      'insist (`--allow`). Nothing was changed.',
+  },
+  commit_rule_unknown: {
+    exitCode: EXIT.settings,
+    meaning:
+      '`--allow` of `npm run db:commit` named a rule that does not exist, or cannot be allowed.',
+  },
+  commit_in_progress: {
+    exitCode: EXIT.lock,
+    meaning:
+      'Another `npm run db:commit` or `db:uncommit` uses the same shadow database. Nothing was changed.',
+  },
   migration_released: {
     exitCode: EXIT.history,
     meaning:

@@ -96,7 +96,11 @@ test('changing migrations on a given database', async (t) => {
       'drop table if exists public.watched;\n',
     )
 
-    const { exitCode, output } = await project.run('commit', 'No table')
+    const { exitCode, output } = await project.run(
+      'commit',
+      'No table',
+      '--allow=squawk/ban-drop-table',
+    )
 
     t.equal(exitCode, 0, output)
     t.equal(project.listCommitted().length, before.length + 1)

@@ -30,7 +30,7 @@ export function createProject(t: Test, settings: Record<string, string>): Develo
   chmodSync(dir, 0o755)
   const migrationsDir = join(dir, 'migrations')
   cpSync(join(projectDir, 'migrations'), migrationsDir, { recursive: true })
-  cpSync(join(projectDir, '.gmrc'), join(dir, '.gmrc'))
+  for (const file of ['.gmrc', '.squawk.toml']) cpSync(join(projectDir, file), join(dir, file))
   const env = { PATH: process.env.PATH, MIGRATIONS_DIR: migrationsDir, ...settings }
 
   const start = (file: string, ...args: readonly string[]) =>

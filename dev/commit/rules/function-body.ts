@@ -1,0 +1,15 @@
+import { findLineOfRoutine } from '../routine-lines.ts'
+import type { Rule } from './rule.ts'
+
+/** What plpgsql_check finds in a function, in any: a changed table may break functions that did not change. */
+export const functionBody: Rule = {
+  name: 'function-body',
+  refuses: 'what plpgsql_check finds in a PL/pgSQL function since this migration',
+  check({ bodyFaults = [], text }) {
+    return bodyFaults.map(({ schema, routine, line, level, message }) => ({
+      message: `${schema}.${routine}, line ${line ?? 1} of its body: ${message} (plpgsql_check, ${level})`,
+      remedy: 'correct the function: PostgreSQL finds this only when the line is run',
+      place: findLineOfRoutine(text, { schema, routine, line: line ?? 1 }),
+    }))
+  },
+}

@@ -1,0 +1,49 @@
+import { listBodyStatements } from '../body-statements.ts'
+import type { Found } from '../finding.ts'
+import { offsetOf } from '../migration-text.ts'
+import type { Trial } from '../trial.ts'
+import { findUnqualified, listLocalNames } from '../unqualified.ts'
+import type { Rule } from './rule.ts'
+
+/** A name that search_path decides about. */
+export const unqualifiedName: Rule = {
+  name: 'unqualified-name',
+  refuses:
+    'the name of a table, view, function or type without its schema, also in the body of a function',
+  check(trial) {
+    return [...checkStatements(trial), ...checkBodies(trial)]
+  },
+}
+
+function checkStatements({ text, names }: Trial): Found[] {
+  const temporary = listLocalNames(text.statements.map(({ tree }) => tree))
+  return text.statements.flatMap((statement) =>
+    findUnqualified(statement.tree, names, temporary).map(({ kind, name, location }) => {
+      const bytes =
+        location ?? Buffer.byteLength(statement.text.slice(0, indexOf(statement.text, name)))
+      return describe(kind, name, text.placeAt(offsetOf(statement, bytes)))
+    }),
+  )
+}
+
+function checkBodies({ text, names }: Trial): Found[] {
+  const statements = listBodyStatements(text)
+  return statements.flatMap(({ tree, offset, source, routine, siblings }) =>
+    findUnqualified(tree, names, listLocalNames(siblings)).map(({ kind, name }) =>
+      describe(kind, name, text.placeAt(offset + indexOf(source, name)), ` in ${routine}`),
+    ),
+  )
+}
+
+function describe(kind: string, name: string, place: Found['place'], where = ''): Found {
+  return {
+    message: `the ${kind} ${name}${where} has no schema, so search_path decides what it is`,
+    remedy: `write the schema in front of it, as in commandbus.${name}`,
+    place,
+  }
+}
+
+function indexOf(text: string, name: string): number {
+  const escaped = name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`(?<![\\w.])${escaped}(?!\\w)`, 'i').exec(text)?.index ?? 0
+}

@@ -1,0 +1,70 @@
+import { EXIT } from '../../src/errors/codes.ts'
+import { ServiceError } from '../../src/errors/service-error.ts'
+import { assertShadowDatabase } from '../shadow-database.ts'
+import { type CommandRun, runMigrationTool } from '../tool.ts'
+
+export interface ShadowUrls {
+  readonly shadowUrl: string
+  readonly rootUrl: string
+}
+
+/** The addresses of the shadow database. Rejects unless it may be dropped. */
+export async function findShadow({ database }: CommandRun): Promise<ShadowUrls> {
+  await assertShadowDatabase(database)
+  const { shadowUrl = '', rootUrl = '' } = database
+  return { shadowUrl, rootUrl }
+}
+
+/** Drops and creates the shadow database, and migrates it to the committed files of a folder. */
+export async function resetShadow(run: CommandRun, migrationsDir: string, command: string) {
+  await runTool(['reset', '--shadow', '--erase'], { run, migrationsDir, command })
+}
+
+/** Makes current.sql of a folder its next committed migration, with no other database than the shadow database. */
+export async function commitInShadow(run: CommandRun, migrationsDir: string, message: string) {
+  const { shadowUrl = '' } = run.database
+  // The tool also migrates DATABASE_URL, and compares it with the shadow database's as a text. The development database gets
+  // the migration later, when nothing else can fail.
+  const url = `${shadowUrl}${shadowUrl.includes('?') ? '&' : '?'}application_name=commit`
+  const inShadow = { ...run, database: { ...run.database, url } }
+  await runTool(['commit', '--message', message], {
+    ...{ run: inShadow, migrationsDir, command: 'commit' },
+  })
+}
+
+async function runTool(
+  args: readonly string[],
+  { run, migrationsDir, command }: { run: CommandRun; migrationsDir: string; command: string },
+): Promise<void> {
+  const { exitCode, output } = await runMigrationTool(args, { ...run, migrationsDir })
+  if (exitCode === EXIT.stopped) return
+  const folder = run.config.migrationsDir
+  run.signal.throwIfAborted()
+  throw new ServiceError(
+    'migration_command_failed',
+    `${nameFiles(output, folder).trim()}\n\n${command} failed in the shadow database, see above; ${folder} is unchanged`,
+  )
+}
+
+/** Runs a command. Whatever it rejects with once it was interrupted, it says so: no file was changed before the end. */
+export async function orInterrupted<T>(
+  { signal, config }: CommandRun,
+  command: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    signal.throwIfAborted()
+    return await work()
+  } catch (error) {
+    if (!signal.aborted) throw error
+    throw new ServiceError(
+      'migration_command_failed',
+      `${command} was interrupted; ${config.migrationsDir} is unchanged`,
+    )
+  }
+}
+
+/** The tool writes `000003.sql` for a committed file. */
+function nameFiles(output: string, folder: string): string {
+  return output.replaceAll(/(?<![\w/-])(\d{6}[\w-]*\.sql)/g, `${folder}/committed/$1`)
+}

@@ -1,0 +1,80 @@
+import { existsSync, readFileSync } from 'node:fs'
+import type { CatalogObject } from './catalog-state.ts'
+import type { CoveringTest } from './covering-tests.ts'
+import type { SchemaChanges } from './schema-files.ts'
+import type { Trial } from './trial.ts'
+
+export interface Committed {
+  /** Of the committed file, from the project's folder. */
+  readonly path: string
+  readonly trial: Trial
+  readonly schema: SchemaChanges
+  readonly tests: readonly CoveringTest[]
+  /** What could not be checked, and why. */
+  readonly unchecked: readonly string[]
+}
+
+/** More of a list is counted. */
+const MAX_LISTED = 5
+
+/** Says what a commit did, one thing a line, and which tests cover it. */
+export function describeCommitted({ path, trial, schema, tests, unchecked }: Committed): string {
+  const files = schema.changes.map((change) => change.path)
+  const lines: [string, readonly string[]][] = [
+    ['committed', [path]],
+    ['changed', listObjects(trial)],
+    ['renewed', schema.problem === undefined ? files : [`nothing: ${schema.problem}`]],
+    ['tests', describeTests(tests)],
+    ['unchecked', unchecked],
+  ]
+  return lines
+    .filter(([, texts]) => texts.length > 0)
+    .flatMap(([title, texts]) =>
+      limit(texts).map((text, at) => `${(at === 0 ? title : '').padEnd(9)}  ${text}\n`),
+    )
+    .join('')
+}
+
+/** The parts of an object that is new or gone are not listed. */
+function listObjects({ before, after, changed }: Trial): string[] {
+  const describe = (object: CatalogObject) => {
+    const key = `${object.kind} ${object.name}`
+    return !before.objects.has(key) ? 'added' : after.objects.has(key) ? 'changed' : 'dropped'
+  }
+  const wholes = new Set(
+    changed
+      .filter((one) => one.kind !== 'schema' && describe(one) !== 'changed')
+      .map(({ name }) => name),
+  )
+  return changed
+    .filter(({ parent }) => parent === null || !wholes.has(parent))
+    .map((object) => `${object.kind} ${object.name} ${describe(object)}`)
+}
+
+function describeTests(tests: readonly CoveringTest[]): string[] {
+  if (tests.length === 0) return ['none mentions what changed']
+  const names = [...new Set(tests.flatMap((test) => test.names))].sort()
+  const paths = tests.slice(0, MAX_LISTED).map(({ path }) => path)
+  const more = tests.length - paths.length
+  return [
+    `${tests.length} mention${tests.length === 1 ? 's' : ''} ${names.join(', ')}: npm test -- ${paths.join(' ')}${more > 0 ? ` (and ${more} more)` : ''}`,
+    ...(hasScript('test:sql')
+      ? names.filter(isCovered(tests)).map((name) => `npm run test:sql -- ${name}`)
+      : []),
+  ]
+}
+
+/** Whether a name has SQL tests of its own. */
+const isCovered = (tests: readonly CoveringTest[]) => (name: string) =>
+  tests.some(({ path }) => path.startsWith('test/sql/') && path.includes(name))
+
+function hasScript(name: string): boolean {
+  if (!existsSync('package.json')) return false
+  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts?: object }
+  return name in (scripts ?? {})
+}
+
+function limit(texts: readonly string[]): readonly string[] {
+  if (texts.length <= MAX_LISTED) return texts
+  return [...texts.slice(0, MAX_LISTED), `and ${texts.length - MAX_LISTED} more`]
+}
