@@ -1,12 +1,12 @@
 // What plpgsql_check finds in the functions: Debian's package postgresql-15-plpgsql-check.
-import { existsSync } from 'node:fs'
 import pg from 'pg'
 import { test } from 'tap'
+import { hasPlpgsqlCheck } from '../support/debian-server.ts'
 import { startMigrated15 } from '../support/migrated-15.ts'
 import { compareWithAccepted } from './accepted.ts'
 import { countFunctions, findFaults } from './findings.ts'
 
-const skip = existsSync('/usr/share/postgresql/15/extension/plpgsql_check.control')
+const skip = hasPlpgsqlCheck()
   ? false
   : "NOT TESTED: Debian's package postgresql-15-plpgsql-check is missing"
 

@@ -42,8 +42,8 @@ export async function countFunctions(client: Queryable): Promise<number> {
   return rows[0]?.count ?? 0
 }
 
-/** A function's first line is the one with `as $$`. */
-function locate(schema: string, routine: string, line: number): string {
+/** The place in a function's fixture: the line with `as $$` is its first. */
+export function locate(schema: string, routine: string, line: number): string {
   const path = `migrations/fixtures/${schema}/functions/${routine}.sql`
   if (!existsSync(join(projectDir, path))) return `${schema}.${routine}:${line}`
   const lines = readFileSync(join(projectDir, path), 'utf8').split('\n')

@@ -4,10 +4,20 @@ import { findFreePort } from '../../dev/ports.ts'
 import { isEmbeddedServerRunning } from '../../dev/running-server.ts'
 import { createCommandSettings } from '../../dev/tool.ts'
 import { type Config, loadConfig } from '../../src/config/config.ts'
+import {
+  type Coverage,
+  describeCoverage,
+  MISSING,
+  prepareProfile,
+  readCoverage,
+  startProfiledServer,
+} from './coverage.ts'
 import { createStateDatabase } from './databases.ts'
 import { describeUnknown, findTested, listTested } from './procedures.ts'
 import { runFiles } from './run.ts'
 import { StateError } from './state.ts'
+
+const COVERAGE = '--coverage'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
@@ -16,9 +26,12 @@ const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 
 /** Runs the tests; `importTest` loads the compiled form of a test file. Returns the exit code. */
 export async function main(
-  names: readonly string[],
+  given: readonly string[],
   importTest: (file: string) => Promise<unknown>,
 ): Promise<number> {
+  const names = given.filter((name) => name !== COVERAGE)
+  const isMeasured = given.includes(COVERAGE)
+  if (isMeasured && MISSING !== undefined) return fail(MISSING, EXIT_FAILED)
   const config = loadConfig()
   const { migrationsDir } = config
   const tested = listTested(process.cwd(), migrationsDir)
@@ -30,7 +43,7 @@ export async function main(
   const stopping = new AbortController()
   const { signal } = stopping
   process.once('SIGINT', () => stopping.abort())
-  const database = await openServer(config, signal)
+  const database = isMeasured ? await startProfiledServer() : await openServer(config, signal)
   try {
     const settings = await createCommandSettings({ config, database, migrationsDir, signal })
     const { name } = database
@@ -40,13 +53,20 @@ export async function main(
       ':DATABASE_OWNER': name,
     }
     const rootUrl = database.rootUrl ?? database.url
-    const state = await createStateDatabase({ rootUrl, migrationsDir, placeholders })
+    const base = isMeasured ? name : undefined
+    const state = await createStateDatabase({ rootUrl, migrationsDir, placeholders, base })
     try {
+      if (isMeasured) await prepareProfile(state.url)
       const { passed, failed } = await runFiles(files, {
         server: { url: rootUrl, runId: state.runId, watcherPid: undefined, procedures: state.url },
         importTest,
         write: (text) => process.stdout.write(text),
       })
+      if (isMeasured) {
+        const coverage = await readCoverage(state.url)
+        const isWanted = ({ name }: Coverage) => wanted.some((one) => one.name === name)
+        say(describeCoverage(coverage.filter(isWanted)).join('\n'))
+      }
       const seconds = (performance.now() / 1000).toFixed(2)
       const what = names.length === 0 ? `${files.length} files` : names.join(', ')
       say(`${what}: ${passed} passed${failed === 0 ? '' : `, ${failed} failed`} (${seconds} s)`)

@@ -16,6 +16,8 @@ export interface StateOptions {
   readonly rootUrl: string
   readonly migrationsDir: string
   readonly placeholders: Readonly<Record<string, string>>
+  /** The database that the first migration finds; by default an empty one. */
+  readonly base?: string | undefined
 }
 
 /** Any number will do; two runs at the same time must take the same. */
@@ -26,7 +28,7 @@ const LOCK_KEY = 20261127
  * again only when the files have changed: from a template of the committed migrations, which rarely change.
  */
 export async function createStateDatabase(options: StateOptions): Promise<StateDatabase> {
-  const { rootUrl, migrationsDir, placeholders } = options
+  const { rootUrl, migrationsDir, placeholders, base = 'template0' } = options
   const { committed, current } = readState(migrationsDir)
   const committedId = `sql_${nameState(committed, placeholders)}`
   const runId = `sql_${nameState([...committed, current], placeholders)}`
@@ -42,7 +44,7 @@ export async function createStateDatabase(options: StateOptions): Promise<StateD
     const templates = { root, existing: rows }
     if (!isReady(nameOf(runId), rows)) {
       await dropOld(root, rows, [nameOf(runId), nameOf(committedId)])
-      await ensureTemplate(nameOf(committedId), 'template0', templates, (database) =>
+      await ensureTemplate(nameOf(committedId), base, templates, (database) =>
         runCommitted(urlOfDatabase(rootUrl, database), committed, placeholders),
       )
       await ensureTemplate(nameOf(runId), nameOf(committedId), templates, (database) =>

@@ -11,13 +11,21 @@ interface Teardown {
   teardown(work: () => Promise<void>): unknown
 }
 
+/** Whether Debian's package `postgresql-15-plpgsql-check` is installed. */
+export function hasPlpgsqlCheck(): boolean {
+  return existsSync('/usr/share/postgresql/15/extension/plpgsql_check.control')
+}
+
 /** Whether Debian's package `postgresql-15` is installed. */
 export function hasPostgres15(): boolean {
   return existsSync('/usr/lib/postgresql/15/bin/postgres')
 }
 
 /** Starts a PostgreSQL 15 of Debian's that lives as long as the test; returns the URL of its superuser. */
-export async function startPostgres15(t: Teardown): Promise<string> {
+export async function startPostgres15(
+  t: Teardown,
+  more: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const binDir = '/usr/lib/postgresql/15/bin'
   const account = findAccount()
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-test-15-'))
@@ -35,6 +43,7 @@ export async function startPostgres15(t: Teardown): Promise<string> {
   const settings = [
     ...['-c', `port=${port}`, '-c', 'listen_addresses=127.0.0.1', '-c', 'fsync=off'],
     ...['-c', 'unix_socket_directories=', '-c', 'plpgsql.extra_errors=all'],
+    ...Object.entries(more).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
   ]
   const server = spawn(join(binDir, 'postgres'), ['-D', dataDir, ...settings], {
     ...options,

@@ -13,6 +13,13 @@ const STAND_IN = join(projectDir, 'embedded', 'extension', 'pgmq--1.13.0.1-stand
  */
 export async function startMigrated15(t: Parameters<typeof startPostgres15>[0]): Promise<string> {
   const url = await startPostgres15(t)
+  await installStandIn(url)
+  await runMigrations(url)
+  return url
+}
+
+/** Runs the stand-in for PGMQ in a database, where the migrations then find it. */
+export async function installStandIn(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
@@ -27,6 +34,4 @@ export async function startMigrated15(t: Parameters<typeof startPostgres15>[0]):
   } finally {
     await client.end()
   }
-  await runMigrations(url)
-  return url
 }

@@ -2,7 +2,7 @@ import pg, { type Pool, type PoolClient } from 'pg'
 import type { Test } from 'tap'
 import { createTestDatabase } from './postgres.ts'
 import { loadServer } from './server.ts'
-import { withTransaction } from './sessions.ts'
+import { type Session, withTransaction } from './sessions.ts'
 
 /** A database for the tests of one procedure. */
 export interface ProcedureDatabase {
@@ -12,8 +12,11 @@ export interface ProcedureDatabase {
   rolledBack(work: (t: Test, db: RolledBack) => Promise<void>): (t: Test) => Promise<void>
 }
 
+/** A session, a pool, or what a test that is rolled back gets. */
+export type Queryable = Pick<PoolClient, 'query'>
+
 /** A statement that fails is undone alone, and the transaction goes on. */
-export type RolledBack = Pick<PoolClient, 'query'>
+export type RolledBack = Pick<Session, 'query' | 'client'>
 
 export async function openProcedureDatabase(t: Test): Promise<ProcedureDatabase> {
   const { procedures } = loadServer()
@@ -42,7 +45,7 @@ function openPool(t: Test, url: string): Pool {
 }
 
 /** One statement after the other, and a savepoint after each. */
-function withSavepoint({ query }: RolledBack): RolledBack {
+function withSavepoint({ query, client }: RolledBack): RolledBack {
   const run = query as unknown as (...args: unknown[]) => Promise<unknown>
   let last: Promise<unknown> = Promise.resolve()
   const runNext = async (args: unknown[]) => {
@@ -56,6 +59,7 @@ function withSavepoint({ query }: RolledBack): RolledBack {
     }
   }
   return {
+    client,
     query: ((...args: unknown[]) => {
       const result = last.then(() => runNext(args))
       last = result.catch(() => {})

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus, isCounterFree } from '../bus.ts'
 
@@ -9,7 +9,7 @@ test('count_in_rows', async (t) => {
   const { pool, rolledBack } = await openProcedureDatabase(t)
 
   /** A started batch of 2,000, its commands ordered by counter row. */
-  async function largeBatch(db: RolledBack) {
+  async function largeBatch(db: Queryable) {
     const bus = createBus(db)
     const batchId = await bus.batch({ total })
     await bus.commands(total, { batchId })
@@ -25,7 +25,7 @@ test('count_in_rows', async (t) => {
   }
 
   async function finishAll(
-    db: RolledBack,
+    db: Queryable,
     domain: string,
     ids: readonly string[],
   ): Promise<number[]> {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus } from '../bus.ts'
 
@@ -14,7 +14,7 @@ interface Counted {
 }
 
 async function count(
-  db: RolledBack,
+  db: Queryable,
   domain: string | null,
   batchId: string | null,
 ): Promise<Counted | undefined> {
@@ -28,7 +28,7 @@ async function count(
   return rows[0]
 }
 
-async function batchOf(db: RolledBack, statuses: readonly string[], total = statuses.length) {
+async function batchOf(db: Queryable, statuses: readonly string[], total = statuses.length) {
   const bus = createBus(db)
   const batchId = await bus.batch({ total, type: 'PROCESS' })
   const ids: string[] = []

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 
 test('counter_no', async (t) => {
   const { rolledBack } = await openProcedureDatabase(t)
   const countersOf = async (
-    db: RolledBack,
+    db: Queryable,
     ids: readonly string[],
   ): Promise<Map<number, number>> => {
     const { rows } = await db.query(

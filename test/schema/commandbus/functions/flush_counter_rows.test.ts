@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus, isBatchFree } from '../bus.ts'
 
-async function flush(db: RolledBack, domain: string | null, batchId: string | null) {
+async function flush(db: Queryable, domain: string | null, batchId: string | null) {
   const { rows } = await db.query<{ id: string | null; completed: number | null }>(
     `select flushed.batch_id as id, flushed.completed_count as completed
        from commandbus.flush_counter_rows($1, $2) as flushed`,
@@ -14,7 +14,7 @@ async function flush(db: RolledBack, domain: string | null, batchId: string | nu
 }
 
 /** A batch of 100 that has counted 10, with counter rows of these unreported counts. */
-async function batchWith(db: RolledBack, unreported: readonly number[]) {
+async function batchWith(db: Queryable, unreported: readonly number[]) {
   const bus = createBus(db)
   const batchId = await bus.batch({ total: 100, status: 'IN_PROGRESS' })
   await db.query('update commandbus.batch set completed_count = 10 where batch_id = $1', [batchId])
@@ -27,7 +27,7 @@ async function batchWith(db: RolledBack, unreported: readonly number[]) {
   return { bus, batchId }
 }
 
-async function unreportedOf(db: RolledBack, batchId: string): Promise<number[]> {
+async function unreportedOf(db: Queryable, batchId: string): Promise<number[]> {
   const { rows } = await db.query<{ unreported: number }>(
     'select unreported from commandbus.batch_counter where batch_id = $1 order by counter_no',
     [batchId],

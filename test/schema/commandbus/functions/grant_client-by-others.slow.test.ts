@@ -1,8 +1,12 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Pool } from 'pg'
 import { test } from 'tap'
 import { runMigrations } from '../../../support/migrations.ts'
 import { createTestDatabase } from '../../../support/postgres.ts'
 import { createTestRole } from '../../../support/roles.ts'
+import { projectDir } from '../../../support/server.ts'
+import { withTransaction } from '../../../support/sessions.ts'
 
 interface Case {
   readonly name: string
@@ -76,6 +80,24 @@ test('an owner of everything gets no warning', async (t) => {
 
   t.same(await grant(pool, 'none', client), [])
   t.same(await grant(pool, 'none', client), [])
+})
+
+test('migrating grants it to an existing role commandbus_client', async (t) => {
+  const { pool } = await createTestDatabase(t, { from: 'empty' })
+  await withTransaction(pool, async (client) => {
+    await client.query('create role commandbus_client')
+    for (const file of ['000001-commandbus.sql', '000002-e2e.sql']) {
+      const sql = readFileSync(join(projectDir, 'migrations', 'committed', file), 'utf8')
+      await client.query(sql.replaceAll(':E2E_SCHEMA', 'on'))
+    }
+
+    const { rows } = await client.query(
+      `select has_table_privilege('commandbus_client', 'commandbus.command', 'insert') as commandbus,
+              has_table_privilege('commandbus_client', 'e2e.config', 'select') as e2e,
+              has_table_privilege('commandbus_client', 'pgmq.q_e2e__replies', 'update') as queue`,
+    )
+    t.strictSame(rows, [{ commandbus: true, e2e: true, queue: true }])
+  })
 })
 
 /** Calls grant_client as that role; returns the server's notices. */

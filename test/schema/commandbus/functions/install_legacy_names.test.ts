@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 
 const VIEWS = [
   'command_bus_audit',
@@ -22,7 +22,7 @@ const FUNCTIONS = [
 ]
 const named = (names: readonly string[]) => [...names].sort().map((name) => `public.${name}`)
 
-async function install(db: RolledBack): Promise<string[]> {
+async function install(db: Queryable): Promise<string[]> {
   const { rows } = await db.query<{ name: string }>(
     'select name from commandbus.install_legacy_names() as name order by name',
   )

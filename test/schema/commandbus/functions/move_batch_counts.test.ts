@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { createBus } from '../bus.ts'
 
 test('move_batch_counts', async (t) => {
   const { rolledBack } = await openProcedureDatabase(t)
-  const move = async (db: RolledBack, domain: string, batchId: string, by: readonly number[]) => {
+  const move = async (db: Queryable, domain: string, batchId: string, by: readonly number[]) => {
     const { rows } = await db.query(
       'select commandbus.move_batch_counts($1, $2, $3, $4, $5, $6) as completed',
       [domain, batchId, ...by],

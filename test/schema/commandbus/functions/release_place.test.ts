@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus, isCounterFree } from '../bus.ts'
 
@@ -8,7 +8,7 @@ test('release_place', async (t) => {
 
   /** A batch with these counter rows: quota, completed, unreported. */
   async function batchWith(
-    db: RolledBack,
+    db: Queryable,
     counters: readonly (readonly [number, number, number])[],
   ) {
     const bus = createBus(db)
@@ -21,7 +21,7 @@ test('release_place', async (t) => {
         ...row,
       ])
     }
-    const release = async (counterNo: number, caller: RolledBack = db): Promise<number | null> => {
+    const release = async (counterNo: number, caller: Queryable = db): Promise<number | null> => {
       const { rows } = await caller.query(
         'select commandbus.release_place($1, $2, $3::smallint) as reported',
         [bus.domain, batchId, counterNo],

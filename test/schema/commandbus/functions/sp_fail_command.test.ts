@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { createBus } from '../bus.ts'
 
 test('sp_fail_command', async (t) => {
   const { rolledBack } = await openProcedureDatabase(t)
   const fail = async (
-    db: RolledBack,
+    db: Queryable,
     domain: string | null,
     id: string | null,
   ): Promise<boolean> => {

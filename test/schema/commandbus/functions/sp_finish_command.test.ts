@@ -313,6 +313,31 @@ test('sp_finish_command', async (t) => {
     }),
   )
 
+  t.test(
+    'a finish that would only be audited counts if the command was retried meanwhile',
+    async (t) => {
+      const bus = createBus(pool)
+      const batchId = await bus.batch({ total: 2 })
+      const id = await bus.command({ batchId })
+      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+
+      await withTransaction(pool, async (operator) => {
+        await withTransaction(pool, async (worker) => {
+          await bus.on(operator).set(id, 'PENDING')
+          await bus.on(operator).settle(batchId, 'retry')
+          const finished = bus.on(worker).finish(id, 'IN_TROUBLESHOOTING_QUEUE', 'E2')
+          await worker.waitsFor(operator)
+          await operator.query('commit')
+          t.equal(await finished, false)
+          await worker.query('commit')
+        })
+      })
+
+      t.equal(await bus.mark(id), 'IN_TROUBLESHOOTING_QUEUE')
+      t.match(await bus.counts(batchId), { troubled: 1 })
+    },
+  )
+
   t.test('a slow worker and its twin finish a command that counts once', async (t) => {
     const bus = createBus(pool)
     const batchId = await bus.batch({ total: 2 })

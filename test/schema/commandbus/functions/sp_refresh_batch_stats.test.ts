@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus, isBatchFree } from '../bus.ts'
 import { scansOf } from '../plans.ts'
@@ -156,18 +156,14 @@ test('sp_refresh_batch_stats of a batch of processes', async (t) => {
   const { pool, rolledBack } = await openProcedureDatabase(t)
 
   /** A PROCESS batch whose processes have these statuses. */
-  async function processBatch(
-    db: RolledBack,
-    statuses: readonly string[],
-    total = statuses.length,
-  ) {
+  async function processBatch(db: Queryable, statuses: readonly string[], total = statuses.length) {
     const bus = createBus(db)
     const batchId = await bus.batch({ total, type: 'PROCESS' })
     const ids: string[] = []
     for (const status of statuses) ids.push(await bus.process({ batchId, status }))
     return { bus, batchId, ids }
   }
-  const times = async (db: RolledBack, batchId: string) => {
+  const times = async (db: Queryable, batchId: string) => {
     const { rows } = await db.query(
       `select started_at is not null as started, completed_at is not null as completed
          from commandbus.batch where batch_id = $1`,

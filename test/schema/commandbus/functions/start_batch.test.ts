@@ -1,11 +1,11 @@
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus } from '../bus.ts'
 
 test('start_batch', async (t) => {
   const { pool, rolledBack } = await openProcedureDatabase(t)
-  const quotasOf = async (db: RolledBack, batchId: string): Promise<number[]> => {
+  const quotasOf = async (db: Queryable, batchId: string): Promise<number[]> => {
     const { rows } = await db.query<{ quota: number }>(
       'select quota from commandbus.batch_counter where batch_id = $1 order by counter_no',
       [batchId],

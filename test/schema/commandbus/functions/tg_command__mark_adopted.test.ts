@@ -1,12 +1,12 @@
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { type Bus, createBus } from '../bus.ts'
 
 test('tg_command__mark_adopted', async (t) => {
   const { rolledBack } = await openProcedureDatabase(t)
 
   /** Adoption marks a command AS_STATUS: the counters include it as what its status says. */
-  async function adopt(db: RolledBack, bus: Bus, batchId: string, status: string): Promise<string> {
+  async function adopt(db: Queryable, bus: Bus, batchId: string, status: string): Promise<string> {
     const id = await bus.command({ batchId, status })
     await db.query(`update commandbus.command set counted_as = 'AS_STATUS' where command_id = $1`, [
       id,

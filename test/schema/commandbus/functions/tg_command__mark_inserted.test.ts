@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus, sqlstateOf } from '../bus.ts'
 
@@ -8,7 +8,7 @@ test('tg_command__mark_inserted', async (t) => {
 
   /** A batch of 4 that a client copies from another database: its row brings its counts. */
   async function copiedBatch(
-    db: RolledBack,
+    db: Queryable,
     counts: string,
     type: 'COMMAND' | 'PROCESS' = 'COMMAND',
   ) {

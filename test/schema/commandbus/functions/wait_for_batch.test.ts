@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type RolledBack } from '../../../support/procedures.ts'
+import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
 import { createBus, isBatchFree } from '../bus.ts'
 
-const wait = (db: RolledBack, domain: string | null, batchId: string | null) =>
+const wait = (db: Queryable, domain: string | null, batchId: string | null) =>
   db.query('select commandbus.wait_for_batch($1, $2)', [domain, batchId])
 
 test('wait_for_batch', async (t) => {
