@@ -1,17 +1,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { Logger, migrate } from 'graphile-migrate'
 import { escapeIdentifier } from 'pg'
-import { ensureRecorder } from '../src/baseline/recorder.ts'
 import type { Config } from '../src/config/config.ts'
 import { findDataDir } from '../src/database/embedded/home.ts'
 import { readCommittedMigrations } from '../src/migrations/files/committed.ts'
 import { readAppliedMigrations } from '../src/migrations/history.ts'
 import { openClient, type Queryable } from '../src/postgres/client.ts'
 import type { SessionClient } from '../src/postgres/connection/client.ts'
-import { urlOfDatabase } from '../src/postgres/connection/other-database.ts'
 import type { DevelopmentDatabase } from './database.ts'
-import { withToolSessions } from './loop/tool-session.ts'
-import { createCommandSettings } from './tool.ts'
 
 /*
  * Each branch of git may have another history of migrations, and a database fits one history only. The hash of
@@ -93,47 +88,13 @@ function readFileOrNothing(path: string): string | undefined {
   }
 }
 
-/** Makes a template of the committed files' history, from the nearest one, unless there is one. */
-export async function ensureTemplate({ config, database, signal }: Branching): Promise<void> {
-  const { name } = database
-  const hashes = await readHashes(config)
-  const wanted = `${name}_template_${shorten(hashes.at(-1) ?? 'none')}`
-  const unfinished = `${name}_unfinished_${shorten(hashes.at(-1) ?? 'none')}`
-  await withClient(rootOf(database), async (root) => {
-    const existing = await listDatabases(root, name)
-    if (existing.includes(wanted) || signal.aborted) return
-    await root.query(`drop database if exists ${escapeIdentifier(unfinished)} with (force)`)
-    await createCopy(root, unfinished, findTemplate(name, hashes, existing))
-    const url = urlOfDatabase(database.url, unfinished)
-    const settings = await createCommandSettings({
-      config,
-      database,
-      signal,
-      migrationsDir: config.migrationsDir,
-    })
-    const sessions = { url, lockTimeoutMs: 0, onNotice: () => {}, onFailure: () => {} }
-    await withToolSessions(sessions, () =>
-      migrate({ ...settings, connectionString: `socket:/?db=${unfinished}`, logger: SILENT }),
-    )
-    await withClient(url, async (client) => {
-      if ((await ensureRecorder(client)) === undefined) {
-        await client.query('select provisioning.record_schema()')
-      }
-    })
-    await root.query(
-      `alter database ${escapeIdentifier(unfinished)} rename to ${escapeIdentifier(wanted)}`,
-    )
-  })
-}
-
-const SILENT = new Logger(() => () => {})
-
-async function readHashes({ migrationsDir }: Config): Promise<string[]> {
+/** Reads the hashes of the committed migrations, in their order. */
+export async function readHashes({ migrationsDir }: Config): Promise<string[]> {
   return (await readCommittedMigrations(migrationsDir)).map(({ hash }) => hash)
 }
 
-/** The template whose history is the longest beginning of this one. */
-function findTemplate(
+/** Finds the template whose history is the longest beginning of this one. */
+export function findTemplate(
   name: string,
   hashes: readonly string[],
   existing: readonly string[],
@@ -142,7 +103,8 @@ function findTemplate(
   return templates.findLast((template) => existing.includes(template))
 }
 
-async function createCopy(
+/** Creates a database, as a copy of the template or empty. */
+export async function createCopy(
   root: Queryable,
   name: string,
   template: string | undefined,
@@ -153,7 +115,8 @@ async function createCopy(
   await root.query(`create database ${escapeIdentifier(name)}${from}`)
 }
 
-async function listDatabases(root: Queryable, name: string): Promise<string[]> {
+/** Lists the databases beside the one in use. */
+export async function listDatabases(root: Queryable, name: string): Promise<string[]> {
   const { rows } = await root.query<{ datname: string }>(
     'select datname from pg_database where starts_with(datname, $1)',
     [`${name}_`],
@@ -167,17 +130,22 @@ function findFreeName(wanted: string, existing: readonly string[]): string {
   return candidate
 }
 
-/** `sha1:f0ff3ec45f03d3ff…` becomes `f0ff3ec45f03`. */
-function shorten(hash: string): string {
+/** Shortens a hash for the name of a database: `sha1:f0ff3ec45f03d3ff…` becomes `f0ff3ec45f03`. */
+export function shorten(hash: string): string {
   return hash.replace(/^\w+:/, '').slice(0, 12)
 }
 
-async function withClient<T>(url: string, work: (client: SessionClient) => Promise<T>): Promise<T> {
+/** Opens a session for some work. */
+export async function withClient<T>(
+  url: string,
+  work: (client: SessionClient) => Promise<T>,
+): Promise<T> {
   const client = await openClient(url, 'development')
   return work(client).finally(() => client.end())
 }
 
-function rootOf({ rootUrl }: DevelopmentDatabase): string {
+/** The URL from which databases can be created. */
+export function rootOf({ rootUrl }: DevelopmentDatabase): string {
   if (rootUrl === undefined) throw new Error('only the embedded server follows branches')
   return rootUrl
 }

@@ -2,13 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { type Config, loadConfig } from '../src/config/config.ts'
+import { environmentWith, listGiven } from '../src/config/environment.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { createLogger, type Log, loadLineFormat } from '../src/logger.ts'
 import { describeError } from '../src/postgres/errors.ts'
-import { ensureTemplate, followHistory, mayHaveOtherHistory, noteHistory } from './branches.ts'
-import { watch } from './commands/watch.ts'
+import { followHistory, mayHaveOtherHistory, noteHistory } from './branches.ts'
 import { openDevelopmentDatabase } from './database.ts'
+import { OtherHistoryError } from './loop/other-history.ts'
 import { findFreePort } from './ports.ts'
 import { runProgram } from './program.ts'
 
@@ -24,10 +25,20 @@ async function runServiceAndWatch({ signal }: AbortController): Promise<number> 
   const run = { config: { ...config, ...(await choosePorts(config)) }, log, signal }
   const isEmbedded = config.databaseUrl === undefined
   if (isEmbedded && (await mayHaveOtherHistory(config))) await follow(run)
-  const exitCode = await runOnce(run)
-  if (!isEmbedded || exitCode !== EXIT.history || signal.aborted) return exitCode
-  // The database was changed since then, by npm start or by a commit.
-  return (await follow(run)) ? runOnce(run) : exitCode
+  let hasTried = false
+  while (true) {
+    const outcome = await runOnce(run)
+    if (outcome instanceof OtherHistoryError && !signal.aborted) {
+      log.info(`${outcome.message}: the service starts again, with a database that has them`)
+      await follow(run)
+    } else if (outcome === EXIT.history && isEmbedded && !hasTried && !signal.aborted) {
+      // The database was changed since then, by npm start or by a commit.
+      hasTried = true
+      if (!(await follow(run))) return outcome
+    } else {
+      return typeof outcome === 'number' ? outcome : EXIT.stopped
+    }
+  }
 }
 
 interface Run {
@@ -36,7 +47,7 @@ interface Run {
   readonly signal: AbortSignal
 }
 
-/** Whether another database is in use now. */
+/** Puts a database in use that fits the committed files. Returns whether it is another one, or was copied. */
 async function follow({ config, ...deps }: Run): Promise<boolean> {
   const database = await openDevelopmentDatabase(config, deps)
   try {
@@ -48,9 +59,14 @@ async function follow({ config, ...deps }: Run): Promise<boolean> {
   }
 }
 
-/** Ends when the service ends, with its exit code; a stop is passed on to the service. */
-async function runOnce(run: Run): Promise<number> {
+/**
+ * Ends when the service ends, with its exit code; a stop is passed on to the service. Or ends the service, because
+ * the committed files are not those of its database any more.
+ */
+async function runOnce(run: Run): Promise<number | OtherHistoryError> {
   const service = startService(run.config)
+  // While the service starts: they take as long as it does.
+  const modules = loadLoop()
   const ending = new AbortController()
   const end = () => ending.abort()
   run.signal.addEventListener('abort', end, { once: true })
@@ -69,7 +85,9 @@ async function runOnce(run: Run): Promise<number> {
     void ended.then(() => resolve(false))
   })
   const watched = isReady
-    .then((ready) => (ready ? openAndWatch({ ...run, signal: ending.signal }) : EXIT.stopped))
+    .then((ready) =>
+      ready ? openAndWatch({ ...run, signal: ending.signal }, modules) : EXIT.stopped,
+    )
     .finally(end)
   const [exitCode, watch] = await Promise.all([
     ended,
@@ -80,20 +98,31 @@ async function runOnce(run: Run): Promise<number> {
   ])
   // What ends the service also makes the loop fail.
   if (exitCode !== EXIT.stopped) return exitCode
-  if ('error' in watch) throw watch.error
-  return watch.code
+  if (!('error' in watch)) return watch.code
+  if (watch.error instanceof OtherHistoryError) return watch.error
+  throw watch.error
+}
+
+type LoopModules = ReturnType<typeof loadLoop>
+
+async function loadLoop() {
+  const [{ watch }, { ensureTemplate }] = await Promise.all([
+    import('./commands/watch.ts'),
+    import('./template.ts'),
+  ])
+  return { watch, ensureTemplate }
 }
 
 type Ports = Pick<Config, 'port' | 'embeddedPort'>
 
 /** A port that is set is used; instead of a default one that another checkout uses, the next free one is taken. */
 async function choosePorts({ host, port, embeddedPort, databaseUrl }: Config): Promise<Ports> {
-  const { PORT, EMBEDDED_PORT } = process.env
+  const given = listGiven(['PORT', 'EMBEDDED_PORT'])
   const chosen =
-    EMBEDDED_PORT || databaseUrl !== undefined
+    given.has('EMBEDDED_PORT') || databaseUrl !== undefined
       ? embeddedPort
       : await findFreePort(LOOPBACK, embeddedPort)
-  const isFixed = PORT && port !== 0
+  const isFixed = given.has('PORT') && port !== 0
   return {
     embeddedPort: chosen,
     port: isFixed ? port : await findFreePort(host, port, { not: chosen }),
@@ -105,15 +134,17 @@ function startService({ port, embeddedPort }: Ports): ChildProcess {
   const server = join(import.meta.dirname, '..', 'app', 'server.js')
   return spawn(process.execPath, [server], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, PORT: String(port), EMBEDDED_PORT: String(embeddedPort) },
+    env: environmentWith({ PORT: String(port), EMBEDDED_PORT: String(embeddedPort) }),
   })
 }
 
-async function openAndWatch({ config, log, signal }: Run): Promise<number> {
+async function openAndWatch({ config, log, signal }: Run, modules: LoopModules): Promise<number> {
+  const { watch, ensureTemplate } = await modules
   const database = await openDevelopmentDatabase(config, { log, signal })
   try {
-    const watched = watch({ config, database, signal })
-    if (config.databaseUrl === undefined) {
+    const isEmbedded = config.databaseUrl === undefined
+    const watched = watch({ config, database, signal, endsOnOtherHistory: isEmbedded })
+    if (isEmbedded) {
       await noteHistory(config)
       await ensureTemplate({ config, database, signal }).catch((error) => {
         // The next start makes it.

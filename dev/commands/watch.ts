@@ -3,12 +3,17 @@ import { createMask } from '../../src/config/redact.ts'
 import { EXIT } from '../../src/errors/codes.ts'
 import { createLoop } from '../loop/loop.ts'
 import { createReport } from '../loop/report.ts'
-import { createRun } from '../loop/run.ts'
+import { createRunner } from '../loop/run.ts'
 import { watchMigrations } from '../loop/watcher.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
 
+export interface WatchRun extends CommandRun {
+  /** Rejects with an OtherHistoryError once the committed files are not those of the database. */
+  readonly endsOnOtherHistory?: boolean
+}
+
 /** Applies the committed migrations, then the uncommitted one whenever one of its files is saved. */
-export async function watch(run: CommandRun): Promise<number> {
+export async function watch({ endsOnOtherHistory = false, ...run }: WatchRun): Promise<number> {
   const { config, database, signal } = run
   const { migrationsDir, lockTimeoutMs } = config
   const mask = createMask(config)
@@ -19,11 +24,11 @@ export async function watch(run: CommandRun): Promise<number> {
     color: process.stdout.isTTY && process.stdout.hasColors(),
   })
   const settings = await createCommandSettings({ ...run, migrationsDir })
-  const apply = createRun({
+  const runner = createRunner({
     ...{ readUrl: () => database.url, databaseName: database.name },
-    ...{ migrationsDir, settings, lockTimeoutMs, note: report.note },
+    ...{ migrationsDir, settings, lockTimeoutMs, endsOnOtherHistory, note: report.note },
   })
-  const loop = createLoop({ migrationsDir, apply, report, signal })
+  const loop = createLoop({ migrationsDir, apply: runner.run, report, signal })
   const watcher = await watchMigrations(migrationsDir, loop.saved)
   try {
     await loop.start()
@@ -31,6 +36,6 @@ export async function watch(run: CommandRun): Promise<number> {
     await loop.ended
     return EXIT.stopped
   } finally {
-    await watcher.close()
+    await Promise.all([watcher.close(), runner.close()])
   }
 }

@@ -1,43 +1,61 @@
 import { randomUUID } from 'node:crypto'
-import { current, Logger, type Settings } from 'graphile-migrate'
+import { current, Logger, migrate, type Settings } from 'graphile-migrate'
 import type { DatabaseError } from 'pg'
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { isConnectionLost, isConnectionRefusedForNow } from '../../src/postgres/errors.ts'
 import { describeFailure, describeToolError, type Failure, findRefusal } from './failure.ts'
+import { NotNowError } from './not-now.ts'
 import { type FailedQuery, withToolSessions } from './tool-session.ts'
 
 export interface ApplyOptions {
-  readonly url: string
+  /** Opens a session that nothing has used: see `openToolSession`. */
+  readonly open: () => Promise<SessionClient>
   readonly databaseName: string
   readonly migrationsDir: string
   /** Of `.gmrc`, with every placeholder that the migrations may use; without connections. */
   readonly settings: Settings & { readonly placeholders: Readonly<Record<string, string>> }
-  /** How long a statement waits for a lock; 0: no limit. */
-  readonly lockTimeoutMs: number
-  readonly onNotice: (text: string) => void
 }
 
-/** Nothing was applied, because the database was not there or another session was migrating it. */
-export class NotNowError extends Error {}
+export interface AppliedCurrent {
+  /** Why it failed and was rolled back. */
+  readonly failure?: Failure
+  /** It says the same as when it was applied last, but for comments and blanks, and was not run. */
+  readonly isUnchanged: boolean
+}
 
 /**
- * Applies pending migrations and the uncommitted one, as `graphile-migrate current` does. Returns undefined, or
- * why it failed and was rolled back. Throws a NotNowError if it has to be tried again.
+ * Applies the uncommitted migration, as `graphile-migrate current` does. Throws a NotNowError if it has to be tried
+ * again.
  */
-export async function applyCurrent(options: ApplyOptions): Promise<Failure | undefined> {
+export async function applyCurrent(options: ApplyOptions): Promise<AppliedCurrent> {
+  const refusal = findRefusal(options.migrationsDir)
+  if (refusal !== undefined) return { failure: refusal, isUnchanged: false }
+  return runTool(current, options)
+}
+
+/** Applies pending migrations, as `graphile-migrate migrate` does. Returns why one failed. */
+export async function applyPending(options: ApplyOptions): Promise<Failure | undefined> {
+  return (await runTool(migrate, options)).failure
+}
+
+async function runTool(
+  tool: typeof current | typeof migrate,
+  options: ApplyOptions,
+): Promise<AppliedCurrent> {
   const { databaseName, migrationsDir, settings } = options
-  const refusal = findRefusal(migrationsDir)
-  if (refusal !== undefined) return refusal
   let failed: FailedQuery | undefined
   let migration: string | undefined
+  let isUnchanged = false
   const logger = new Logger(() => (_, text) => {
     if (text.includes('Running current.sql')) migration = undefined
     else migration = /Running migration '([^']+)'/.exec(text)?.[1] ?? migration
+    isUnchanged ||= text.includes('current.sql unchanged')
   })
   const onFailure = (query: FailedQuery) => {
     failed ??= query
   }
-  const run = () =>
-    current({
+  const run = async () => {
+    await tool({
       ...settings,
       migrationsFolder: migrationsDir,
       // It connects through our sessions, and reads only the database's name here: with any characters. It keeps
@@ -45,23 +63,32 @@ export async function applyCurrent(options: ApplyOptions): Promise<Failure | und
       connectionString: `socket:/?db=${encodeURIComponent(databaseName)}&run=${randomUUID()}`,
       logger,
     })
+  }
   try {
-    await withToolSessions({ ...options, onFailure }, run)
-    return undefined
+    await withToolSessions({ open: options.open, onFailure }, run)
+    return { isUnchanged }
   } catch (thrown) {
     // What follows, such as a rollback on a session that is gone, is not why it failed.
     const error = failed?.error ?? thrown
     if (isConnectionLost(error) || isConnectionRefusedForNow(error) || isToolLockBusy(error)) {
       throw new NotNowError((error as Error).message, { cause: error })
     }
-    if (migration !== undefined) {
-      return { message: `migration ${migration} failed: ${(error as Error).message}` }
-    }
-    if (failed === undefined || !isOfPostgres(error)) {
-      return describeToolError(error, migrationsDir)
-    }
-    return describeFailure(failed, { migrationsDir, placeholders: listPlaceholders(options) })
+    return { failure: describe(error, failed, migration, options), isUnchanged }
   }
+}
+
+function describe(
+  error: unknown,
+  failed: FailedQuery | undefined,
+  migration: string | undefined,
+  options: ApplyOptions,
+): Failure {
+  const { migrationsDir } = options
+  if (migration !== undefined) {
+    return { message: `migration ${migration} failed: ${(error as Error).message}` }
+  }
+  if (failed === undefined || !isOfPostgres(error)) return describeToolError(error, migrationsDir)
+  return describeFailure(failed, { migrationsDir, placeholders: listPlaceholders(options) })
 }
 
 /** All that the tool replaces: those of `.gmrc`, and its own. */

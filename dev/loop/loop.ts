@@ -1,27 +1,16 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Difference } from '../../src/drift/describe.ts'
-import { NotNowError } from './apply.ts'
-import type { Failure } from './failure.ts'
+import { NotNowError } from './not-now.ts'
 import type { Report } from './report.ts'
+import type { Applied } from './run.ts'
 
 export interface LoopOptions {
   readonly migrationsDir: string
   /** Applies the uncommitted migration; rejects with a NotNowError if that has to be tried again. */
-  readonly apply: () => Promise<Applied>
+  readonly apply: (files: readonly string[]) => Promise<Applied>
   readonly report: Report
   readonly signal: AbortSignal
-}
-
-export interface Applied {
-  readonly failure: Failure | undefined
-  /** Undefined where they are not known. */
-  readonly changes: readonly Difference[] | undefined
-  /** The text of `current.sql`, if the list in it was brought up to date. */
-  readonly written?: string | undefined
-  /** When it was committed or rolled back, in milliseconds since 1970. */
-  readonly endedAt: number
 }
 
 /** Applies what is saved, one run after the other. */
@@ -70,7 +59,7 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
   }
 
   async function run(files: readonly string[], savedAt: number): Promise<void> {
-    const { failure, changes, written, endedAt } = await applyWhenPossible()
+    const { failure, changes, written, endedAt } = await applyWhenPossible(files)
     // It was applied already.
     if (written !== undefined) known.set('current.sql', written)
     if (signal.aborted) return
@@ -79,11 +68,11 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
     else if (isNews) report.applied({ files, changes, durationMs: endedAt - savedAt })
   }
 
-  async function applyWhenPossible(): Promise<Applied> {
+  async function applyWhenPossible(files: readonly string[]): Promise<Applied> {
     let reason: string | undefined
     while (true) {
       try {
-        return await apply()
+        return await apply(files)
       } catch (error) {
         if (!(error instanceof NotNowError) || signal.aborted) throw error
         if (error.message !== reason) report.note(`waiting for the database: ${error.message}`)

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   compile,
@@ -12,6 +12,8 @@ import { updateIncludeList } from './include-list.ts'
 /** What the uncommitted migration includes, and what is committed. */
 export interface Prepared {
   readonly included: ReadonlySet<string>
+  /** `current.sql` with what it includes; of a folder `current/`, all fixtures. */
+  readonly compiled: string
   readonly committed: Texts
   /** `current.sql` as it was written; undefined if it was right. */
   readonly written?: string
@@ -30,18 +32,28 @@ export function prepareCurrent(migrationsDir: string): Prepared {
   const isFolder = statSync(join(migrationsDir, 'current'), {
     throwIfNoEntry: false,
   })?.isDirectory()
-  if (isFolder) return { included: new Set(fixtures.keys()), committed }
+  if (isFolder) {
+    const compiled = [...readParts(join(migrationsDir, 'current')), ...fixtures.values()].join('\n')
+    return { included: new Set(fixtures.keys()), committed, compiled }
+  }
   const text = readText(path)
   const updated = updateIncludeList(text, fixtures, committed)
-  const included = new Set(listIncluded(compile(updated, fixtures)).map(([name]) => name))
-  if (updated === text) return { included, committed }
+  const compiled = compile(updated, fixtures)
+  const included = new Set(listIncluded(compiled).map(([name]) => name))
+  const prepared = { included, compiled, committed }
+  if (updated === text) return prepared
   try {
     // In place: the file keeps its owner and its rights, also through a mount.
     writeFileSync(path, updated)
-    return { included, committed, written: updated }
+    return { ...prepared, written: updated }
   } catch (error) {
-    return { included, committed, problem: (error as Error).message }
+    return { ...prepared, problem: (error as Error).message }
   }
+}
+
+function readParts(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.sql'))
+  return names.map((name) => readText(join(folder, name)))
 }
 
 function readText(path: string): string {

@@ -1,79 +1,139 @@
-import { beginRecording, finishRecording, readRecorderState } from '../../src/baseline/recorder.ts'
-import { RECORD_FORMAT } from '../../src/baseline/recorder-script.ts'
-import { keepCommittedObjects } from '../../src/drift/current-changes.ts'
-import { type Difference, describeDifference } from '../../src/drift/describe.ts'
+import { readRecorderState } from '../../src/baseline/recorder.ts'
+import { RECORD_FORMAT, RECORDED_COLUMNS } from '../../src/baseline/recorder-script.ts'
+import { DEFINITIONS_STAMP_SQL } from '../../src/catalog/stamp.ts'
+import {
+  changesSinceSql,
+  describeAll,
+  KEEP_COMMITTED_SQL,
+  recordFailureSql,
+} from '../../src/drift/current-changes.ts'
+import type { Difference, ObjectDifference } from '../../src/drift/describe.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
+import { sql } from '../../src/postgres/sql-text.ts'
+import type { Failure } from './failure.ts'
 
-type Aspects = Readonly<Record<string, string>>
-
-/** Every object of the recorded schema, by kind and name. */
-type Recorded = ReadonlyMap<string, RecordedObject>
-
-interface RecordedObject {
-  readonly kind: string
-  readonly name: string
-  readonly parent: string | null
-  readonly aspects: Aspects
-}
+/*
+ * Several statements in one message are one transaction. Besides the moments of src/baseline, the loop keeps
+ * 'saved', the recorded objects before a save, and 'idle', all objects as they were after the last save, with
+ * the stamp of the catalogue at that time: while it is the same, they need not be read again before the next.
+ */
 
 /**
- * Records what `work` changes in the schema, so that it is no drift, and returns it with the result of `work`.
- * The changes are undefined where the schema is not recorded; what prevents that does not prevent the work.
+ * Records what the uncommitted migration changes in the schema, so that it is no drift. Nothing here rejects: what
+ * keeps the schema from being recorded does not keep the migration from being applied.
  */
-export async function recordChanges<T>(
-  client: Queryable,
-  work: () => Promise<T>,
-): Promise<{ readonly result: T; readonly changes: readonly Difference[] | undefined }> {
-  const before = await begin(client).catch(() => undefined)
-  try {
-    const result = await work()
-    return { result, changes: before && (await finish(client, before).catch(() => undefined)) }
-  } catch (error) {
-    if (before !== undefined) await finishRecording(client).catch(() => {})
-    throw error
+export interface Recorder {
+  /** Returns undefined where the schema is not recorded, otherwise a transaction id that is not used yet. */
+  begin(): Promise<{ readonly since: string } | undefined>
+  /**
+   * Returns how the schema differs from before; undefined where that cannot be known. Also records why the
+   * uncommitted migration fails, for the service's status.
+   */
+  finish(failure: Failure | undefined): Promise<readonly Difference[] | undefined>
+  /** Reads the schema while nothing else is to be done, so that the next recording begins sooner. */
+  prepare(): Promise<void>
+}
+
+/** Creates a recorder that uses this session. */
+export function createRecorder(client: Queryable): Recorder {
+  let isKnown = false
+  let hasBegun = false
+
+  /** A schema that was never recorded is not recorded from the middle of its history on. */
+  async function isRecorded(): Promise<boolean> {
+    const { format, problem } = await readRecorderState(client)
+    if (problem !== undefined || format !== RECORD_FORMAT) return false
+    const { rows } = await client.query(
+      `select from provisioning.recorded_object where moment = 'after' limit 1`,
+    )
+    return rows.length > 0
+  }
+
+  return {
+    async begin() {
+      hasBegun = false
+      try {
+        isKnown ||= await isRecorded()
+        if (!isKnown) return undefined
+        const results = await client.query(BEGIN_SQL)
+        hasBegun = true
+        return (results as unknown as readonly { rows: { since: string }[] }[]).at(-1)?.rows[0]
+      } catch {
+        isKnown = false
+        return undefined
+      }
+    },
+    async finish(failure) {
+      if (!hasBegun) return undefined
+      try {
+        const results = await client.query(finishSql(failure))
+        const changes = (results as unknown as readonly { rows: ObjectDifference[] }[]).at(-1)
+        return describeAll(changes?.rows ?? [])
+      } catch {
+        return undefined
+      }
+    },
+    async prepare() {
+      // What prevents it prevents the next recording, too.
+      if (hasBegun) await client.query(PREPARE_SQL).catch(() => {})
+    },
   }
 }
 
-async function begin(client: Queryable): Promise<Recorded | undefined> {
-  const { format, problem } = await readRecorderState(client)
-  // A schema that was never recorded is not recorded from the middle of its history on.
-  if (problem !== undefined || format !== RECORD_FORMAT) return undefined
-  const recorded = await readRecorded(client)
-  if (recorded.size === 0) return undefined
-  await keepCommittedObjects(client)
-  return (await beginRecording(client)) === undefined ? recorded : undefined
+const LOCK_TIMEOUT = `set local lock_timeout = '2s'`
+
+const STAMP = `(${DEFINITIONS_STAMP_SQL})::text`
+
+const BEGIN_SQL = [
+  LOCK_TIMEOUT,
+  'lock table provisioning.recorded_schema in exclusive mode',
+  KEEP_COMMITTED_SQL,
+  `delete from provisioning.recorded_object where moment = 'saved'`,
+  sql`
+    insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
+    select 'saved', ${RECORDED_COLUMNS} from provisioning.recorded_object where moment = 'after'`,
+  sql`
+    do $$
+    begin
+      -- Migrations that were interrupted are continued by begin_recording alone.
+      if not exists (select from provisioning.recorded_schema where moment = 'before')
+         and exists (select
+                       from provisioning.recorded_object
+                      where moment = 'idle'
+                        and kind = 'stamp'
+                        and name = ${STAMP}) then
+        delete from provisioning.recorded_object where moment = 'before';
+        update provisioning.recorded_object set moment = 'before' where moment = 'idle' and kind <> 'stamp';
+        perform provisioning.date_record('before', provisioning.list_schemas());
+      else
+        perform provisioning.begin_recording();
+      end if;
+      delete from provisioning.recorded_object where moment = 'idle';
+    end
+    $$`,
+  `select (pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296)::text as since`,
+].join(';\n')
+
+const finishSql = (failure: Failure | undefined) =>
+  [
+    LOCK_TIMEOUT,
+    'select provisioning.finish_recording()',
+    recordFailureSql(failure && { message: failure.message, ...placeOf(failure) }),
+    changesSinceSql(`'saved'`),
+  ].join(';\n')
+
+function placeOf({ place }: Failure) {
+  return place && { file: place.file, line: String(place.line) }
 }
 
-async function finish(client: Queryable, before: Recorded): Promise<Difference[]> {
-  await finishRecording(client)
-  return compare(before, await readRecorded(client))
-}
-
-/** The parts of objects that were added or dropped as a whole are not listed; what is in a new schema is. */
-function compare(before: Recorded, after: Recorded): Difference[] {
-  const keys = [...new Set([...before.keys(), ...after.keys()])].sort()
-  const differences = keys.flatMap((key) => {
-    const [recorded, current] = [before.get(key), after.get(key)]
-    const object = current ?? recorded
-    const isSame = JSON.stringify(recorded?.aspects) === JSON.stringify(current?.aspects)
-    return object === undefined || isSame ? [] : { ...object, recorded, current }
-  })
-  const wholes = new Set(
-    differences.flatMap((one) =>
-      one.kind === 'schema' || (one.recorded && one.current) ? [] : one.name,
-    ),
-  )
-  return differences.flatMap(({ kind, name, parent, recorded, current }) => {
-    if (parent !== null && wholes.has(parent)) return []
-    const [was, is] = [recorded?.aspects ?? null, current?.aspects ?? null]
-    const difference = { kind, name, parent, recorded: was, current: is, newName: null }
-    return describeDifference(difference) ?? []
-  })
-}
-
-async function readRecorded(client: Queryable): Promise<Recorded> {
-  const { rows } = await client.query<RecordedObject>(
-    "select kind, name, parent, aspects from provisioning.recorded_object where moment = 'after'",
-  )
-  return new Map(rows.map((row) => [`${row.kind} ${row.name}`, row]))
-}
+const PREPARE_SQL = sql`
+  do $$
+  declare
+    -- Before the objects: what changes after it changes the next stamp, too.
+    v_stamp constant text := ${STAMP};
+  begin
+    perform provisioning.record_objects('idle', provisioning.list_schemas());
+    insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
+    values ('idle', 'stamp', v_stamp, null, null, '{}', 0, 0, 0);
+  end
+  $$`

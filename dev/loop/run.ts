@@ -1,56 +1,175 @@
+import { readCurrentDifferences } from '../../src/drift/current-changes.ts'
+import type { Difference, ObjectDifference } from '../../src/drift/describe.ts'
+import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { openClient } from '../../src/postgres/client.ts'
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { isConnectionLost } from '../../src/postgres/errors.ts'
-import { type ApplyOptions, applyCurrent, listPlaceholders, NotNowError } from './apply.ts'
-import type { Applied } from './loop.ts'
-import { prepareCurrent } from './prepare.ts'
-import { recordChanges } from './recorded-changes.ts'
+import { type ApplyOptions, applyCurrent, applyPending, listPlaceholders } from './apply.ts'
+import type { Failure } from './failure.ts'
+import { removeLeftovers } from './leftovers.ts'
+import { NotNowError } from './not-now.ts'
+import { assertSameHistory, comparePending } from './other-history.ts'
+import { type Prepared, prepareCurrent } from './prepare.ts'
+import { createRecorder, type Recorder } from './recorded-changes.ts'
 import { createRestorer } from './restore.ts'
+import { createSpareSessions } from './spare-sessions.ts'
 import { openToolSession } from './tool-session.ts'
 
-export interface RunOptions extends Omit<ApplyOptions, 'url' | 'onNotice'> {
+export interface RunOptions extends Omit<ApplyOptions, 'open'> {
   readonly readUrl: () => string
+  /** How long a statement waits for a lock; 0: no limit. */
+  readonly lockTimeoutMs: number
+  /** Ends with an OtherHistoryError where the database does not have the committed files. */
+  readonly endsOnOtherHistory?: boolean
   readonly note: (text: string) => void
 }
 
-/**
- * Creates what one save does: it lists the changed fixtures in `current.sql`, restores those that are not changed
- * any more, applies `current.sql`, and records what changed. It throws a NotNowError if it has to be run again.
- */
-export function createRun(options: RunOptions): () => Promise<Applied> {
-  const { readUrl, migrationsDir, note } = options
-  const restorer = createRestorer({ placeholders: listPlaceholders(options), note })
-  const onNotice = (text: string) => note(`notice: ${text}`)
-  let lastProblem: string | undefined
+export interface Applied {
+  readonly failure: Failure | undefined
+  /** Undefined where they are not known. */
+  readonly changes: readonly Difference[] | undefined
+  /** The text of `current.sql`, if the list in it was brought up to date. */
+  readonly written?: string | undefined
+  /** When it was committed or rolled back, in milliseconds since 1970. */
+  readonly endedAt: number
+}
 
-  async function run(): Promise<Applied> {
-    const prepared = prepareCurrent(migrationsDir)
-    const { problem, written } = prepared
-    if (problem !== undefined && problem !== lastProblem) {
-      note(`could not list the changed fixtures in current.sql, so include them there: ${problem}`)
+export interface Runner {
+  /**
+   * Does what one save needs: lists the changed fixtures in `current.sql`, restores those that are not changed any
+   * more, applies `current.sql`, and records what changed. `files` are those that were saved; none at the start. Rejects
+   * with a NotNowError if it has to be run again.
+   */
+  run(files: readonly string[]): Promise<Applied>
+  /** Ends the sessions that are kept between saves. */
+  close(): Promise<void>
+}
+
+/** A session that is kept between saves, and what it is for. */
+interface Kept {
+  readonly client: SessionClient
+  readonly recorder: Recorder
+}
+
+/** Creates what runs on each save. */
+export function createRunner(options: RunOptions): Runner {
+  const { readUrl, migrationsDir, lockTimeoutMs, note } = options
+  const placeholders = listPlaceholders(options)
+  const onNotice = (text: string) => note(`notice: ${text}`)
+  const open = () => openToolSession({ url: readUrl(), lockTimeoutMs, onNotice })
+  const spare = createSpareSessions(open)
+  const restorer = createRestorer({ placeholders, open: spare.take })
+  const noteNew = createNews(note)
+  const tool: ApplyOptions = { ...options, open: spare.take }
+  let kept: Kept | undefined
+  let idle: Promise<void> | undefined
+  // The first run comes soon.
+  spare.refill()
+
+  async function keepSession(): Promise<Kept> {
+    if (kept !== undefined) return kept
+    const client = await openClient(readUrl(), 'development')
+    const opened = { client, recorder: createRecorder(client) }
+    client.once('end', () => {
+      if (kept === opened) kept = undefined
+    })
+    kept = opened
+    return opened
+  }
+
+  async function run(files: readonly string[]): Promise<Applied> {
+    const { client, recorder } = await keepSession()
+    if (files.length === 0 || files.some(isCommitted)) {
+      const failure = await followHistory(client, recorder)
+      if (failure !== undefined) return { failure, changes: undefined, endedAt: Date.now() }
     }
-    lastProblem = problem
-    const tool = { ...options, url: readUrl(), onNotice }
-    const client = await openClient(tool.url, 'development')
+    const begun = recorder.begin()
+    // While the server reads the schema.
+    const prepared = prepareCurrent(migrationsDir)
+    noteNew('list', prepared.problem === undefined ? [] : [describeProblem(prepared.problem)])
+    const began = await begun
+    let failure: Failure | undefined
     try {
-      const { result, changes } = await recordChanges(client, async () => {
-        const session = await openToolSession(tool)
-        const failure =
-          (await restorer.restore(session, prepared).finally(() => session.end())) ??
-          (await applyCurrent(tool))
-        return { failure, written, endedAt: Date.now() }
-      })
-      return { ...result, changes }
-    } finally {
-      await client.end()
+      failure = await restorer.restore(client, prepared)
+      const applied = failure ? { failure, isUnchanged: false } : await applyCurrent(tool)
+      const endedAt = Date.now()
+      failure = applied.failure
+      if (began !== undefined && failure === undefined) {
+        await clean(client, { ...applied, prepared, since: began.since })
+      }
+      const changes = await recorder.finish(failure)
+      return { failure, changes, written: prepared.written, endedAt }
+    } catch (error) {
+      await recorder.finish(failure)
+      throw error
     }
   }
 
-  return async () => {
+  /** Applies pending migrations, and records what they change as theirs. Returns what prevents it. */
+  async function followHistory(
+    client: SessionClient,
+    recorder: Recorder,
+  ): Promise<Failure | undefined> {
+    if (options.endsOnOtherHistory) return assertSameHistory(client, migrationsDir)
+    const { pending, failure } = await comparePending(client, migrationsDir)
+    if (pending === 0) return failure
+    await recorder.begin()
     try {
-      return await run()
-    } catch (error) {
-      if (!isConnectionLost(error)) throw error
-      throw new NotNowError((error as Error).message, { cause: error })
+      return await applyPending(tool)
+    } finally {
+      await recorder.finish(undefined)
+      // Theirs are sessions from before.
+      await spare.discard()
     }
+  }
+
+  async function clean(
+    client: SessionClient,
+    found: { isUnchanged: boolean; prepared: Prepared; since: string },
+  ): Promise<void> {
+    const isEmpty = isCurrentEmpty(migrationsDir)
+    // What it made then cannot be told from what is left over.
+    if (found.isUnchanged && !isEmpty) return
+    const differences: ObjectDifference[] = await readCurrentDifferences(client)
+    const { prepared } = found
+    const since = isEmpty ? undefined : found.since
+    const leftovers = { client, open: spare.take, differences, since, prepared, placeholders }
+    noteNew('leftovers', differences.length === 0 ? [] : await removeLeftovers(leftovers))
+  }
+
+  return {
+    async run(files) {
+      try {
+        await idle
+        return await run(files)
+      } catch (error) {
+        if (!isConnectionLost(error)) throw error
+        throw new NotNowError((error as Error).message, { cause: error })
+      } finally {
+        spare.refill()
+        idle = kept?.recorder.prepare()
+      }
+    },
+    async close() {
+      await idle
+      await Promise.all([spare.discard(), kept?.client.end()])
+    },
+  }
+}
+
+function isCommitted(file: string): boolean {
+  return file.startsWith('committed')
+}
+
+function describeProblem(problem: string): string {
+  return `could not list the changed fixtures in current.sql, so include them there: ${problem}`
+}
+
+/** Notes what was not noted of the same topic the time before. */
+function createNews(note: (text: string) => void) {
+  const before = new Map<string, readonly string[]>()
+  return (topic: string, texts: readonly string[]) => {
+    for (const text of texts) if (!before.get(topic)?.includes(text)) note(text)
+    before.set(topic, texts)
   }
 }

@@ -36,7 +36,8 @@ function findUsed(path: string, others: readonly string[], texts: Texts): string
   )
 }
 
-function listCreated(text: string): string[] {
+/** Lists the names that a text creates, as they are written in it. */
+export function listCreated(text: string): string[] {
   return [...text.matchAll(CREATED)].map(([, name = '']) => name)
 }
 

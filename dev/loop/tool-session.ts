@@ -13,12 +13,17 @@ export interface FailedQuery {
 }
 
 export interface ToolSessions {
+  /** Opens a session that nothing has used: see `openToolSession`. */
+  readonly open: () => Promise<SessionClient>
+  readonly onFailure: (failed: FailedQuery) => void
+}
+
+export interface ToolSessionOptions {
   readonly url: string
   /** How long a statement waits for a lock; 0: no limit. */
   readonly lockTimeoutMs: number
   /** Receives what `raise notice` says, but not the remarks of statements such as `drop … if exists`. */
   readonly onNotice: (text: string) => void
-  readonly onFailure: (failed: FailedQuery) => void
 }
 
 const { Pool } = pg
@@ -54,7 +59,8 @@ class ToolPool {
 
   async connect(): Promise<SessionClient> {
     const client = await openObserved(this.#sessions)
-    return Object.assign(client, { release: () => client.end() })
+    // Its transaction has ended by now: nothing waits for the goodbye.
+    return Object.assign(client, { release: () => void client.end() })
   }
 
   async end(): Promise<void> {}
@@ -65,7 +71,7 @@ export async function openToolSession({
   url,
   lockTimeoutMs,
   onNotice,
-}: Omit<ToolSessions, 'onFailure'>): Promise<SessionClient> {
+}: ToolSessionOptions): Promise<SessionClient> {
   const { client } = await openSession(url, {
     applicationName: applicationName('current.sql'),
     settings: { ...NO_TIME_LIMITS, lock_timeout: `${lockTimeoutMs}ms` },
@@ -76,8 +82,8 @@ export async function openToolSession({
   return client
 }
 
-async function openObserved({ onFailure, ...sessions }: ToolSessions): Promise<SessionClient> {
-  const client = await openToolSession(sessions)
+async function openObserved({ open, onFailure }: ToolSessions): Promise<SessionClient> {
+  const client = await open()
   let completed = 0
   const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
   connection.on('commandComplete', () => {

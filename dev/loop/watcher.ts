@@ -12,23 +12,37 @@ export interface Watcher {
 }
 
 /**
- * Calls `onChange` with the path of each SQL file below the migrations folder that was saved, added or removed.
- * It polls: the events of a file system do not arrive through every bind mount or network folder, and are lost
- * where git replaces whole folders. A hundred files cost it about one percent of a processor.
+ * Calls `onChange` with the path of each SQL file below the migrations folder that was saved, added or removed, once
+ * or twice. It uses the events of the file system, which are quick, and polls as well: events do not arrive through
+ * every bind mount or network folder, and are lost where git replaces whole folders. To poll a hundred files costs
+ * about one percent of a processor.
  */
 export async function watchMigrations(
   migrationsDir: string,
   onChange: (file: string) => void,
 ): Promise<Watcher> {
-  const watcher = watch(migrationsDir, {
-    usePolling: true,
-    interval: POLL_MS,
-    ignoreInitial: true,
-    awaitWriteFinish: { stabilityThreshold: SETTLED_MS, pollInterval: SETTLED_MS / 2 },
-    ignored: (path, stats) => stats?.isFile() === true && !path.endsWith('.sql'),
-  })
+  const watchers = [true, false].map((usePolling) =>
+    watch(migrationsDir, {
+      usePolling,
+      interval: POLL_MS,
+      ignoreInitial: true,
+      awaitWriteFinish: { stabilityThreshold: SETTLED_MS, pollInterval: SETTLED_MS / 2 },
+      ignored: (path, stats) => stats?.isFile() === true && !path.endsWith('.sql'),
+    }),
+  )
   const report = (path: string) => onChange(relative(migrationsDir, path))
-  for (const event of ['add', 'change', 'unlink'] as const) watcher.on(event, report)
-  await new Promise<void>((resolve) => watcher.once('ready', () => resolve()))
-  return watcher
+  const started = watchers.map(async (watcher) => {
+    for (const event of ['add', 'change', 'unlink'] as const) watcher.on(event, report)
+    await new Promise<void>((resolve) => {
+      watcher.once('ready', resolve)
+      // More files are watched on this machine than may be: polling still finds the change.
+      watcher.on('error', () => resolve())
+    })
+  })
+  await Promise.all(started)
+  return {
+    async close() {
+      await Promise.all(watchers.map((watcher) => watcher.close()))
+    },
+  }
 }

@@ -32,7 +32,7 @@ interface Base {
 }
 
 /** Nothing can be said at this moment; the next one may be better. */
-export class NotNowError extends Error {}
+export class MigrationsRunningError extends Error {}
 
 /** Migrations that another session began so long ago were interrupted. */
 const RUNNING_SECONDS = 60
@@ -43,7 +43,7 @@ const ACCEPT = 'if the schema is right, run: select provisioning.record_schema()
 /**
  * Compares the schema with the recorded one; `known` is an earlier comparison of this process: only what changed
  * since is read, through `statements`. Reads catalogues only, and waits for a lock for 50 ms at most: then it
- * rejects with `lock_not_available`. Rejects with a NotNowError while migrations run.
+ * rejects with `lock_not_available`. Rejects with a MigrationsRunningError while migrations run.
  */
 export async function compareWithRecord(
   client: Queryable,
@@ -62,7 +62,7 @@ export async function compareWithRecord(
   const [record] = await some.run<RecordState>(
     known?.base?.hasHistory ? recordWithHistorySql : recordSql,
   )
-  if (record?.isRunning) throw new NotNowError('migrations are running')
+  if (record?.isRunning) throw new MigrationsRunningError('migrations are running')
   const reason = findReason(record)
   if (record === undefined || reason !== undefined) return unknown(reason ?? NOT_RECORDED)
   const { recordedAt, stamp, hasHistory } = record

@@ -2,6 +2,7 @@ import { ALWAYS_READ } from '../catalog/definitions/definitions.ts'
 import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
 import type { ObjectDifference } from './describe.ts'
+import { differenceSql } from './difference-sql.ts'
 import type { Statements } from './statements.ts'
 
 /** More differences than anybody reads; the first ones tell enough. */
@@ -30,71 +31,42 @@ function compareText(one: string, other: string): number {
 }
 
 /**
- * Objects whose definitions differ, as ObjectDifference. Not among them: queues and partitions that were
- * added, default privileges of further roles only, and the parts of objects that were added, dropped or renamed as a whole.
+ * Objects whose definitions differ. Not among them: queues and partitions that were added, default privileges
+ * of further roles only.
  */
-const differencesSql = (objects: string) => sql`
-  with record as materialized (
-    select schemas, roles,
-           database_oid = (select oid from pg_database where datname = current_database()) as has_addresses
-      from provisioning.recorded_schema
-     where moment = 'after'
-  ),
-  recorded as (
-    select *
-      from provisioning.recorded_object
-     where moment = 'after'
-       and (${objects} is null
-            or name = any (${objects})
-            or parent = any (${objects})
-            or kind in (${ALWAYS_READ.map(literal).join(', ')}))
-  ),
-  -- A schema that was renamed is still the migrations'.
-  chosen as materialized (
-    select schemas || array(select quote_ident(nspname)
-                              from pg_namespace
-                              join recorded on recorded.objid = pg_namespace.oid
-                                           and recorded.kind = 'schema'
-                                           and has_addresses) as schemas,
-           roles
-      from record
-  ),
-  current as materialized (
-    select definition.*
-      from chosen,
-           provisioning.read_definitions(chosen.schemas, chosen.roles, ${objects}) as definition
-  ),
-  difference as materialized (
-    select kind, name,
-           coalesce(recorded.parent, current.parent) as parent,
-           recorded.aspects as recorded,
-           current.aspects as current,
-           row(recorded.classid, recorded.objid, recorded.objsubid)::text as recorded_address,
-           row(current.classid, current.objid, current.objsubid)::text as current_address
-      from recorded
-      full join current using (kind, name)
-     where recorded.aspects is distinct from current.aspects
-  ),
-  renamed as materialized (
-    select gone.kind, gone.name, came.name as new_name, came.current
-      from difference as gone
-      join difference as came
-        on came.kind = gone.kind
-       and came.current_address = gone.recorded_address
-      join record on has_addresses
-     where gone.current is null
-       and came.recorded is null
-  )
-  select difference.kind, difference.name, difference.parent, recorded,
-         coalesce(difference.current, renamed.current) as current,
-         renamed.new_name as "newName"
-    from difference
-    left join renamed using (kind, name)
-   where not (recorded is null and (kind in ('queue', 'partition') or difference.current = '{}'))
-     and not exists (select from renamed as came
-                      where (came.kind, came.new_name) = (difference.kind, difference.name))
-     and not exists (select from difference as whole
-                      where whole.name = difference.parent
-                        and (whole.recorded is null or whole.current is null))
-   order by difference.name, difference.kind
-   limit ${MAX_DIFFERENCES}`
+const differencesSql = (objects: string) =>
+  differenceSql({
+    recorded: sql`
+      select *
+        from provisioning.recorded_object
+       where moment = 'after'
+         and (${objects} is null
+              or name = any (${objects})
+              or parent = any (${objects})
+              or kind in (${ALWAYS_READ.map(literal).join(', ')}))`,
+    current: sql`
+      select definition.*
+        from ${CHOSEN},
+             provisioning.read_definitions(chosen.schemas, chosen.roles, ${objects}) as definition`,
+    hasAddresses: `(select has_addresses from ${RECORD})`,
+    condition: `not (recorded is null and (kind in ('queue', 'partition') or difference.current = '{}'))`,
+    listsContentOfSchemas: false,
+    limit: MAX_DIFFERENCES,
+  })
+
+const RECORD = sql`
+  (select schemas, roles,
+          database_oid = (select oid from pg_database where datname = current_database()) as has_addresses
+     from provisioning.recorded_schema
+    where moment = 'after') as record`
+
+/** A schema that was renamed is still the migrations'. */
+const CHOSEN = sql`
+  (select schemas || array(select quote_ident(nspname)
+                             from pg_namespace
+                             join provisioning.recorded_object on objid = pg_namespace.oid
+                            where moment = 'after'
+                              and kind = 'schema'
+                              and has_addresses) as schemas,
+          roles
+     from ${RECORD}) as chosen`

@@ -20,6 +20,7 @@ export const SQLSTATE = {
   insufficientPrivilege: '42501',
   undefinedObject: '42704',
   undefinedTable: '42P01',
+  invalidFunctionDefinition: '42P13',
   diskFull: '53100',
   outOfMemory: '53200',
   tooManyConnections: '53300',

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'tap'
 import { type ApplyOptions, applyCurrent } from '../../../dev/loop/apply.ts'
+import { openToolSession } from '../../../dev/loop/tool-session.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { projectDir } from '../../support/server.ts'
@@ -138,10 +139,11 @@ test('what fails is shown where it was written', async (t) => {
     recursive: true,
   })
   const notices: string[] = []
+  const openAt = (url: string) => () =>
+    openToolSession({ url, lockTimeoutMs: 2000, onNotice: (text) => notices.push(text) })
   const options: ApplyOptions = {
-    ...{ url: database.url, databaseName: database.name, migrationsDir, lockTimeoutMs: 2000 },
+    ...{ open: openAt(database.url), databaseName: database.name, migrationsDir },
     settings: { placeholders: { ':E2E_SCHEMA': 'on', ':LONG_VALUE': 'x'.repeat(50) } },
-    onNotice: (text) => notices.push(text),
   }
   const write = (current: string, fixtures: Record<string, string> = {}) => {
     for (const [name, text] of Object.entries(fixtures)) {
@@ -155,7 +157,7 @@ test('what fails is shown where it was written', async (t) => {
     await t.test(what, async (t) => {
       write(current, fixtures)
 
-      const failure = await applyCurrent(options)
+      const { failure } = await applyCurrent(options)
 
       const { place } = failure ?? {}
       const marked =
@@ -174,7 +176,7 @@ test('what fails is shown where it was written', async (t) => {
   await t.test('a success returns nothing, and shows what was raised', async (t) => {
     write("drop table if exists public.no_such;\ndo $$ begin raise notice 'Seen'; end $$;\n")
 
-    t.equal(await applyCurrent(options), undefined)
+    t.equal((await applyCurrent(options)).failure, undefined)
     t.strictSame(notices, ['Seen'])
     const { rows } = await database.pool.query('select content from graphile_migrate.current')
     t.match(rows[0]?.content, /no_such/)
@@ -183,7 +185,10 @@ test('what fails is shown where it was written', async (t) => {
   await t.test('a lost or refused connection is no failure of the file', async (t) => {
     const url = new URL(database.url)
     url.port = '1'
-    await t.rejects(applyCurrent({ ...options, url: url.href }), { name: 'Error', message: /./ })
+    await t.rejects(applyCurrent({ ...options, open: openAt(url.href) }), {
+      name: 'Error',
+      message: /./,
+    })
     write('do $$ begin perform pg_terminate_backend(pg_backend_pid()); end $$;\n')
     await t.rejects(applyCurrent(options), { message: /terminat/ })
   })

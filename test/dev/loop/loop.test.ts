@@ -1,9 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { NotNowError } from '../../../dev/loop/apply.ts'
-import { type Applied, createLoop } from '../../../dev/loop/loop.ts'
+import { createLoop } from '../../../dev/loop/loop.ts'
+import { NotNowError } from '../../../dev/loop/not-now.ts'
 import type { AppliedRun } from '../../../dev/loop/report.ts'
+import type { Applied } from '../../../dev/loop/run.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 import { until } from '../project.ts'
 

@@ -3,7 +3,7 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { createReport } from '../../../dev/loop/report.ts'
-import { createRun } from '../../../dev/loop/run.ts'
+import { createRunner } from '../../../dev/loop/run.ts'
 import { ensureRecorder } from '../../../src/baseline/recorder.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
@@ -27,16 +27,17 @@ test('the recording of the loop', async (t) => {
     },
     now: () => new Date(2026, 10, 26, 9, 5, 7),
   })
-  const run = createRun({
+  const runner = createRunner({
     ...{ readUrl: () => database.url, databaseName: database.name, lockTimeoutMs: 2000 },
     ...{ migrationsDir, note: report.note, settings: { placeholders: { ':E2E_SCHEMA': 'on' } } },
   })
+  t.teardown(runner.close)
   const path = join(migrationsDir, 'fixtures/commandbus/functions/sp_start_batch.sql')
   const committed = readFileSync(path, 'utf8')
   const save = async (what: string, text: string) => {
     recording += `# ${what}\n`
     writeFileSync(path, text)
-    const { failure, changes } = await run()
+    const { failure, changes } = await runner.run([path])
     if (failure !== undefined) report.failed(failure)
     // The time is not the same twice.
     else report.applied({ files: ['sp_start_batch.sql'], changes, durationMs: 150 })

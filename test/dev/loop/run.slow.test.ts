@@ -2,10 +2,10 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { createRun, type RunOptions } from '../../../dev/loop/run.ts'
+import { createRunner, type RunOptions } from '../../../dev/loop/run.ts'
 import { ensureRecorder } from '../../../src/baseline/recorder.ts'
 import { readCurrentChanges } from '../../../src/drift/current-changes.ts'
-import { createFolder } from '../../support/migrations-folder.ts'
+import { calculateHash, createFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { projectDir } from '../../support/server.ts'
 
@@ -42,7 +42,9 @@ test('a changed fixture includes itself, and is restored when it is as committed
       fixture,
       committed.replace('select commandbus', `/* ${text} */ select commandbus`),
     )
-  const run = createRun(options)
+  const runner = createRunner(options)
+  t.teardown(runner.close)
+  const run = () => runner.run(['current.sql'])
   t.equal((await run()).failure, undefined)
   t.equal(readFileSync(current, 'utf8'), emptyCurrent)
 
@@ -72,10 +74,7 @@ test('a changed fixture includes itself, and is restored when it is as committed
     'what current.sql has changed since it began is known after a failure, too',
     async (t) => {
       writeFileSync(current, 'create table if not exists public.added (id int primary key);\n')
-      t.match((await run()).changes, [
-        { name: 'public', change: 'added' },
-        { name: 'public.added' },
-      ])
+      t.match((await run()).changes, [{ name: 'public.added', change: 'added' }])
       writeFileSync(current, 'nonsense;\n')
       await run()
       writeFileSync(
@@ -83,7 +82,7 @@ test('a changed fixture includes itself, and is restored when it is as committed
         'drop table if exists public.added;\ncreate view public.seen as select 1 as one;\n',
       )
       await run()
-      t.strictSame(await listChanges(), ['schema public added', 'view public.seen added'])
+      t.strictSame(await listChanges(), ['view public.seen added'])
       writeFileSync(current, `drop view if exists public.seen;\n`)
       await run()
       writeFileSync(current, emptyCurrent)
@@ -98,19 +97,117 @@ test('a changed fixture includes itself, and is restored when it is as committed
     writeFileSync(fixture, committed)
     writeFileSync(current, emptyCurrent)
 
-    t.equal((await createRun(options)()).failure, undefined)
+    const again = createRunner(options)
+    t.teardown(again.close)
+    t.equal((await again.run([])).failure, undefined)
     t.equal(await readSource(), before)
   })
 
-  await t.test('what a new fixture made stays, and a note says so', async (t) => {
+  await t.test('a function that no file makes any more is dropped', async (t) => {
     const added = join(migrationsDir, 'fixtures/commandbus/functions/added.sql')
     writeFileSync(added, 'create or replace function commandbus.added() returns int return 1;\n')
     t.equal((await run()).failure, undefined)
     rmSync(added)
-    t.equal((await run()).failure, undefined)
-    t.strictSame(notes, [
-      'fixtures/commandbus/functions/added.sql is gone: the database keeps what it made until you drop it',
-    ])
+    t.match((await run()).changes, [{ name: 'commandbus.added()', change: 'dropped' }])
     t.equal(readFileSync(current, 'utf8'), emptyCurrent)
+    t.strictSame(await listChanges(), [])
+  })
+
+  await t.test(
+    'so are another signature, a dropped function and one with another result',
+    async (t) => {
+      const define = (args: string, result: string) =>
+        `create or replace function commandbus.f(${args}) returns ${result} return 1;\n`
+      writeFileSync(current, define('one int', 'int'))
+      await run()
+      writeFileSync(current, define('one int, two int', 'int'))
+      t.match((await run()).changes, [
+        { name: 'commandbus.f(integer)', change: 'dropped' },
+        { name: 'commandbus.f(integer, integer)', change: 'added' },
+      ])
+      const { rows } = await database.pool.query(
+        `select oid::regprocedure::text as name, pg_get_functiondef(oid) as definition
+         from pg_proc where proname = 'sp_refresh_stats' or proname = 'counter_no' order by 1 limit 1`,
+      )
+      const { name, definition } = rows[0]
+      writeFileSync(current, `drop function if exists ${name} cascade;\n`)
+      await run()
+      writeFileSync(current, emptyCurrent)
+      t.equal((await run()).failure, undefined)
+      const restored = await database.pool.query(
+        `select pg_get_functiondef('${name}'::regprocedure) as definition`,
+      )
+      t.equal(restored.rows[0].definition, definition)
+      t.strictSame(await listChanges(), [])
+    },
+  )
+
+  await t.test('what holds rows, or is in use, stays, and a note says what to do', async (t) => {
+    notes.length = 0
+    writeFileSync(
+      current,
+      `create table if not exists commandbus.added (id int primary key);
+       create or replace function commandbus.used() returns int return 1;
+       create or replace view commandbus.using_it as select commandbus.used();\n`,
+    )
+    await run()
+    writeFileSync(current, emptyCurrent)
+    t.equal((await run()).failure, undefined)
+    t.match(notes, [
+      /^function commandbus\.used\(\) is left over: cannot drop function commandbus\.used\(\) because .*view commandbus\.using_it depends/,
+      'table commandbus.added is left over: current.sql does not make it any more; if you do not need it: drop table commandbus.added',
+      /^view commandbus\.using_it is left over: .*: drop view commandbus\.using_it$/,
+    ])
+    t.equal(notes.length, 3)
+    t.strictSame(await listChanges(), [
+      'table commandbus.added added',
+      'function commandbus.used() added',
+      'view commandbus.using_it added',
+    ])
+    writeFileSync(current, 'select 1;\n')
+    await run()
+    t.equal(notes.length, 3, 'each is said once')
+    await database.pool.query('drop view commandbus.using_it; drop table commandbus.added')
+    await database.pool.query('select provisioning.record_schema()')
+    writeFileSync(current, emptyCurrent)
+    await run()
+    t.strictSame(await listChanges(), [])
+  })
+
+  await t.test('after an uncommit and a checkout the procedure is as committed', async (t) => {
+    change('committed and taken back')
+    await run()
+    // As npm run db:commit and db:uncommit leave the files and the history.
+    const third = join(migrationsDir, 'committed', '000003-third.sql')
+    const [last] = (
+      await database.pool.query<{ hash: string }>(
+        'select hash from graphile_migrate.migrations order by filename desc limit 1',
+      )
+    ).rows
+    const body = `--! Included commandbus/functions/sp_start_batch.sql\n${readFileSync(fixture, 'utf8').trim()}\n--! EndIncluded commandbus/functions/sp_start_batch.sql\n`
+    const hash = calculateHash(body, last?.hash ?? null)
+    writeFileSync(third, `--! Previous: ${last?.hash}\n--! Hash: ${hash}\n\n${body}`)
+    writeFileSync(current, emptyCurrent)
+    t.equal((await runner.run(['committed/000003-third.sql', 'current.sql'])).failure, undefined)
+    t.strictSame(await listChanges(), [])
+    t.match(await readSource(), /taken back/)
+
+    rmSync(third)
+    await database.pool.query('delete from graphile_migrate.migrations where hash = $1', [hash])
+    writeFileSync(fixture, committed)
+    t.equal((await runner.run(['committed/000003-third.sql', 'current.sql'])).failure, undefined)
+    t.equal(await readSource(), before)
+    t.strictSame(await listChanges(), [])
+  })
+
+  await t.test('a database that is ahead of the files is refused', async (t) => {
+    await database.pool.query(
+      `insert into graphile_migrate.migrations (hash, filename) values ('sha1:other', '000003.sql')`,
+    )
+    const { failure } = await runner.run(['committed/000003-third.sql'])
+    t.match(failure?.message, /000003\.sql.*the database is ahead of the files/)
+    const dev = createRunner({ ...options, endsOnOtherHistory: true })
+    t.teardown(dev.close)
+    await t.rejects(dev.run([]), { message: /not those of the database/ })
   })
 })

@@ -1,0 +1,123 @@
+import type { ObjectDifference } from '../../src/drift/describe.ts'
+import { replacePlaceholders } from '../../src/migrations/tool/location.ts'
+import type { Queryable } from '../../src/postgres/client.ts'
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
+import { sqlstateOf } from '../../src/postgres/errors.ts'
+import { literal } from '../../src/postgres/quote.ts'
+import { sql } from '../../src/postgres/sql-text.ts'
+import { SQLSTATE } from '../../src/postgres/sqlstate.ts'
+import type { Prepared } from './prepare.ts'
+import { listCreated } from './sort-by-use.ts'
+
+/*
+ * `current.sql` is applied, never undone: what an earlier save made, and the file does not make any more, stays.
+ * A routine that a text makes is written whenever the text runs, so one that was not written is left over. It
+ * holds no rows, so it becomes what the migrations made. Of everything else the text itself must mention it.
+ */
+
+export interface LeftoverOptions {
+  /** Reads the catalogue. */
+  readonly client: Queryable
+  /** Opens a session as the tool does, for what is to be run. */
+  readonly open: () => Promise<SessionClient>
+  /** How the schema differed from the committed migrations before this save. */
+  readonly differences: readonly ObjectDifference[]
+  /** A transaction id from before the save; undefined where `current.sql` has no statement. */
+  readonly since: string | undefined
+  readonly prepared: Prepared
+  readonly placeholders: Readonly<Record<string, string>>
+}
+
+/** Restores or drops the routines that are left over. Returns what stays, as sentences that say what to do. */
+export async function removeLeftovers(options: LeftoverOptions): Promise<string[]> {
+  const { client, open, differences, since, prepared } = options
+  const routines = differences.filter(isRoutine)
+  const written = await listWritten(client, routines, since)
+  const leftovers = routines.filter(({ name }) => !written.has(name))
+  const others = differences.filter(
+    (one) => !isRoutine(one) && (since === undefined || !mentions(prepared.compiled, one.name)),
+  )
+  if (leftovers.length === 0) return others.map(describeLeftover)
+  const notes: string[] = []
+  const session = await open()
+  try {
+    for (const one of leftovers) {
+      const problem = await restoreRoutine(session, one, options)
+      if (problem !== undefined) notes.push(`${one.kind} ${one.name} is left over: ${problem}`)
+    }
+  } finally {
+    await session.end()
+  }
+  return [...notes, ...others.map(describeLeftover)]
+}
+
+const isRoutine = ({ kind }: ObjectDifference) => kind === 'function' || kind === 'procedure'
+
+/** The routines among these that were written since; dropped ones are not. */
+async function listWritten(
+  client: Queryable,
+  routines: readonly ObjectDifference[],
+  since: string | undefined,
+): Promise<Set<string>> {
+  if (since === undefined || routines.length === 0) return new Set()
+  const names = routines.map(({ name, newName }) => literal(newName ?? name)).join(', ')
+  const { rows } = await client.query<{ name: string }>(sql`
+    select name
+      from unnest(array[${names}]) as name
+      left join pg_proc on pg_proc.oid = to_regprocedure(name)
+     where age(pg_proc.xmin) <= age('${since}'::xid)`)
+  return new Set(rows.map(({ name }) => name))
+}
+
+/** Makes the routine what the migrations made of it. Returns why that is not possible. */
+async function restoreRoutine(
+  session: Queryable,
+  { kind, name, recorded }: ObjectDifference,
+  { prepared, placeholders }: LeftoverOptions,
+): Promise<string | undefined> {
+  const unqualified = name.replace(/\(.*$/s, '')
+  const fixture = [...prepared.committed.values()].find((text) =>
+    listCreated(text).some((created) => created.toLowerCase() === unqualified),
+  )
+  const definition =
+    fixture === undefined ? recorded?.definition : replacePlaceholders(fixture, placeholders)
+  const drop = `drop ${kind} if exists ${name}`
+  // Messages of several statements: each is a transaction.
+  const attempts = definition === undefined ? [drop] : [definition, `${drop};\n${definition}`]
+  let problem: string | undefined
+  for (const attempt of attempts) {
+    try {
+      await session.query(attempt)
+      return undefined
+    } catch (error) {
+      if (sqlstateOf(error) === undefined) throw error
+      const { message, detail } = error as { message: string; detail?: string }
+      problem ??= detail === undefined ? message : `${message}: ${detail}`
+      // Its result or the names of its arguments are others.
+      if (sqlstateOf(error) !== SQLSTATE.invalidFunctionDefinition) break
+    }
+  }
+  return problem
+}
+
+/** Whether the text has the last part of the name as a word. */
+function mentions(text: string, name: string): boolean {
+  const [last = name] = /(?:"(?:[^"]|"")+"|[^."]+)(?:\(.*)?$/s.exec(name) ?? []
+  const word = last.replace(/\(.*$/s, '').replaceAll('"', '')
+  const escaped = word.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`(?<![\\w])${escaped}(?![\\w])`, 'i').test(text)
+}
+
+function describeLeftover({ kind, name, parent, recorded, current }: ObjectDifference): string {
+  const what = `${kind} ${name}`
+  if (current === null) return `${what} is left dropped: current.sql does not drop it any more`
+  if (recorded !== null) return `${what} is left changed: current.sql does not change it any more`
+  const last = parent === null ? name : name.slice(parent.length + 1)
+  const drop =
+    kind === 'column' || kind === 'constraint'
+      ? `alter table ${parent} drop ${kind} ${last}`
+      : kind === 'trigger' || kind === 'policy' || kind === 'rule'
+        ? `drop ${kind} ${last} on ${parent}`
+        : `drop ${kind} ${name}`
+  return `${what} is left over: current.sql does not make it any more; if you do not need it: ${drop}`
+}

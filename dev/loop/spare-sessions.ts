@@ -1,0 +1,50 @@
+import type { SessionClient } from '../../src/postgres/connection/client.ts'
+
+/** Sessions that are open before they are needed: to open one takes longer than what is done in it. */
+export interface SpareSessions {
+  /** Returns a session that nothing has used. Opens one if no spare one is left. */
+  take(): Promise<SessionClient>
+  /** Opens as many as a run takes, in the background. */
+  refill(): void
+  /** Ends those that are left: settings of the role or the database that were changed are not in them. */
+  discard(): Promise<void>
+}
+
+/** As many as graphile-migrate opens to apply `current.sql`. */
+const SPARE = 3
+
+/** Creates a stock of sessions; it is empty until it is refilled. */
+export function createSpareSessions(open: () => Promise<SessionClient>): SpareSessions {
+  const spare = new Set<SessionClient>()
+  let opening = 0
+
+  async function add(): Promise<void> {
+    opening++
+    try {
+      const client = await open()
+      spare.add(client)
+      client.once('end', () => spare.delete(client))
+    } catch {
+      // The run that needs one opens it, and reports why it cannot.
+    } finally {
+      opening--
+    }
+  }
+
+  return {
+    async take() {
+      const [client] = spare
+      if (client === undefined) return open()
+      spare.delete(client)
+      return client
+    },
+    refill() {
+      for (let count = spare.size + opening; count < SPARE; count++) void add()
+    },
+    async discard() {
+      const clients = [...spare]
+      spare.clear()
+      await Promise.all(clients.map((client) => client.end()))
+    },
+  }
+}
