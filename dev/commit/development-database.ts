@@ -4,7 +4,7 @@ import type { DatabaseError } from 'pg'
 import { openClient } from '../../src/postgres/client.ts'
 import { listPlaceholders } from '../loop/apply.ts'
 import { describeFailure, type Failure } from '../loop/failure.ts'
-import { type FailedQuery, withToolSessions } from '../loop/tool-session.ts'
+import { type FailedQuery, openToolSession, withToolSessions } from '../loop/tool-session.ts'
 import { recordChanges } from '../recording.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
 
@@ -25,10 +25,9 @@ export async function migrateDevelopment(
   const { Logger, migrate } = await import('graphile-migrate')
   const settings = await createCommandSettings({ ...run, migrationsDir: stagedDir })
   let failed: FailedQuery | undefined
+  const { lockTimeoutMs } = config
   const sessions = {
-    url: database.url,
-    lockTimeoutMs: config.lockTimeoutMs,
-    onNotice: () => {},
+    open: () => openToolSession({ url: database.url, lockTimeoutMs, onNotice: () => {} }),
     onFailure: (query: FailedQuery) => {
       failed ??= query
     },
