@@ -1,6 +1,7 @@
 import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
+import type { CurrentFailure } from './drift/current-changes.ts'
 import type { Difference } from './drift/describe.ts'
 import type { DriftState } from './drift/drift.ts'
 import type { Status } from './http/schemas/status.ts'
@@ -37,8 +38,9 @@ type DescribedDatabase = Pick<Database, 'kind' | 'host' | 'port' | 'name' | 'poo
 const MAX_READS_PER_SECOND = 20
 
 type Facts = DatabaseFacts & {
-  /** What the uncommitted migration has changed; empty where there is none. */
+  /** What the uncommitted migration has changed, also if it is empty by now. */
   readonly currentChanges: readonly Difference[]
+  readonly currentFailure?: CurrentFailure | undefined
   readonly applied: readonly AppliedMigration[]
   readonly isDisposable: boolean
   readonly testDatabases?: Status['testDatabases'] | undefined
@@ -51,17 +53,22 @@ export function createStatusReader(sources: StatusSources): () => Promise<Status
     { pgmq: null, schemas: {}, applied: [], isDisposable: false, currentChanges: [] },
     async (database) => ({
       ...(await readFacts(database)),
-      currentChanges: await readCurrentChanges(database),
+      ...(await readCurrent(database)),
       testDatabases: await testDatabases?.count(),
     }),
   )
   const readFolder = createFolderReader(migrationsDir)
 
-  async function readCurrentChanges({ pool }: DescribedDatabase): Promise<readonly Difference[]> {
-    if ((await readFolder()).currentEmpty) return []
+  async function readCurrent({
+    pool,
+  }: DescribedDatabase): Promise<Pick<Facts, 'currentChanges' | 'currentFailure'>> {
+    if (!(await readFolder()).hasCurrent) return { currentChanges: [] }
     // Outside of development there is no uncommitted migration.
-    const { readCurrentChanges: readChanges } = await import('./drift/current-changes.ts')
-    return readChanges(pool)
+    const { readCurrentChanges, readCurrentFailure } = await import('./drift/current-changes.ts')
+    return {
+      currentChanges: await readCurrentChanges(pool),
+      currentFailure: await readCurrentFailure(pool),
+    }
   }
 
   async function read(): Promise<Status> {
@@ -120,7 +127,9 @@ export function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
 }
 
 /** One query after the other, on one connection: many services may start on one database. */
-async function readFacts({ pool }: DescribedDatabase): Promise<Omit<Facts, 'currentChanges'>> {
+async function readFacts({
+  pool,
+}: DescribedDatabase): Promise<Omit<Facts, 'currentChanges' | 'currentFailure'>> {
   const found = await inspectDatabase(pool)
   const applied = await readAppliedMigrations(pool)
   return { ...found, applied, isDisposable: await isDisposable(pool) }
@@ -153,7 +162,7 @@ function describeDatabase(
 
 function describeMigrations(
   { files, currentEmpty }: FolderFacts,
-  { applied, currentChanges }: Facts,
+  { applied, currentChanges: changes, currentFailure: failure }: Facts,
 ): Status['migrations'] {
   const recorded = new Set(applied.map(({ recordedAs }) => recordedAs))
   const byRecord = new Map(files.map((file) => [file.recordedAs, file]))
@@ -168,7 +177,11 @@ function describeMigrations(
         ? []
         : { ...describeFile(file), hash: file.hash },
     ),
-    current: currentEmpty ? { empty: true } : { empty: false, changes: currentChanges },
+    current: {
+      empty: currentEmpty,
+      ...((!currentEmpty || changes.length > 0) && { changes }),
+      ...(!currentEmpty && failure !== undefined && { failure }),
+    },
   }
 }
 

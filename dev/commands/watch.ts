@@ -26,7 +26,7 @@ export async function watch({ endsOnOtherHistory = false, ...run }: WatchRun): P
   const settings = await createCommandSettings({ ...run, migrationsDir })
   const runner = createRunner({
     ...{ readUrl: () => database.url, databaseName: database.name },
-    ...{ migrationsDir, settings, lockTimeoutMs, endsOnOtherHistory, note: report.note },
+    ...{ migrationsDir, settings, lockTimeoutMs, endsOnOtherHistory, note: report.note, mask },
   })
   const loop = createLoop({ migrationsDir, apply: runner.run, report, signal })
   const watcher = await watchMigrations(migrationsDir, loop.saved)

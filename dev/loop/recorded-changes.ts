@@ -34,8 +34,8 @@ export interface Recorder {
   prepare(): Promise<void>
 }
 
-/** Creates a recorder that uses this session. */
-export function createRecorder(client: Queryable): Recorder {
+/** Creates a recorder that uses this session; the mask removes secrets from the message of a failure. */
+export function createRecorder(client: Queryable, mask: (text: string) => string): Recorder {
   let isKnown = false
   let hasBegun = false
 
@@ -66,7 +66,9 @@ export function createRecorder(client: Queryable): Recorder {
     async finish(failure) {
       if (!hasBegun) return undefined
       try {
-        const results = await client.query(finishSql(failure))
+        const results = await client.query(
+          finishSql(failure && { ...failure, message: mask(failure.message) }),
+        )
         const changes = (results as unknown as readonly { rows: ObjectDifference[] }[]).at(-1)
         return describeAll(changes?.rows ?? [])
       } catch {
@@ -123,7 +125,7 @@ const finishSql = (failure: Failure | undefined) =>
   ].join(';\n')
 
 function placeOf({ place }: Failure) {
-  return place && { file: place.file, line: String(place.line) }
+  return place && { file: place.file, line: place.line }
 }
 
 const PREPARE_SQL = sql`

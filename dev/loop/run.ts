@@ -22,6 +22,8 @@ export interface RunOptions extends Omit<ApplyOptions, 'open'> {
   /** Ends with an OtherHistoryError where the database does not have the committed files. */
   readonly endsOnOtherHistory?: boolean
   readonly note: (text: string) => void
+  /** Removes secrets from what the database keeps of a failure. */
+  readonly mask?: (text: string) => string
 }
 
 export interface Applied {
@@ -53,7 +55,7 @@ interface Kept {
 
 /** Creates what runs on each save. */
 export function createRunner(options: RunOptions): Runner {
-  const { readUrl, migrationsDir, lockTimeoutMs, note } = options
+  const { readUrl, migrationsDir, lockTimeoutMs, note, mask = String } = options
   const placeholders = listPlaceholders(options)
   const onNotice = (text: string) => note(`notice: ${text}`)
   const open = () => openToolSession({ url: readUrl(), lockTimeoutMs, onNotice })
@@ -69,7 +71,7 @@ export function createRunner(options: RunOptions): Runner {
   async function keepSession(): Promise<Kept> {
     if (kept !== undefined) return kept
     const client = await openClient(readUrl(), 'development')
-    const opened = { client, recorder: createRecorder(client) }
+    const opened = { client, recorder: createRecorder(client, mask) }
     client.once('end', () => {
       if (kept === opened) kept = undefined
     })

@@ -79,7 +79,7 @@ export function createMonitor(options: MonitorOptions): Monitor {
   function report(found: string | undefined): void {
     if (found === problem) return
     if (found === undefined) {
-      log.info('database connection restored')
+      if (!stopping.aborted) log.info('database connection restored')
       logged.clear()
     } else if (!logged.has(found) && logged.size < MAX_REASONS) {
       log.warn({ reason: found }, 'database unavailable')

@@ -83,7 +83,7 @@ export interface CurrentFailure {
   readonly message: string
   /** Relative to the migrations folder. */
   readonly file?: string
-  readonly line?: string
+  readonly line?: number
 }
 
 /** Statements that record why the uncommitted migration fails, or that it does not. */

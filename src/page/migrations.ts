@@ -11,6 +11,7 @@ const SHOWN_CHANGES = 20
 
 type Applied = Status['migrations']['applied'][number]
 type Pending = Status['migrations']['pending'][number]
+type Current = Status['migrations']['current']
 
 /** The migrations as a timeline: applied ones with their time, then what is pending. */
 export function renderMigrations({ status }: PageData, now: Date): Html {
@@ -30,21 +31,27 @@ ${
   html`<ol class="timeline" start="${earlier.length + 1}">
 ${last.map((one) => renderApplied(one, now))}${pending.map((one, index) => renderPending(one, index, status))}</ol>`
 }
-${!current.empty && html`<p class="note">An uncommitted migration stands in <code>current.sql</code>; the service never runs it.</p>${renderChanges(current.changes ?? [])}`}
+${renderCurrent(current)}
 </section>`
 }
 
-/** What the development loop has applied of the uncommitted migration. */
-function renderChanges(
-  changes: NonNullable<Status['migrations']['current']['changes']>,
-): Html | false {
-  if (changes.length === 0) return false
+/** The uncommitted migration: what the development loop has applied of it, and why it fails. */
+function renderCurrent({ empty, changes = [], failure }: Current): Html | false {
+  if (empty && changes.length === 0) return false
   const more = changes.length - SHOWN_CHANGES
-  return html`<p class="note">It has changed in this database:</p>
+  const what = empty
+    ? html`<code>current.sql</code> is empty. This database still has what it changed:`
+    : html`It has changed in this database:`
+  return html`${!empty && html`<p class="note">An uncommitted migration stands in <code>current.sql</code>; the service never runs it.</p>`}
+${failure !== undefined && html`<p class="note" id="current-failure">It was not applied when it was saved last: ${failure.file !== undefined && html`<code>${failure.file}:${failure.line}</code> `}<bdi>${failure.message}</bdi></p>`}
+${
+  changes.length > 0 &&
+  html`<p class="note">${what}</p>
 <ul id="current-changes">${changes
     .slice(0, SHOWN_CHANGES)
     .map(({ kind, name, change }) => html`<li>${kind} <bdi>${name}</bdi> ${change}</li>`)}</ul>
 ${more > 0 && html`<p class="note">${plural(more, 'more change')} in <a href="status">/status</a>.</p>`}`
+}`
 }
 
 function renderApplied(migration: Applied, now: Date): Html {

@@ -1,6 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isCurrentEmpty } from '../migrations/files/current.ts'
+import { isCurrentEmpty, listCurrent } from '../migrations/files/current.ts'
 import { readHeaders } from '../migrations/files/headers.ts'
 import { splitFilename } from '../migrations/files/migration.ts'
 
@@ -16,6 +16,8 @@ export interface FileFacts {
 export interface FolderFacts {
   readonly files: readonly FileFacts[]
   readonly currentEmpty: boolean
+  /** Whether there is a place for an uncommitted migration: outside of development, mostly not. */
+  readonly hasCurrent: boolean
 }
 
 /** More than the headers of any file take. */
@@ -29,7 +31,7 @@ const HEADER_BYTES = 16_384
 export function createFolderReader(migrationsDir: string): () => Promise<FolderFacts> {
   const folder = join(migrationsDir, 'committed')
   let known = new Map<string, { version: string; facts: FileFacts }>()
-  let current = { version: '', isEmpty: true }
+  let current = { version: '', isEmpty: true, exists: false }
   let checkedAt = Number.NEGATIVE_INFINITY
   let checking: Promise<void> | undefined
 
@@ -50,7 +52,10 @@ export function createFolderReader(migrationsDir: string): () => Promise<FolderF
       }
     }
     const version = await readCurrentVersion(migrationsDir)
-    if (version !== current.version) current = { version, isEmpty: isCurrentEmpty(migrationsDir) }
+    if (version !== current.version) {
+      const exists = listCurrent(migrationsDir).length > 0
+      current = { version, isEmpty: isCurrentEmpty(migrationsDir), exists }
+    }
     known = found
     checkedAt = performance.now()
   }
@@ -62,7 +67,11 @@ export function createFolderReader(migrationsDir: string): () => Promise<FolderF
       })
       await checking
     }
-    return { files: [...known.values()].map(({ facts }) => facts), currentEmpty: current.isEmpty }
+    return {
+      files: [...known.values()].map(({ facts }) => facts),
+      currentEmpty: current.isEmpty,
+      hasCurrent: current.exists,
+    }
   }
 }
 

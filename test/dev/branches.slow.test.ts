@@ -107,4 +107,27 @@ test('on another branch the loop comes up with a database that fits', async (t) 
     )
     await other.stop()
   })
+
+  await t.test('the branch changes while the loop runs', async (t) => {
+    const loop = await startLoop(t, project)
+    const switchTo = async (what: string, change: () => void) => {
+      const count = loop.output().split('watching ').length
+      const startedAt = performance.now()
+      change()
+      await until(what, () => loop.output().split('watching ').length > count)
+      t.comment(`${what} after ${Math.round(performance.now() - startedAt)} ms`)
+    }
+    await switchTo('the branch without it', () => rmSync(third))
+    t.strictSame(await loop.query(readHistory), [2])
+    t.strictSame(
+      await loop.query("select to_regclass('of_main')::text, to_regclass('other_third')::text"),
+      ['of_main', null],
+    )
+    await switchTo('the one with it', () => commitThird('create table public.other_third ();\n'))
+    t.strictSame(await loop.query("select to_regclass('other_third')::text"), ['other_third'])
+
+    writeFileSync(third, 'not a migration')
+    await until('refused', () => /error: .*000003-third\.sql/.test(loop.output()))
+    await loop.stop()
+  })
 })

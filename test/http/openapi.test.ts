@@ -6,7 +6,7 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { test } from 'tap'
 import { ALL_DEPS } from '../../scripts/openapi/routes.ts'
 import { ensureRecorder } from '../../src/baseline/recorder.ts'
-import { keepCommittedObjects } from '../../src/drift/current-changes.ts'
+import { keepCommittedObjects, recordFailureSql } from '../../src/drift/current-changes.ts'
 import { ERROR_CODES } from '../../src/errors/codes.ts'
 import { EXAMPLE_STATUS } from '../../src/http/schemas/status-example.ts'
 import { createReadiness } from '../../src/readiness.ts'
@@ -163,6 +163,7 @@ test('the status of a database with migrations is as described, and the example 
   await pool.query(
     'create view commandbus.seen as select 1 as one; select provisioning.record_schema()',
   )
+  await pool.query(recordFailureSql({ message: 'no', file: 'current.sql', line: 1 }))
   const readiness = createReadiness()
   readiness.set({ ready: true })
   const readStatus = createStatusReader({

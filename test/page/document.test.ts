@@ -1,5 +1,6 @@
 import { HtmlValidate } from 'html-validate'
 import { test } from 'tap'
+import type { Status } from '../../src/http/schemas/status.ts'
 import { createRenderer } from '../../src/page/document.ts'
 import { STATES, type State, TONE_WORDS } from '../../src/status/remedies.ts'
 import {
@@ -55,6 +56,26 @@ for (const [state, data] of Object.entries(STATE_PAGES)) {
     t.ok(text.includes(remedy.replaceAll('`', '')), remedy)
   })
 }
+
+test('the page shows what the uncommitted migration has changed, and why it fails', async (t) => {
+  const changes = [{ kind: 'view', name: 'shop.<seen>', change: 'added', detail: '' }] as const
+  const failure = { message: 'column "totl" does not exist', file: 'fixtures/f.sql', line: 3 }
+  const renderCurrent = (current: Status['migrations']['current']) => {
+    const status = createStatus('ready', null)
+    return render(createPageData({ ...status, migrations: { ...status.migrations, current } }))
+  }
+  const failing = renderCurrent({ empty: false, changes: [...changes], failure })
+  t.strictSame(await findProblems(failing), [])
+  t.match(
+    textOf(failing),
+    'was not applied when it was saved last: fixtures/f.sql:3 column "totl" does not exist',
+  )
+  t.match(textOf(failing), 'It has changed in this database: view shop.&lt;seen&gt; added')
+  const left = renderCurrent({ empty: true, changes: [...changes] })
+  t.strictSame(await findProblems(left), [])
+  t.match(textOf(left), 'current.sql is empty. This database still has what it changed: view')
+  t.notMatch(textOf(renderCurrent({ empty: true })), 'current.sql')
+})
 
 test('the page shows drift as a table', async (t) => {
   const document = render(DRIFTED)

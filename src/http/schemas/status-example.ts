@@ -43,6 +43,10 @@ export const EXAMPLE_STATUS = {
           detail: 'create view shop.open_order as',
         },
       ],
+      failure: {
+        ...{ message: 'column "totl" does not exist', file: 'fixtures/shop/open_order.sql' },
+        line: 3,
+      },
     },
   },
   schemas: { shop: { tables: ['orders'], functions: ['place_order'] } },

@@ -45,6 +45,15 @@ const Differences = Type.Immutable(
   ),
 )
 
+const CurrentFailure = Type.Object(
+  {
+    message: Type.String(),
+    file: Type.Optional(Type.String({ description: 'Relative to the migrations folder.' })),
+    line: Type.Optional(Type.Integer()),
+  },
+  { description: 'Why the development loop could not apply it when it was saved last.' },
+)
+
 const Drift = Type.Object(
   {
     checkedAt: Nullable(
@@ -94,6 +103,7 @@ export const StatusSchema = Type.Object(
             'False while `current.sql` has statements: an uncommitted migration, which the service never runs.',
         }),
         changes: Type.Optional(Differences),
+        failure: Type.Optional(CurrentFailure),
       }),
     }),
     schemas: Type.Record(Type.String(), Type.Object({ tables: Names, functions: Names }), {

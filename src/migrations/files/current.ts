@@ -46,8 +46,8 @@ export function findCurrentProblems(migrationsDir: string): HistoryProblem[] {
   return problems
 }
 
-/** The files of the uncommitted migration, relative to the migrations folder. */
-function listCurrent(migrationsDir: string): string[] {
+/** Lists the files of the uncommitted migration, relative to the migrations folder. */
+export function listCurrent(migrationsDir: string): string[] {
   const folder = join(migrationsDir, 'current')
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     const names = readdirSync(folder).filter((name) => /^[^.].*\.sql$/.test(name))
