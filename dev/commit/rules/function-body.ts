@@ -1,3 +1,4 @@
+import type { BodyFault } from '../function-bodies.ts'
 import { findLineOfRoutine } from '../routine-lines.ts'
 import type { Rule } from './rule.ts'
 
@@ -6,7 +7,13 @@ export const functionBody: Rule = {
   name: 'function-body',
   refuses: 'what plpgsql_check finds in a PL/pgSQL function since this migration',
   check({ bodyFaults = [], text }) {
-    return bodyFaults.map(({ schema, routine, line, level, message }) => ({
+    // What an error keeps from being read is reported as unused.
+    const isWrong = ({ schema, routine }: BodyFault) =>
+      bodyFaults.some(
+        (one) => one.schema === schema && one.routine === routine && one.level === 'error',
+      )
+    const shown = bodyFaults.filter((fault) => fault.level === 'error' || !isWrong(fault))
+    return shown.map(({ schema, routine, line, level, message }) => ({
       message: `${schema}.${routine}, line ${line ?? 1} of its body: ${message} (plpgsql_check, ${level})`,
       remedy: 'correct the function: PostgreSQL finds this only when the line is run',
       place: findLineOfRoutine(text, { schema, routine, line: line ?? 1 }),

@@ -19,9 +19,11 @@ export const missingComment: Rule = {
     'a new or changed function, and a new schema, table, column, view or type, without a comment',
   check({ before, after, changed, text }) {
     return changed
-      .filter(({ kind, name, comment }) => {
+      .filter(({ kind, name, parent, comment }) => {
         const key = `${kind} ${name}`
         const isNew = !before.objects.has(key)
+        // A view's columns are mostly those of tables.
+        if (kind === 'column' && !after.objects.has(`table ${parent}`)) return false
         const isRoutine = kind === 'function' || kind === 'procedure'
         return (
           KINDS.includes(kind) && comment === null && after.objects.has(key) && (isNew || isRoutine)

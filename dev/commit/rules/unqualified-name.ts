@@ -1,6 +1,7 @@
 import { listBodyStatements } from '../body-statements.ts'
 import type { Found } from '../finding.ts'
 import { offsetOf } from '../migration-text.ts'
+import { lastName } from '../places.ts'
 import type { Trial } from '../trial.ts'
 import { findUnqualified, listLocalNames } from '../unqualified.ts'
 import type { Rule } from './rule.ts'
@@ -15,30 +16,41 @@ export const unqualifiedName: Rule = {
   },
 }
 
-function checkStatements({ text, names }: Trial): Found[] {
+function checkStatements(trial: Trial): Found[] {
+  const { text, names } = trial
   const temporary = listLocalNames(text.statements.map(({ tree }) => tree))
   return text.statements.flatMap((statement) =>
     findUnqualified(statement.tree, names, temporary).map(({ kind, name, location }) => {
       const bytes =
         location ?? Buffer.byteLength(statement.text.slice(0, indexOf(statement.text, name)))
-      return describe(kind, name, text.placeAt(offsetOf(statement, bytes)))
+      return describe(kind, name, trial, text.placeAt(offsetOf(statement, bytes)))
     }),
   )
 }
 
-function checkBodies({ text, names }: Trial): Found[] {
+function checkBodies(trial: Trial): Found[] {
+  const { text, names } = trial
   const statements = listBodyStatements(text)
   return statements.flatMap(({ tree, offset, source, routine, siblings }) =>
     findUnqualified(tree, names, listLocalNames(siblings)).map(({ kind, name }) =>
-      describe(kind, name, text.placeAt(offset + indexOf(source, name)), ` in ${routine}`),
+      describe(kind, name, trial, text.placeAt(offset + indexOf(source, name)), ` in ${routine}`),
     ),
   )
 }
 
-function describe(kind: string, name: string, place: Found['place'], where = ''): Found {
+function describe(
+  kind: string,
+  name: string,
+  { after }: Trial,
+  place: Found['place'],
+  where = '',
+): Found {
+  const meant = [...after.objects.values()].find(
+    (one) => one.kind !== 'column' && lastName(one.name) === name,
+  )
   return {
     message: `the ${kind} ${name}${where} has no schema, so search_path decides what it is`,
-    remedy: `write the schema in front of it, as in commandbus.${name}`,
+    remedy: `write ${meant?.name.replace(/\(.*$/s, '') ?? `its schema in front of it, as in public.${name}`}`,
     place,
   }
 }

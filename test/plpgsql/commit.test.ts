@@ -1,0 +1,19 @@
+// A commit on a server that has plpgsql_check. UPDATE_GOLDEN=1 writes what the documentation shows.
+import { existsSync } from 'node:fs'
+import { test } from 'tap'
+import { BODY_CASE } from '../dev/commit/cases.ts'
+import { describeCase, readSection } from '../dev/commit/page.ts'
+import { createChange, tryChange } from '../dev/commit/project.ts'
+import { startMigrated15 } from '../support/migrated-15.ts'
+
+const skip = existsSync('/usr/share/postgresql/15/extension/plpgsql_check.control')
+  ? false
+  : "NOT TESTED: Debian's package postgresql-15-plpgsql-check is missing"
+
+test('a commit refuses a misspelt column in PL/pgSQL', { skip }, async (t) => {
+  const { text, rules } = await tryChange(createChange(t, BODY_CASE), await startMigrated15(t))
+
+  t.strictSame(rules, [BODY_CASE.rule], text)
+  const described = describeCase(BODY_CASE, text)
+  t.equal(readSection('refusal of a body', described), described)
+})
