@@ -1,12 +1,8 @@
-import {
-  OVERVIEW_LIMIT,
-  type RoutineOverview,
-  type SchemaOverview,
-  type TableOverview,
-} from '../catalog/overview.ts'
+import type { RoutineOverview, SchemaOverview, TableOverview } from '../catalog/overview.ts'
 import type { PageData } from './data.ts'
 import { renderDiagram } from './diagram/diagram.ts'
 import { type Html, html } from './html.ts'
+import { renderLargeSchemas } from './large-schemas.ts'
 import { formatUtc, plural } from './time.ts'
 
 /** How many tables are drawn; more than that, nobody takes in as a picture. */
@@ -14,22 +10,16 @@ const DRAWN_TABLES = 60
 
 /** The schemas: a diagram of tables and keys, the same in words, and the routines. */
 export function renderSchemas({ status, overview }: PageData, sections: readonly Html[]): Html {
-  const { schemas, readAt } = overview
+  const { schemas, large, readAt } = overview
   const empty = readAt === undefined ? 'Not read yet.' : 'The database has no schemas of its own.'
   const isOld = status.state === 'database_unavailable' && readAt !== undefined
   return html`<section id="schemas" aria-labelledby="schemas-title">
 <h2 id="schemas-title">Schemas</h2>
 ${isOld && html`<p class="note">As of ${formatUtc(readAt)}, when the database last answered.</p>`}
-${schemas.length === 0 && html`<p class="summary">${empty}</p>`}
+${large !== undefined && renderLargeSchemas(large)}
+${schemas.length === 0 && large === undefined && html`<p class="summary">${empty}</p>`}
 ${sections}
-${isCut(schemas) && html`<p class="note">Only the first ${OVERVIEW_LIMIT} tables and views, or routines, are shown.</p>`}
 </section>`
-}
-
-function isCut(schemas: readonly SchemaOverview[]): boolean {
-  const relations = schemas.flatMap(({ tables, views }) => [...tables, ...views])
-  const routines = schemas.flatMap((schema) => schema.routines)
-  return Math.max(relations.length, routines.length) >= OVERVIEW_LIMIT
 }
 
 /** Renders each schema; what it costs is worth keeping for as long as the schemas are the same. */
@@ -105,7 +95,7 @@ function listReferences(schema: string, { foreignKeys }: TableOverview): Html {
       parentSchema,
       parentTable,
       parentColumns,
-    }) => html`<li><bdi>${parentSchema === schema ? '' : `${parentSchema}.`}${parentTable}</bdi> <span class="type">${columns.join(', ')} → ${parentColumns.join(', ')}</span></li>
+    }) => html`<li><bdi>${parentSchema === schema ? '' : `${parentSchema}.`}${parentTable}</bdi> <span class="type">${`${columns.join(', ')} → ${parentColumns.join(', ')}`}</span></li>
 `,
   )}</ul>`
 }

@@ -44,3 +44,16 @@ export function plural(count: number, noun: string): string {
   const number = count === 0 ? 'no' : count.toLocaleString('en-US')
   return `${number} ${noun}${count === 1 ? '' : 's'}`
 }
+
+/** Returns `1,234,567`. */
+export function formatCount(count: number): string {
+  return Math.round(count).toLocaleString('en-US')
+}
+
+/** Returns `8 KiB`, `1.5 GiB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB']
+  const power = bytes < 1 ? 0 : Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1)
+  const value = bytes / 1024 ** power
+  return `${value < 10 ? Number(value.toFixed(1)) : formatCount(value)} ${units[power]}`
+}

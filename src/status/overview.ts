@@ -1,3 +1,4 @@
+import type { LargeOverview } from '../catalog/large-overview.ts'
 import type { SchemaOverview } from '../catalog/overview.ts'
 import type { Queryable } from '../postgres/client.ts'
 import type { Readiness } from '../readiness.ts'
@@ -8,6 +9,8 @@ import { createLastKnown } from './last-known.ts'
 export interface Overview {
   /** The same array for as long as nothing in it changes. */
   readonly schemas: readonly SchemaOverview[]
+  /** In place of the schemas, where they hold more than anybody reads. */
+  readonly large?: LargeOverview
   /** When the database said so, as ISO 8601; undefined if it has not been asked yet. */
   readonly readAt?: string
 }
@@ -28,10 +31,14 @@ export function createOverviewReader(sources: OverviewSources): () => Promise<Ov
     { schemas: known },
     async ({ pool }) => {
       // Loaded by the first request: a start need not pay for it.
+      const { readLargeOverview } = await import('../catalog/large-overview.ts')
       const { readSchemaOverview } = await import('../catalog/overview.ts')
+      const large = await readLargeOverview(pool)
+      const readAt = () => new Date().toISOString()
+      if (large !== undefined) return { schemas: [], large, readAt: readAt() }
       const found = await readSchemaOverview(pool)
       if (JSON.stringify(found) !== JSON.stringify(known)) known = found
-      return { schemas: known, readAt: new Date().toISOString() }
+      return { schemas: known, readAt: readAt() }
     },
     { maxAgeMs: MAX_AGE_MS },
   )

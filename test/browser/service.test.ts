@@ -39,3 +39,32 @@ test(
     t.match(await service.stop(), { code: 0 })
   },
 )
+
+test(
+  'a database of very many tables: the page shows numbers, also without scripts',
+  needsBrowser,
+  async (t) => {
+    const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+    await pool.query(`
+    create schema app;
+    do $$ begin
+      for number in 1..1500 loop execute format('create table app.t%s (id int primary key)', number); end loop;
+    end $$`)
+    const service = startService(t, {
+      DATABASE_URL: url,
+      MIGRATIONS_DIR: createMigrationsFolder(t, ['create table app.last (id int);']),
+    })
+    await service.waitForReady()
+    const { msg } = await service.waitForLog('listening at ')
+    const browser = await startBrowser(t)
+    const { page } = await openPage(browser, msg.slice('listening at '.length), {
+      javaScriptEnabled: false,
+    })
+    await page.getByText('1 schema · 1,501 tables').waitFor()
+    const largest = page.getByRole('table', { name: 'The largest tables' })
+    t.equal(await largest.getByRole('row').count(), 21)
+    t.equal(await page.locator('.diagram').count(), 0)
+    t.ok((await page.content()).length < 100_000, 'the document stays small')
+    t.match(await service.stop(), { code: 0 })
+  },
+)

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
 import type { Page } from 'playwright-core'
 import { type Test, test } from 'tap'
-import { createPageData, createStatus, DRIFTED, STATE_PAGES } from '../support/page.ts'
+import { createPageData, createStatus, DRIFTED, LARGE, STATE_PAGES } from '../support/page.ts'
 import { needsBrowser, openPage, type ShownService, serve, startBrowser } from './browser.ts'
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -13,6 +13,7 @@ const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.mi
 const PAGES = {
   ...STATE_PAGES,
   drift: DRIFTED,
+  large: LARGE,
   empty: createPageData(createStatus('ready', null, { applied: 0 }), { schemas: [] }),
 }
 

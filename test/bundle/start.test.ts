@@ -1,4 +1,5 @@
 // What a start loads is what it waits for: 100 KB of code take one to three milliseconds.
+import { transformSync } from 'esbuild'
 import { test } from 'tap'
 import { readProjectFile } from '../support/files.ts'
 
@@ -86,6 +87,19 @@ test('a package that a module of the start imports is reported with the way to i
     'src/status.ts',
     'node_modules/prom-client/index.js',
   ])
+})
+
+test('the programs are ASCII but for comments, since load.cjs reads them as Latin 1', (t) => {
+  for (const program of ['service', 'tool']) {
+    const text = readProjectFile(`dist/app/${program}.js`)
+    // It removes comments and escapes what it can: not what stands in a tagged template.
+    const { code } = transformSync(text, {
+      ...{ minifyWhitespace: true, legalComments: 'none', charset: 'ascii' },
+    })
+    const found = code.match(/.{0,60}[^\p{ASCII}].{0,20}/gu) ?? []
+    t.strictSame(found, [], `${program}: take it out of the template, as a value`)
+  }
+  t.end()
 })
 
 /** Every module that the entries import at once, directly or not, with the way to it. */

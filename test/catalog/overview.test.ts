@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { readLargeOverview } from '../../src/catalog/large-overview.ts'
 import { OVERVIEW_LIMIT, readSchemaOverview } from '../../src/catalog/overview.ts'
 import { openClient } from '../../src/postgres/client.ts'
 import { createTestDatabase } from '../support/postgres.ts'
@@ -124,4 +125,49 @@ test('of a database with very many tables and routines, the first ones are read'
     'the oldest',
   )
   t.match(schema?.tables, [{ name: 'late' }])
+
+  t.match(await readLargeOverview(client), {
+    counts: { tables: 1, views: 0, routines: OVERVIEW_LIMIT + 1 },
+    schemaCount: 1,
+    largestTables: [{ schema: 'public', name: 'late', partitions: 0, rows: null, bytes: null }],
+  })
+})
+
+test('of more tables than are listed, the counts and the largest are read, partitions together', async (t) => {
+  const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+  const client = await openClient(url, 'test')
+  t.teardown(() => client.end())
+  await pool.query(`
+    create schema crm;
+    create table crm.event (id int) partition by range (id);
+    create table crm.event_1 partition of crm.event for values from (0) to (100000);
+    create table crm.event_2 partition of crm.event for values from (100000) to (200000);
+    create table crm.person (id int);
+    create view crm.everyone as select id from crm.person;
+    insert into crm.event select generate_series(99000, 100999);
+    insert into crm.person select generate_series(1, 10)`)
+  await pool.query('vacuum analyze crm.event_1, crm.event_2, crm.person')
+  t.equal(await readLargeOverview(client), undefined, 'few enough to be listed')
+
+  await pool.query(`
+    do $$ begin
+      for number in 1..${OVERVIEW_LIMIT - 2} loop
+        execute format('create table public.t%s ()', number);
+      end loop;
+    end $$`)
+  const found = await readLargeOverview(client)
+  t.match(found, {
+    counts: { tables: OVERVIEW_LIMIT, views: 1, routines: 0 },
+    schemaCount: 2,
+    schemas: [
+      { name: 'public', tables: OVERVIEW_LIMIT - 2, views: 0 },
+      { name: 'crm', tables: 2, views: 1 },
+    ],
+  })
+  const block = 8192
+  t.strictSame(found?.largestTables.slice(0, 2), [
+    { schema: 'crm', name: 'event', partitions: 2, rows: 2000, bytes: 10 * block },
+    { schema: 'crm', name: 'person', partitions: 0, rows: 10, bytes: block },
+  ])
+  t.equal(found?.largestTables.length, 20)
 })

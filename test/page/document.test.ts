@@ -8,6 +8,7 @@ import {
   createStatus,
   DRIFTED,
   describeTable,
+  LARGE,
   NOW,
   STATE_PAGES,
 } from '../support/page.ts'
@@ -214,6 +215,18 @@ test('many tables are listed in words, and not drawn', async (t) => {
   )
   t.notMatch(document, 'class="diagram"')
   t.match(textOf(document), /300 tables in words.*table_299 2 columns table_0 of → id/)
+})
+
+test('above a thousand tables the page shows counts and the largest', async (t) => {
+  const document = render(LARGE)
+  t.strictSame(await findProblems(document), [])
+  const text = textOf(document)
+  t.match(text, /61 schemas · 12,345 tables · 7 views · no routines/)
+  t.match(text, /tenant_1\.event 24 partitions 1,234,567 1.5 GiB/)
+  t.match(text, /tenant_2\.person not known yet not known yet/)
+  t.match(text, /tenant_1 11,111 7 0/)
+  t.match(text, /And 59 smaller schemas/)
+  t.notMatch(document, 'class="diagram"')
 })
 
 test('a page that reads the same has the same tag, and any change gives it another', (t) => {

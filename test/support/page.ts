@@ -301,3 +301,27 @@ export const DRIFTED: PageData = createPageData(
     },
   }),
 )
+
+/** More tables than anybody reads. */
+export const LARGE: PageData = {
+  ...createPageData(createStatus('ready', null), { schemas: [] }),
+  overview: {
+    schemas: [],
+    readAt: before(2000),
+    large: {
+      counts: { tables: 12_345, views: 7, routines: 0 },
+      schemaCount: 61,
+      schemas: [
+        { name: 'tenant_1', tables: 11_111, views: 7, routines: 0 },
+        { name: 'tenant_2', tables: 1000, views: 0, routines: 0 },
+      ],
+      largestTables: [
+        {
+          ...{ schema: 'tenant_1', name: 'event', partitions: 24 },
+          ...{ rows: 1_234_567, bytes: 1.5 * 1024 ** 3 },
+        },
+        { schema: 'tenant_2', name: 'person', partitions: 0, rows: null, bytes: null },
+      ],
+    },
+  },
+}

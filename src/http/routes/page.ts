@@ -26,7 +26,7 @@ export const pageRoute: RoutePlugin<PageOptions> = async (app, options) => {
   function maskSchemas({ schemas, ...rest }: Overview): Overview {
     const masked = maskedSchemas.get(schemas) ?? (maskTexts(schemas, mask) as typeof schemas)
     maskedSchemas.set(schemas, masked)
-    return { ...rest, schemas: masked }
+    return { ...(maskTexts(rest, mask) as typeof rest), schemas: masked }
   }
 
   app.get('/', { schema: pageSchema }, async (request, reply) => {
