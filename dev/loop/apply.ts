@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { current, Logger, migrate, type Settings } from 'graphile-migrate'
 import type { DatabaseError } from 'pg'
+import type { Queryable } from '../../src/postgres/client.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
-import { isConnectionLost, isConnectionRefusedForNow } from '../../src/postgres/errors.ts'
+import {
+  isConnectionLost,
+  isConnectionRefusedForNow,
+  sqlstateOf,
+} from '../../src/postgres/errors.ts'
+import { SQLSTATE } from '../../src/postgres/sqlstate.ts'
 import { describeFailure, describeToolError, type Failure, findRefusal } from './failure.ts'
 import { NotNowError } from './not-now.ts'
 import { type FailedQuery, withToolSessions } from './tool-session.ts'
@@ -19,7 +25,7 @@ export interface ApplyOptions {
 export interface AppliedCurrent {
   /** Why it failed and was rolled back. */
   readonly failure?: Failure
-  /** It says the same as when it was applied last, but for comments and blanks, and was not run. */
+  /** It is what was applied last, and was not run. */
   readonly isUnchanged: boolean
 }
 
@@ -31,6 +37,15 @@ export async function applyCurrent(options: ApplyOptions): Promise<AppliedCurren
   const refusal = findRefusal(options.migrationsDir)
   if (refusal !== undefined) return { failure: refusal, isUnchanged: false }
   return runTool(current, options)
+}
+
+/** Makes the tool forget what it applied last, unless that was this very text. */
+export async function forgetOther(client: Queryable, compiled: string): Promise<void> {
+  try {
+    await client.query('delete from graphile_migrate.current where content <> $1', [compiled])
+  } catch (error) {
+    if (sqlstateOf(error) !== SQLSTATE.undefinedTable) throw error
+  }
 }
 
 /** Applies pending migrations, as `graphile-migrate migrate` does. Returns why one failed. */
@@ -87,7 +102,8 @@ function describe(
   if (migration !== undefined) {
     return { message: `migration ${migration} failed: ${(error as Error).message}` }
   }
-  if (failed === undefined || !isOfPostgres(error)) return describeToolError(error, migrationsDir)
+  if (failed === undefined || !isOfPostgres(error))
+    return describeToolError(error, { migrationsDir, placeholders: listPlaceholders(options) })
   return describeFailure(failed, { migrationsDir, placeholders: listPlaceholders(options) })
 }
 

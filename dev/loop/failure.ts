@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DatabaseError } from 'pg'
 import { findCurrentProblems } from '../../src/migrations/files/current.ts'
-import { findPlace, type Place, readPlace, type Sources } from './locate.ts'
+import { findCurrentPlace, findPlace, type Place, readPlace, type Sources } from './locate.ts'
 import type { FailedQuery } from './tool-session.ts'
 
 /** Why the uncommitted migration was not applied. */
@@ -36,25 +36,58 @@ export function describeFailure(failed: FailedQuery, sources: Sources): Failure 
 }
 
 /** Describes an error of the tool's own, such as a file that is to be included and does not exist. */
-export function describeToolError(error: unknown, migrationsDir: string): Failure {
+export function describeToolError(error: unknown, sources: Sources): Failure {
   const { message } = error as Error
+  const { migrationsDir } = sources
+  const relative = message.replaceAll(`${migrationsDir}/`, '')
   const [, missing] = /^Include of '(.+?)' failed/.exec(message) ?? []
-  if (missing === undefined) return { message: message.replaceAll(`${migrationsDir}/`, '') }
-  return {
-    message: `fixtures/${missing} does not exist`,
-    place: findLine(`--!include ${missing}`, migrationsDir),
+  if (missing !== undefined) {
+    const place = findLine(`--!include ${missing}`, migrationsDir)
+    return { message: `fixtures/${missing} does not exist`, place }
   }
+  const [, circle, trace] = /^Circular include .*: `(.*)`; trace:\n([\s\S]*)/.exec(relative) ?? []
+  if (circle !== undefined && trace !== undefined) {
+    const [includer = '', ...others] = trace.split('\n').map((line) => line.trim())
+    const place = findLine(circle, migrationsDir, [includer])
+    const included = circle.replace(/^.*include\s+/, 'fixtures/').trim()
+    const chain = [...others.reverse(), includer, included].join(' → ')
+    return { message: `${included} includes itself: ${chain}`, place }
+  }
+  const [, line, column, problem] = UNREADABLE.exec(message) ?? []
+  if (problem === undefined) return { message: relative }
+  const place = findCurrentPlace(Number(line), Number(column), sources)
+  return { message: MEANINGS[problem] ?? problem, place, hint: UNREADABLE_HINT }
 }
 
+/** How graphile-migrate says that it cannot tell comments from text. */
+const UNREADABLE = /^Error parsing SQL at \{line:(\d+),col:(\d+)\}: (.*)\.$/
+
+const MEANINGS: Readonly<Record<string, string>> = {
+  'Unclosed text block': 'a quote is opened here and never closed',
+  'Unclosed multi-line comment': 'a comment is opened here and never closed',
+  'Unclosed quoted identifier': 'a quoted name is opened here and never closed',
+  'Multi-line quoted identifiers are not supported': 'a quoted name goes over the end of its line',
+}
+
+const UNREADABLE_HINT =
+  "If it is closed: graphile-migrate knows neither the quotes $name$ nor E'\\''; write $$ around a body and '' for a quote."
+
 /** Where the uncommitted migration, or a fixture, has a line. */
-function findLine(wanted: string, migrationsDir: string): Place | undefined {
-  const files = readdirSync(migrationsDir, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.sql') && !file.startsWith('committed'))
-    .sort()
+function findLine(
+  wanted: string,
+  migrationsDir: string,
+  files = listSources(migrationsDir),
+): Place | undefined {
   for (const file of files) {
     const lines = readFileSync(join(migrationsDir, file), 'utf8').split('\n')
     const index = lines.findIndex((line) => line.replaceAll(/\s+/g, ' ').trim() === wanted)
     if (index >= 0) return readPlace({ file, line: index + 1 }, migrationsDir)
   }
   return undefined
+}
+
+function listSources(migrationsDir: string): string[] {
+  return readdirSync(migrationsDir, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.sql') && !file.startsWith('committed'))
+    .sort()
 }

@@ -1,7 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findOriginalOffset, toOffset } from '../../src/migrations/tool/location.ts'
+import {
+  findOriginalOffset,
+  replacePlaceholders,
+  toOffset,
+} from '../../src/migrations/tool/location.ts'
 import { findStatement } from '../../src/migrations/tool/statements.ts'
+import { compile, readFixtures } from './fixtures.ts'
 import { findSourceLine, type SourceLine } from './source-lines.ts'
 
 /** A place in a file that was saved. */
@@ -44,10 +49,23 @@ export function findPlace(failed: FailedText, sources: Sources): Place | undefin
   return { ...place, column: undefined }
 }
 
+/** Finds the place of a line and column, from 1, of the text of `current.sql` that the tool compiles. */
+export function findCurrentPlace(line: number, column: number, sources: Sources): Place {
+  const { migrationsDir, placeholders } = sources
+  const compiled = compile(readSource('current.sql', migrationsDir), readFixtures(migrationsDir))
+  const sent = replacePlaceholders(compiled, placeholders)
+  const before = sent.split('\n').slice(0, line - 1)
+  return findPlaceOf(
+    sent,
+    before.join('\n').length + Math.min(before.length, 1) + column - 1,
+    sources,
+  )
+}
+
 /** A line of a file, as it is on disk. */
 export function readPlace({ file, line }: SourceLine, migrationsDir: string): Place {
   const text = readSource(file, migrationsDir).split('\n')[line - 1] ?? ''
-  return { file, line, text: text.replace(/\r$/, ''), column: undefined }
+  return { file, line, text: text.replace(/^\ufeff|\r$/g, ''), column: undefined }
 }
 
 function findPlaceOf(

@@ -43,7 +43,9 @@ export function createReport(options: ReportOptions): Report {
     failed(failure) {
       const { message, code, place } = failure
       const where = place === undefined ? '' : `${folder}/${place.file}:${place.line}: `
-      line(`${paint(31, 'error')}: ${where}${message}${code === undefined ? '' : ` (${code})`}`)
+      line(
+        `${paint(31, 'error')}: ${where}${cut(message)}${code === undefined ? '' : ` (${code})`}`,
+      )
       if (place !== undefined && place.text.trim() !== '') {
         const number = `${place.line} | `
         write(`  ${number}${place.text}\n`)
@@ -72,6 +74,11 @@ export function describeChanges(changes: readonly Difference[]): string {
 function listNames(files: readonly string[]): string {
   const [first = '', ...more] = files.map((file) => file.replace(/^.*\//, ''))
   return more.length === 0 ? first : `${first} and ${more.length} more`
+}
+
+/** Without the rest of a file, which PostgreSQL quotes where a quote has no end. */
+function cut(message: string): string {
+  return message.replace(/( at or near "[^\n]*)\n[\s\S]*"$/, '$1 …"').replaceAll('\n', '\n  ')
 }
 
 /** As wide as the text in front of the column: a tab stays a tab. */

@@ -1,10 +1,18 @@
 import { readCurrentDifferences } from '../../src/drift/current-changes.ts'
 import type { Difference, ObjectDifference } from '../../src/drift/describe.ts'
 import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
+import { replacePlaceholders } from '../../src/migrations/tool/location.ts'
 import { openClient } from '../../src/postgres/client.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { isConnectionLost } from '../../src/postgres/errors.ts'
-import { type ApplyOptions, applyCurrent, applyPending, listPlaceholders } from './apply.ts'
+import {
+  type ApplyOptions,
+  applyCurrent,
+  applyPending,
+  forgetOther,
+  listPlaceholders,
+} from './apply.ts'
+import { nameBlockers } from './blocked.ts'
 import type { Failure } from './failure.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { NotNowError } from './not-now.ts'
@@ -90,10 +98,16 @@ export function createRunner(options: RunOptions): Runner {
     const prepared = prepareCurrent(migrationsDir)
     noteNew('list', prepared.problem === undefined ? [] : [describeProblem(prepared.problem)])
     const began = await begun
+    // The tool would take a text with other comments for the same, also inside a function.
+    await forgetOther(client, replacePlaceholders(prepared.compiled, placeholders))
     let failure: Failure | undefined
     try {
       failure = await restorer.restore(client, prepared)
-      const applied = failure ? { failure, isUnchanged: false } : await applyCurrent(tool)
+      const applied = failure
+        ? { failure, isUnchanged: false }
+        : await nameBlockers({ client, open: spare.take, lockTimeoutMs, note }, (open) =>
+            applyCurrent({ ...options, open }),
+          )
       const endedAt = Date.now()
       failure = applied.failure
       if (began !== undefined && failure === undefined) {
