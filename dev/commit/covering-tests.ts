@@ -23,7 +23,9 @@ export function findCoveringTests(root: string, changed: readonly CatalogObject[
       const text = readFileSync(join(folder, path), 'utf8')
       return {
         path: join('test', path),
-        names: names.filter((name) => new RegExp(`(?<!\\w)${name}(?!\\w)`).test(path + text)),
+        names: names.filter((name) =>
+          new RegExp(`(?<!\\w)${name}(?!\\w)`).test(`${path}\n${text}`),
+        ),
       }
     })
     .filter((test) => test.names.length > 0)

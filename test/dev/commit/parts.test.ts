@@ -1,0 +1,101 @@
+// The parts of a commit and an uncommit that need no database.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'tap'
+import { readArguments } from '../../../dev/arguments.ts'
+import { readAllowed } from '../../../dev/commit/allowed.ts'
+import { findCoveringTests } from '../../../dev/commit/covering-tests.ts'
+import { takeBack } from '../../../dev/commit/take-back.ts'
+import { createFolder } from '../../support/migrations-folder.ts'
+
+test('--allow takes the names of rules, and lists them for another one', async (t) => {
+  t.strictSame(
+    [...(await readAllowed('long-lock, squawk/ban-drop-table'))],
+    [...['long-lock', 'squawk/ban-drop-table']],
+  )
+  t.strictSame([...(await readAllowed(undefined))], [])
+  for (const name of ['nope', 'squawk/nope', '', 'long-lock,nope']) {
+    await t.rejects(readAllowed(name), {
+      ...{ code: 'commit_rule_unknown', exitCode: 2 },
+      message:
+        /found (?:squawk\/)?(?:nope|nothing)\. Expected: fixture-not-included, not-repeatable, .*, squawk\/</,
+    })
+  }
+  await t.rejects(
+    readAllowed('transaction-control'),
+    /cannot be allowed, since no service would run/,
+  )
+})
+
+test('the arguments of the commands', (t) => {
+  t.strictSame(readArguments('commit', ['A message', '--allow=a,b']), {
+    message: 'A message',
+    allow: 'a,b',
+  })
+  t.match(
+    readArguments('commit', ['--help']).help,
+    /^npm run db:commit -- "message" \[--allow=RULE/,
+  )
+  t.match(readArguments('uncommit', ['-h']).help, /^npm run db:uncommit\n/)
+  for (const [command, given, message] of [
+    [
+      'commit',
+      ['--alow=a', 'x'],
+      /^Unknown option '--alow'; expected: npm run db:commit -- "message"/,
+    ],
+    ['uncommit', ['--allow=a'], /^Unknown option '--allow'; expected: npm run db:uncommit$/],
+    ['commit', ['Add', 'a'], /^expected one argument at most, found 2/],
+  ] as const) {
+    t.throws(() => readArguments(command, given), { code: 'too_many_arguments', message })
+  }
+  t.end()
+})
+
+test('the tests that mention what changed, those of its own name first', (t) => {
+  const dir = createFolder(t)
+  const files = {
+    'a.test.ts': 'sp_start_batch and more',
+    'sp_start_batch.test.ts': 'nothing',
+    'other.test.ts': 'sp_start_batches',
+    'support.ts': 'sp_start_batch',
+    'table.test.ts': 'commandbus.item',
+  }
+  mkdirSync(join(dir, 'test'))
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, 'test', name), text)
+  const of = (kind: string, name: string, parent = 'commandbus') => ({
+    ...{ kind, name, parent, aspects: {}, oid: '1', comment: null },
+  })
+
+  t.strictSame(findCoveringTests(dir, [of('function', 'commandbus.sp_start_batch(text, uuid)')]), [
+    { path: 'test/sp_start_batch.test.ts', names: ['sp_start_batch'] },
+    { path: 'test/a.test.ts', names: ['sp_start_batch'] },
+  ])
+  t.strictSame(findCoveringTests(dir, [of('column', 'commandbus.item.name', 'commandbus.item')]), [
+    { path: 'test/table.test.ts', names: ['item'] },
+  ])
+  t.end()
+})
+
+test('an uncommit writes current.sql, or the files of current/', (t) => {
+  const headers = '--! Previous: -\n--! Hash: sha1:1\n--! Message: One\n\n'
+  const open = (body: string) => {
+    const dir = createFolder(t)
+    mkdirSync(join(dir, 'committed'))
+    writeFileSync(join(dir, 'committed', '000001-one.sql'), `${headers}${body}`)
+    return dir
+  }
+  const one = open('select 1;\n--! Included a/b.sql\nselect 2;\n--! EndIncluded a/b.sql\n')
+  t.equal(takeBack(one, '000001-one.sql'), 'sha1:1')
+  t.equal(
+    readFileSync(join(one, 'current.sql'), 'utf8'),
+    '--! Message: One\n\nselect 1;\n--!include a/b.sql\n',
+  )
+  t.strictSame(readdirSync(join(one, 'committed')), [])
+
+  const parts = open('--! split: 001.sql\nselect 1;\n\n--! split: 002-two.sql\nselect 2;\n')
+  mkdirSync(join(parts, 'current'))
+  takeBack(parts, '000001-one.sql')
+  t.equal(readFileSync(join(parts, 'current/001.sql'), 'utf8'), '--! Message: One\n\nselect 1;\n')
+  t.equal(readFileSync(join(parts, 'current/002-two.sql'), 'utf8'), 'select 2;\n')
+  t.end()
+})
