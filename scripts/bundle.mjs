@@ -12,6 +12,7 @@ import { writeApiDocs } from './api-docs.mjs'
 import { writeCodeCaches } from './bundle/code-cache.mjs'
 import { lazyModulesPlugin } from './bundle/lazy-modules.mjs'
 import { writeLicenses } from './bundle/licenses.mjs'
+import { pgCryptoPlugin } from './bundle/pg-crypto.mjs'
 import { schemasPlugin } from './schemas.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -31,14 +32,16 @@ const options = {
   logLevel: 'warning',
 }
 
-/** Not minified, so that stack traces can be read. */
+/** Names are kept, and lines are short, so that stack traces can be read. */
 const loaded = {
   ...options,
+  minifyWhitespace: true,
+  lineLimit: 120,
   entryPoints: {
     service: 'src/bin/run-service.ts',
     tool: 'src/migrations/tool/child.ts',
   },
-  plugins: [schemasPlugin, lazyModulesPlugin],
+  plugins: [schemasPlugin, lazyModulesPlugin, pgCryptoPlugin],
   define: {
     'import.meta.url': 'moduleUrl',
     'import.meta.dirname': '__dirname',

@@ -6,15 +6,20 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
  * Modules that take half a millisecond or more to load, and that packages require at once for what a start
- * does not do: an HTTP/2 server, a worker for the log, a child process, assertions that hold, the versions
- * of Fastify that plugins declare.
+ * does not do: an HTTP/2 server, a worker for the log, a child process, assertions that hold, the addresses of
+ * proxies, the versions of Fastify that plugins declare.
  */
 const LAZY = {
   builtin: [
-    ...['assert', 'child_process', 'fs/promises', 'http2', 'https', 'perf_hooks', 'tls'],
-    'worker_threads',
+    ...['assert', 'child_process', 'dns', 'fs/promises', 'http2', 'https', 'module', 'perf_hooks'],
+    ...['tls', 'worker_threads', 'zlib'],
   ],
-  package: ['semver'],
+  package: ['@fastify/proxy-addr', 'semver'],
+}
+
+/** An assertion that holds loads nothing. */
+const TARGETS = {
+  assert: '(isTrue, ...rest) => { if (!isTrue) load()(isTrue, ...rest) }',
 }
 
 /** Loads these modules when one of their exports is first used. */
@@ -33,7 +38,8 @@ export const lazyModulesPlugin = {
       const getters = Object.keys(require(path))
         .map((name) => `  ${name}: { enumerable: true, get: () => load().${name} },\n`)
         .join('')
-      const target = typeof require(path) === 'function' ? '(...args) => load()(...args)' : '{}'
+      const called = TARGETS[path] ?? '(...args) => load()(...args)'
+      const target = typeof require(path) === 'function' ? called : '{}'
       return {
         contents: [
           `const load = () => require('${real}')`,

@@ -3,13 +3,11 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { literal } from '../postgres/quote.ts'
-import { sql } from '../postgres/sql-text.ts'
 import { hasStore, isOwnRelation } from './store.ts'
 
 /** True where the row names the very server, database and timeline on which it is read. */
-export const IS_DISPOSABLE_SQL = sql`
-  exists (
-    select from provisioning.disposable natural join provisioning.this_database)`
+export const IS_DISPOSABLE_SQL = `exists (
+  select from provisioning.disposable natural join provisioning.this_database)`
 
 /** Whether the database is marked disposable, so that a reset may throw its data away. */
 export async function isDisposable(client: Queryable): Promise<boolean> {

@@ -1,5 +1,5 @@
 import type { Queryable } from '../postgres/client.ts'
-import { RELATION_CTE } from './scope.ts'
+import { relationCte } from './scope.ts'
 
 /** One or more foreign keys from one table to another, partitions counted as their root. */
 export interface ForeignKey {
@@ -11,7 +11,7 @@ export interface ForeignKey {
 /** Lists the foreign keys between the user's tables. */
 export async function listForeignKeys(client: Queryable): Promise<ForeignKey[]> {
   const { rows } = await client.query<ForeignKey>(
-    `with ${RELATION_CTE}
+    `with ${relationCte()}
      select child.name as child, parent.name as parent, bool_or(condeferrable) as "isDeferrable"
        from pg_constraint
        join relation as child

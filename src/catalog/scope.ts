@@ -92,9 +92,6 @@ export function relationCte({ leftOut = [], where = '' }: RelationOptions = {}):
          ${conditions.map((condition) => `and ${condition}`).join('\n')})`
 }
 
-/** The same, without conditions. */
-export const RELATION_CTE = relationCte()
-
 /** True for a table or sequence of an extension that holds the user's data, as the extension itself declares. */
 export function isExtensionData(oid: string): string {
   return `${oid} = any (array(select unnest(extconfig) from pg_catalog.pg_extension))`

@@ -135,10 +135,9 @@ export function assertNoneUnfinished(
 }
 
 const NAME = '("(?:[^"]|"")+"|[\\p{L}_][\\p{L}\\p{N}_$]*)'
-const CREATED_INDEX = new RegExp(
-  `\\bcreate\\s+(?:unique\\s+)?index\\s+concurrently\\s+${NAME}\\s+on\\s+(?:only\\s+)?(?:${NAME}\\s*\\.\\s*)?${NAME}`,
-  'giu',
-)
+const CREATED_INDEX =
+  '\\bcreate\\s+(?:unique\\s+)?index\\s+concurrently\\s+' +
+  `${NAME}\\s+on\\s+(?:only\\s+)?(?:${NAME}\\s*\\.\\s*)?${NAME}`
 
 /**
  * Lists the valid indexes that this file would make again, and fail: it completed, but the service was
@@ -149,7 +148,8 @@ export async function listCompleted(
   { noTransaction, body = '' }: CommittedMigration,
 ): Promise<string[]> {
   if (!noTransaction) return []
-  const created = [...body.matchAll(CREATED_INDEX)].filter(([, name]) => !/^if$/i.test(name ?? ''))
+  const found = body.matchAll(new RegExp(CREATED_INDEX, 'giu'))
+  const created = [...found].filter(([, name]) => !/^if$/i.test(name ?? ''))
   const { rows } = await client.query<{ qualifiedName: string }>(
     `select pg_catalog.format('%I.%I', n.nspname, c.relname) as "qualifiedName"
        from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]))

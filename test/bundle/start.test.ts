@@ -37,7 +37,7 @@ const ALLOWED = {
     ...['quick-format-unescaped', 'safe-stable-stringify', 'sonic-boom', 'thread-stream'],
   ],
   service: [
-    ...['@fastify/error', '@fastify/forwarded', '@fastify/proxy-addr'],
+    '@fastify/error',
     ...[
       'abstract-logging',
       'avvio',
@@ -45,7 +45,7 @@ const ALLOWED = {
       'fast-deep-equal',
       'fast-json-stringify',
     ],
-    ...['fast-querystring', 'fastify', 'fastq', 'find-my-way', 'ipaddr.js', 'process-warning'],
+    ...['fast-querystring', 'fastify', 'fastq', 'find-my-way', 'process-warning'],
     ...['ret', 'reusify', 'rfdc', 'safe-regex2', 'secure-json-parse', 'toad-cache'],
   ],
 }

@@ -12,8 +12,6 @@ export interface ApiDocsOptions {
   readonly apiDocsFolder: URL
 }
 
-const unzip = promisify(gunzip)
-
 /** The files of the page, and nothing else of the folder. */
 const TYPES: Readonly<Record<string, string>> = {
   'start.js': 'text/javascript',
@@ -46,7 +44,7 @@ export const apiDocsRoutes: RoutePlugin<ApiDocsOptions> = async (app, { apiDocsF
     if (request.headers['if-none-match']?.includes(etag)) return reply.code(304).send()
     reply.type(`${type}; charset=utf-8`)
     if (!/\bgzip\b/.test(String(request.headers['accept-encoding']))) {
-      return reply.send(await unzip(zipped))
+      return reply.send(await promisify(gunzip)(zipped))
     }
     return reply.header('content-encoding', 'gzip').send(zipped)
   }
