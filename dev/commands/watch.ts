@@ -27,6 +27,7 @@ export async function watch({ endsOnOtherHistory = false, ...run }: WatchRun): P
   const runner = createRunner({
     ...{ readUrl: () => database.url, databaseName: database.name },
     ...{ migrationsDir, settings, lockTimeoutMs, endsOnOtherHistory, note: report.note, mask },
+    warn: report.warned,
   })
   const loop = createLoop({ migrationsDir, apply: runner.run, report, signal })
   const watcher = await watchMigrations(migrationsDir, loop.saved)

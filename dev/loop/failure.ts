@@ -86,7 +86,8 @@ function findLine(
   return undefined
 }
 
-function listSources(migrationsDir: string): string[] {
+/** Lists the files of the uncommitted migration and all fixtures, relative to the migrations folder. */
+export function listSources(migrationsDir: string): string[] {
   return readdirSync(migrationsDir, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.sql') && !file.startsWith('committed'))
     .sort()

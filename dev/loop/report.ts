@@ -5,6 +5,8 @@ import type { Failure } from './failure.ts'
 export interface Report {
   applied(run: AppliedRun): void
   failed(failure: Failure): void
+  /** It was applied, and will fail when it is used. */
+  warned(failure: Failure): void
   note(text: string): void
 }
 
@@ -34,30 +36,31 @@ export function createReport(options: ReportOptions): Report {
   const paint = (code: number, text: string) => (color ? `\x1b[${code}m${text}\x1b[39m` : text)
   const line = (text: string) => write(`[${now().toTimeString().slice(0, 8)}] ${text}\n`)
 
+  function show(word: string, failure: Failure): void {
+    const { message, code, place } = failure
+    const where = place === undefined ? '' : `${folder}/${place.file}:${place.line}: `
+    line(`${word}: ${where}${cut(message)}${code === undefined ? '' : ` (${code})`}`)
+    if (place !== undefined && place.text.trim() !== '') {
+      const number = `${place.line} | `
+      write(`  ${number}${place.text}\n`)
+      if (place.column !== undefined) {
+        write(`  ${' '.repeat(number.length)}${pad(place.text, place.column)}${paint(31, '^')}\n`)
+      }
+    }
+    for (const name of ['detail', 'hint', 'context'] as const) {
+      const text = failure[name]
+      if (text) write(`  ${name}: ${text.replaceAll('\n', '\n    ')}\n`)
+    }
+  }
+
   return {
     applied({ files, changes, durationMs }) {
       const what = changes === undefined ? 'applied' : describeChanges(changes)
       const saved = files.length === 0 ? '' : `${listNames(files)}: `
       line(`${saved}${paint(32, what)} (${Math.round(durationMs)} ms)`)
     },
-    failed(failure) {
-      const { message, code, place } = failure
-      const where = place === undefined ? '' : `${folder}/${place.file}:${place.line}: `
-      line(
-        `${paint(31, 'error')}: ${where}${cut(message)}${code === undefined ? '' : ` (${code})`}`,
-      )
-      if (place !== undefined && place.text.trim() !== '') {
-        const number = `${place.line} | `
-        write(`  ${number}${place.text}\n`)
-        if (place.column !== undefined) {
-          write(`  ${' '.repeat(number.length)}${pad(place.text, place.column)}${paint(31, '^')}\n`)
-        }
-      }
-      for (const name of ['detail', 'hint', 'context'] as const) {
-        const text = failure[name]
-        if (text) write(`  ${name}: ${text.replaceAll('\n', '\n    ')}\n`)
-      }
-    },
+    failed: (failure) => show(paint(31, 'error'), failure),
+    warned: (failure) => show(paint(33, 'warning'), failure),
     note: (text) => line(text),
   }
 }

@@ -13,6 +13,7 @@ import {
   listPlaceholders,
 } from './apply.ts'
 import { nameBlockers } from './blocked.ts'
+import { findBodyErrors } from './body-check.ts'
 import type { Failure } from './failure.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { NotNowError } from './not-now.ts'
@@ -30,6 +31,8 @@ export interface RunOptions extends Omit<ApplyOptions, 'open'> {
   /** Ends with an OtherHistoryError where the database does not have the committed files. */
   readonly endsOnOtherHistory?: boolean
   readonly note: (text: string) => void
+  /** Receives what was applied and will fail when it is used. */
+  readonly warn?: (failure: Failure) => void
   /** Removes secrets from what the database keeps of a failure. */
   readonly mask?: (text: string) => string
 }
@@ -63,7 +66,7 @@ interface Kept {
 
 /** Creates what runs on each save. */
 export function createRunner(options: RunOptions): Runner {
-  const { readUrl, migrationsDir, lockTimeoutMs, note, mask = String } = options
+  const { readUrl, migrationsDir, lockTimeoutMs, note, warn = () => {}, mask = String } = options
   const placeholders = listPlaceholders(options)
   const onNotice = (text: string) => note(`notice: ${text}`)
   const open = () => openToolSession({ url: readUrl(), lockTimeoutMs, onNotice })
@@ -73,6 +76,8 @@ export function createRunner(options: RunOptions): Runner {
   const tool: ApplyOptions = { ...options, open: spare.take }
   let kept: Kept | undefined
   let idle: Promise<void> | undefined
+  /** What was applied since has to be checked. */
+  let unchecked: string | undefined
   // The first run comes soon.
   spare.refill()
 
@@ -112,6 +117,7 @@ export function createRunner(options: RunOptions): Runner {
       failure = applied.failure
       if (began !== undefined && failure === undefined) {
         await clean(client, { ...applied, prepared, since: began.since })
+        unchecked = began.since
       }
       const changes = await recorder.finish(failure)
       return { failure, changes, written: prepared.written, endedAt }
@@ -153,6 +159,16 @@ export function createRunner(options: RunOptions): Runner {
     noteNew('leftovers', differences.length === 0 ? [] : await removeLeftovers(leftovers))
   }
 
+  /** After a save is live and reported. */
+  async function useIdleTime({ client, recorder }: Kept): Promise<void> {
+    if (unchecked !== undefined) {
+      const errors = await findBodyErrors(client, unchecked, migrationsDir).catch(() => [])
+      unchecked = undefined
+      for (const failure of errors) warn(failure)
+    }
+    await recorder.prepare()
+  }
+
   return {
     async run(files) {
       try {
@@ -163,7 +179,7 @@ export function createRunner(options: RunOptions): Runner {
         throw new NotNowError((error as Error).message, { cause: error })
       } finally {
         spare.refill()
-        idle = kept?.recorder.prepare()
+        idle = kept && useIdleTime(kept)
       }
     },
     async close() {

@@ -28,6 +28,7 @@ test('what is saved is applied once', async (t) => {
     report: {
       applied: (run) => runs.push(run),
       failed: () => {},
+      warned: () => {},
       note: (text) => notes.push(text),
     },
     signal: stopping.signal,

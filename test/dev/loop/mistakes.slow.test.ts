@@ -274,7 +274,7 @@ test('a lock that another session holds is named, and who holds it', async (t) =
 
   const shown = await terminal.run(terminal.save({ 'current.sql': alter }))
 
-  const blocker = /pid \d+, application commandbus-db other, idle in transaction, open for 0 s/
+  const blocker = /pid \d+, application commandbus-db other, idle in transaction, open for \d+ s/
     .source
   const lines = [
     `waiting for a lock: ${blocker}`,
@@ -325,6 +325,7 @@ test('however an editor saves, each text is applied once, the last one in the en
   const report: Report = {
     applied: ({ files }) => void runs.push(files.join()),
     failed: ({ message }) => void runs.push(message),
+    warned: ({ message }) => void runs.push(message),
     note: () => {},
   }
   const apply: Runner['run'] = async (files) => {
