@@ -29,6 +29,8 @@ export interface AppDeps
   readonly mask: (text: string) => string
   /** Receives every request that was answered. */
   readonly onEvent?: RequestObserver | undefined
+  /** How long a connection that was ended may be silent before it is closed; the default is for clients that are busy. */
+  readonly lingerMs?: number
   /** Undefined where RESET_ENABLED is not true: the route does not exist then. */
   readonly reset?: ResetRouteOptions | undefined
   /** Undefined where TEST_DATABASES_MAX is 0. */
@@ -39,7 +41,7 @@ export interface AppDeps
 export function createApp(deps: AppDeps): FastifyInstance {
   const { log, hosts, mask, readiness, readStatus, readOverview, readMetrics } = deps
   const { onEvent, reset, apiDocsFolder } = deps
-  const connections = createConnections(onEvent)
+  const connections = createConnections(onEvent, deps.lingerMs)
   const app = fastify({
     serverFactory: connections.createServer,
     loggerInstance: log,

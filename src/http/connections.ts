@@ -12,8 +12,10 @@ import { createRequestId, REQUEST_ID_HEADER } from './plugins/request-id.ts'
 import { createProblem } from './problem.ts'
 import type { Problem } from './schemas/problem.ts'
 
-/** How long a client may take to read the answer to a request that ends its connection. */
-const LINGER_MS = 500
+/** How long a connection that was ended may be silent before it is closed: its client may be busy. */
+const LINGER_MS = 5000
+/** From here on it is closed even if the client still sends. */
+const MAX_LINGER_MS = 30_000
 /** How many requests of one connection may wait before no more of them is read. */
 const MAX_WAITING = 100
 
@@ -50,7 +52,10 @@ export interface Connections {
  * that thousands of pipelined requests do not keep a probe waiting. What Node.js would answer itself,
  * or not at all, gets a problem document, in its turn, too. `onEvent` receives what Fastify does not report.
  */
-export function createConnections(onEvent: RequestObserver = () => {}): Connections {
+export function createConnections(
+  onEvent: RequestObserver = () => {},
+  lingerMs = LINGER_MS,
+): Connections {
   const connections = new WeakMap<Socket, Connection>()
 
   /** Reports an answer of which Fastify knows nothing. */
@@ -95,7 +100,7 @@ export function createConnections(onEvent: RequestObserver = () => {}): Connecti
     if (socket.destroyed) connection.waiting.length = 0
     const next = connection.waiting.shift()
     if (next !== undefined) begin(socket, connection, next.answer, next.exchange)
-    else if (connection.last !== undefined) end(socket, connection.last)
+    else if (connection.last !== undefined) end(socket, lingerMs, connection.last)
     else if (socket.isPaused()) socket.resume()
   }
 
@@ -110,7 +115,7 @@ export function createConnections(onEvent: RequestObserver = () => {}): Connecti
     const request = isRejected ? current[0] : { method: undefined, headers: {} }
     report(problem.status, request.method)
     const text = formatProblem(problem, createRequestId(request))
-    if (current === undefined || isRejected) end(socket, text)
+    if (current === undefined || isRejected) end(socket, lingerMs, text)
     else connection.last = text
   }
 
@@ -145,7 +150,7 @@ export function createConnections(onEvent: RequestObserver = () => {}): Connecti
           const connection = connectionOf(socket)
           connection.isEnding = true
           connection.waiting.length = 0
-          end(socket)
+          end(socket, lingerMs)
         }
       })
       server.on('request', (request, response) => take(handler, request, response))
@@ -170,9 +175,22 @@ export function createConnections(onEvent: RequestObserver = () => {}): Connecti
   }
 }
 
-/** Reads on for a while after the last answer; a client that keeps its side open must not keep the socket. */
-function end(socket: Socket, text = ''): void {
-  socket.once('finish', () => setTimeout(() => socket.destroy(), LINGER_MS).unref())
+/**
+ * Reads on after the last answer until the client closes its side, too. What it sends to a socket that is closed
+ * already makes the system drop every answer that the client has not read yet. But a client that keeps its side
+ * open must not keep the socket.
+ */
+function end(socket: Socket, lingerMs: number, text = ''): void {
+  socket.once('finish', () => {
+    const deadline = performance.now() + MAX_LINGER_MS
+    let seen = socket.bytesRead
+    const timer = setInterval(() => {
+      if (socket.bytesRead === seen || performance.now() > deadline) socket.destroy()
+      seen = socket.bytesRead
+    }, lingerMs)
+    timer.unref()
+    socket.once('close', () => clearInterval(timer))
+  })
   socket.end(text)
   socket.resume()
 }

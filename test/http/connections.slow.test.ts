@@ -1,8 +1,9 @@
 import { EventEmitter, once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Test, test } from 'tap'
-import { createTestApp } from '../support/app.ts'
+import { createTestApp as createApp } from '../support/app.ts'
 import { becomes } from '../support/becomes.ts'
 
 interface Client {
@@ -15,6 +16,10 @@ async function listen(app: FastifyInstance): Promise<number> {
   await app.listen({ port: 0, host: '127.0.0.1' })
   return (app.server.address() as { port: number }).port
 }
+
+/** Its clients keep their side open, which would be waited for. */
+const createTestApp = (t: Test, deps: Parameters<typeof createApp>[1] = {}) =>
+  createApp(t, { lingerMs: 300, ...deps })
 
 /** Keeps its side open after the server has closed the other, as a rude client does. */
 function openClient(t: Test, port: number, sent: string): Client {
@@ -237,6 +242,25 @@ test('an answer arrives whole, although the body of the last request is not read
   await becomes(t, async () => readAnswers(client.received()), ['200', '404 route_not_found'])
   t.ok(client.received().includes(text))
   await becomes(t, async () => countConnections(app), 0)
+})
+
+test('a good answer arrives whole, although garbage follows and the client is busy for a while', async (t) => {
+  const app = createTestApp(t, { lingerMs: 5000 })
+  const text = 'x'.repeat(1_500_000)
+  app.get('/large', async () => text)
+  const sent = 'GET /large HTTP/1.1\r\nHost: localhost\r\n\r\nHELO\r\n\r\n'
+  const client = openClient(t, await listen(app), sent)
+  client.socket.pause()
+  await once(app.server, 'connection')
+  // It has sent all that it wanted to, but its system has not: a reset by the server would lose the answer.
+  for (let piece = 0; piece < 12; piece++) {
+    await sleep(100)
+    client.socket.write('more')
+  }
+  client.socket.resume()
+
+  await becomes(t, async () => readAnswers(client.received()), ['200', '400 bad_request'])
+  t.ok(client.received().includes(text))
 })
 
 test('what follows a request that ends its connection is not run', async (t) => {
