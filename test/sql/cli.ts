@@ -43,7 +43,11 @@ export async function main(
   const stopping = new AbortController()
   const { signal } = stopping
   process.once('SIGINT', () => stopping.abort())
-  const database = isMeasured ? await startProfiledServer() : await openServer(config, signal)
+  // It ends with this run.
+  const isOwn = isMeasured || (config.databaseUrl === undefined && !isEmbeddedServerRunning(config))
+  const database = isMeasured
+    ? await startProfiledServer()
+    : await openServer(config, { isOwn, signal })
   try {
     const settings = await createCommandSettings({ config, database, migrationsDir, signal })
     const { name } = database
@@ -54,7 +58,9 @@ export async function main(
     }
     const rootUrl = database.rootUrl ?? database.url
     const base = isMeasured ? name : undefined
-    const state = await createStateDatabase({ rootUrl, migrationsDir, placeholders, base })
+    const creating = createStateDatabase({ rootUrl, migrationsDir, placeholders, base })
+    // While the server copies a database, this process loads what it needs next.
+    const [state] = await Promise.all([creating, import('tap')])
     try {
       if (isMeasured) await prepareProfile(state.url)
       const { passed, failed } = await runFiles(files, {
@@ -72,7 +78,7 @@ export async function main(
       say(`${what}: ${passed} passed${failed === 0 ? '' : `, ${failed} failed`} (${seconds} s)`)
       return failed === 0 && passed > 0 ? 0 : EXIT_FAILED
     } finally {
-      await state.drop()
+      await state.drop({ wait: isOwn })
     }
   } catch (error) {
     if (error instanceof StateError) return fail(error.message, EXIT_FAILED)
@@ -82,9 +88,11 @@ export async function main(
   }
 }
 
-async function openServer(config: Config, signal: AbortSignal): Promise<DevelopmentDatabase> {
-  const isStarted = config.databaseUrl === undefined && !isEmbeddedServerRunning(config)
-  if (!isStarted) return openDevelopmentDatabase(config, { log: SILENT, signal })
+async function openServer(
+  config: Config,
+  { isOwn, signal }: { readonly isOwn: boolean; readonly signal: AbortSignal },
+): Promise<DevelopmentDatabase> {
+  if (!isOwn) return openDevelopmentDatabase(config, { log: SILENT, signal })
   say('no server is running: starting the embedded one for these tests (npm run dev keeps it)')
   const embeddedPort = await findFreePort('127.0.0.1', config.embeddedPort)
   return openDevelopmentDatabase({ ...config, embeddedPort }, { log: SILENT, signal })

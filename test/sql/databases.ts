@@ -6,9 +6,10 @@ import { nameState, readState, runCommitted, runCurrent } from './state.ts'
 
 export interface StateDatabase {
   readonly url: string
-  /** Begins the names of databases that belong to this state. */
+  /** Begins the names of databases that belong to these committed migrations. */
   readonly runId: string
-  drop(): Promise<void>
+  /** Has the server drop it, and what killed runs have left; waits for the end of that only where it has to. */
+  drop(options: { readonly wait: boolean }): Promise<void>
 }
 
 export interface StateOptions {
@@ -20,89 +21,85 @@ export interface StateOptions {
   readonly base?: string | undefined
 }
 
-/** Any number will do; two runs at the same time must take the same. */
-const LOCK_KEY = 20261127
+/** Any numbers will do; two runs at the same time must take the same. */
+const TEMPLATE_LOCK = 20261127
+/** Every run shares it until its end. */
+const RUN_LOCK = 20261128
 
 /**
- * Creates a database with the state of the files, and without anybody's rows. It is a copy of a template, which is made
- * again only when the files have changed: from a template of the committed migrations, which rarely change.
+ * Creates a database with the state of the files, and without anyone's rows: a copy of a template of the committed migrations,
+ * which rarely change, in which the uncommitted one is run.
  */
 export async function createStateDatabase(options: StateOptions): Promise<StateDatabase> {
   const { rootUrl, migrationsDir, placeholders, base = 'template0' } = options
   const { committed, current } = readState(migrationsDir)
-  const committedId = `sql_${nameState(committed, placeholders)}`
-  const runId = `sql_${nameState([...committed, current], placeholders)}`
+  const runId = `sql_${nameState(committed, placeholders)}`
+  const name = nameOf(runId, randomBytes(5).toString('hex'))
   const root = await openClient(rootUrl, 'test:sql')
-  try {
-    const name = nameOf(runId, randomBytes(5).toString('hex'))
-    await root.query('select pg_advisory_lock($1)', [LOCK_KEY])
-    const { rows } = await root.query<Existing>(
-      `select datname as name, datallowconn as "allowsConnections",
-              exists (select from pg_stat_activity where pg_stat_activity.datname = pg_database.datname) as "isInUse"
-         from pg_database where datname like 'test\\_sql\\_%'`,
-    )
-    const templates = { root, existing: rows }
-    if (!isReady(nameOf(runId), rows)) {
-      await dropOld(root, rows, [nameOf(runId), nameOf(committedId)])
-      await ensureTemplate(nameOf(committedId), base, templates, (database) =>
-        runCommitted(urlOfDatabase(rootUrl, database), committed, placeholders),
-      )
-      await ensureTemplate(nameOf(runId), nameOf(committedId), templates, (database) =>
-        runCurrent(urlOfDatabase(rootUrl, database), current, { migrationsDir, placeholders }),
-      )
-    }
-    await createCopy(root, name, nameOf(runId))
-    return { url: urlOfDatabase(rootUrl, name), runId, drop: () => drop(rootUrl, name) }
-  } finally {
-    await root.end()
+  const drop = async ({ wait }: { readonly wait: boolean }) => {
+    await dropLeftovers(root, [name, nameOf(runId)])
+    const dropped = root.query(`drop database if exists ${name} with (force)`)
+    // The server goes on with a statement whose client has ended.
+    if (wait) return dropped.finally(() => root.end()).then(() => {})
+    dropped.catch(() => {})
+    ;(root as unknown as { unref(): void }).unref()
   }
-}
-
-interface Existing {
-  readonly name: string
-  /** A template that does was left by a run that failed. */
-  readonly allowsConnections: boolean
-  readonly isInUse: boolean
+  try {
+    await root.query('select pg_advisory_lock_shared($1)', [RUN_LOCK])
+    await ensureTemplate(root, nameOf(runId), base, (database) =>
+      runCommitted(urlOfDatabase(rootUrl, database), committed, placeholders),
+    )
+    await createCopy(root, name, nameOf(runId))
+    const url = urlOfDatabase(rootUrl, name)
+    await runCurrent(url, current, { migrationsDir, placeholders })
+    return { url, runId, drop }
+  } catch (error) {
+    await drop({ wait: true }).catch(() => {})
+    throw error
+  }
 }
 
 /** As the tests' own databases are named: see test/support/postgres.ts. */
 const nameOf = (runId: string, suffix = 'template') => `test_${runId}_${suffix}`
 
-const isReady = (name: string, existing: readonly Existing[]) =>
-  existing.some((one) => one.name === name && !one.allowsConnections)
-
 async function ensureTemplate(
+  root: SessionClient,
   name: string,
-  from: string,
-  { root, existing }: { readonly root: SessionClient; readonly existing: readonly Existing[] },
+  base: string,
   fill: (database: string) => Promise<void>,
 ): Promise<void> {
-  if (isReady(name, existing)) return
-  await root.query(`drop database if exists ${name} with (force)`)
-  await createCopy(root, name, from)
-  await fill(name)
-  await root.query(`alter database ${name} allow_connections false`)
+  await root.query('select pg_advisory_lock($1)', [TEMPLATE_LOCK])
+  const { rowCount } = await root.query(
+    // A template that takes connections was left by a run that failed.
+    'select from pg_database where datname = $1 and not datallowconn',
+    [name],
+  )
+  if (rowCount === 0) {
+    await root.query(`drop database if exists ${name} with (force)`)
+    await createCopy(root, name, base)
+    await fill(name)
+    await root.query(`alter database ${name} allow_connections false`)
+  }
+  await root.query('select pg_advisory_unlock($1)', [TEMPLATE_LOCK])
 }
 
-/** What earlier states and runs that were killed have left. */
-async function dropOld(
-  root: SessionClient,
-  existing: readonly Existing[],
-  kept: readonly string[],
-): Promise<void> {
-  for (const { name, isInUse } of existing) {
-    if (!isInUse && !kept.includes(name)) await root.query(`drop database if exists ${name}`)
-  }
+/** What other committed migrations and runs that were killed have left, unless another run is in progress. */
+async function dropLeftovers(root: SessionClient, kept: readonly string[]): Promise<void> {
+  const { rows } = await root.query<{ name: string }>(
+    `select datname as name from pg_database where datname like 'test\\_sql\\_%' and datname <> all ($1)`,
+    [kept],
+  )
+  if (rows.length === 0) return
+  await root.query('select pg_advisory_unlock_shared($1)', [RUN_LOCK])
+  const { rows: locks } = await root.query<{ alone: boolean }>(
+    'select pg_try_advisory_lock($1) as alone',
+    [RUN_LOCK],
+  )
+  if (!locks[0]?.alone) return
+  for (const { name } of rows) await root.query(`drop database if exists ${name} with (force)`)
 }
 
 async function createCopy(root: SessionClient, name: string, template: string): Promise<void> {
   // Copying its files instead would take two checkpoints, which take longer on a small database.
   await root.query(`create database ${name} template ${template} strategy wal_log`)
-}
-
-async function drop(rootUrl: string, name: string): Promise<void> {
-  const root = await openClient(rootUrl, 'test:sql')
-  await root
-    .query(`drop database if exists ${name} with (force)`)
-    .finally(() => root.end().catch(() => {}))
 }
