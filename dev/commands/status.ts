@@ -6,6 +6,7 @@ import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { readMigrationStatus } from '../../src/migrations/history.ts'
 import { openClient } from '../../src/postgres/client.ts'
 import { describeError } from '../../src/postgres/errors.ts'
+import { readJournal } from '../commit/journal.ts'
 import type { CommandRun } from '../tool.ts'
 
 /** Lists applied and pending migrations, whether current.sql is empty, and how the schema has drifted. */
@@ -18,6 +19,12 @@ export async function status({ config, database }: CommandRun): Promise<number> 
   for (const migration of committed) {
     const state = pending.includes(migration) ? 'pending' : 'applied'
     process.stdout.write(`${state}  ${migration.filename}\n`)
+  }
+  const unfinished = readJournal(migrationsDir)
+  if (unfinished !== undefined) {
+    process.stdout.write(
+      `unfinished  ${unfinished.command} was killed: the next db:commit or db:uncommit completes or forgets it\n`,
+    )
   }
   const current = isCurrentEmpty(migrationsDir) ? 'empty  ' : 'not committed'
   process.stdout.write(`${current}  current.sql\n`)

@@ -16,18 +16,18 @@ export interface BodyFault {
 /** Of plpgsql_check in the shadow database. */
 const SCHEMA = 'body_check_of_commit'
 
-/** Installs plpgsql_check in the shadow database; returns false where the server does not have it, or not for this role. */
-export async function prepareBodyCheck(client: Queryable): Promise<boolean> {
+/** Installs plpgsql_check in the shadow database. Returns why that is not possible; undefined if it is. */
+export async function prepareBodyCheck(client: Queryable): Promise<string | undefined> {
   const { rows } = await client.query(
     "select from pg_catalog.pg_available_extensions where name = 'plpgsql_check'",
   )
-  if (rows.length === 0) return false
+  if (rows.length === 0) return 'this server has no plpgsql_check'
   try {
     await client.query(`create schema ${SCHEMA}`)
     await client.query(`create extension plpgsql_check schema ${SCHEMA}`)
-    return true
-  } catch {
-    return false
+    return undefined
+  } catch (error) {
+    return `plpgsql_check could not be installed in the shadow database (${(error as Error).message})`
   }
 }
 

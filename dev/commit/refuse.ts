@@ -93,13 +93,13 @@ function failedError(failure: Failure, folder: string): ServiceError {
   )
 }
 
-function listUnchecked({ bodyFaults, text }: Trial, hasSquawk: boolean): string[] {
+function listUnchecked({ bodyProblem, text }: Trial, hasSquawk: boolean): string[] {
   const unknown = text.statements.find(({ tree }) => tree === undefined)
   const line = unknown && text.placeAt(unknown.start)
   return [
-    ...(bodyFaults === undefined
-      ? ['the statements inside PL/pgSQL functions: this server has no plpgsql_check']
-      : []),
+    ...(bodyProblem === undefined
+      ? []
+      : [`the statements inside PL/pgSQL functions: ${bodyProblem}`]),
     ...(hasSquawk ? [] : ['what squawk finds: it is not installed']),
     ...(line ? [`names in ${line.file}:${line.line}: the parser does not know the syntax`] : []),
   ]

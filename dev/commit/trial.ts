@@ -30,8 +30,10 @@ export interface Trial {
   /** Calls that PostgreSQL accepted before. */
   readonly brokenCalls: readonly BrokenCall[]
   readonly second: SecondRun
-  /** New ones; undefined where the server has no plpgsql_check. */
-  readonly bodyFaults: readonly BodyFault[] | undefined
+  /** What plpgsql_check finds since this migration. */
+  readonly bodyFaults: readonly BodyFault[]
+  /** Why plpgsql_check could not look. */
+  readonly bodyProblem: string | undefined
   readonly names: NameLists
 }
 
@@ -58,9 +60,10 @@ export async function tryMigration(options: TrialOptions): Promise<Trial | Failu
   const run = { ...options, url: shadowUrl, text }
   const client = await openClient(shadowUrl, 'development')
   try {
-    const canCheckBodies = await prepareBodyCheck(client)
+    const bodyProblem = await prepareBodyCheck(client)
+    const readFaults = async () => (bodyProblem === undefined ? findBodyFaults(client) : [])
     const before = await readCatalogState(client)
-    const faultsBefore = canCheckBodies ? await findBodyFaults(client) : []
+    const faultsBefore = await readFaults()
     const calls = await listAcceptedCalls(client, before, text)
 
     const first = await runOnce(run)
@@ -68,7 +71,7 @@ export async function tryMigration(options: TrialOptions): Promise<Trial | Failu
       return describeFailure(first.failed, { migrationsDir, placeholders })
     const after = await readCatalogState(client)
     const brokenCalls = await findBrokenCalls(client, calls)
-    const faults = canCheckBodies ? await findBodyFaults(client) : undefined
+    const faults = await readFaults()
     const names = await readNames(client)
 
     const again = await runOnce(run)
@@ -82,7 +85,8 @@ export async function tryMigration(options: TrialOptions): Promise<Trial | Failu
         rows: again.rows,
         changed: listChanged(after, repeated),
       },
-      bodyFaults: faults?.filter((fault) => !faultsBefore.some((one) => one.key === fault.key)),
+      bodyProblem,
+      bodyFaults: faults.filter((fault) => !faultsBefore.some((one) => one.key === fault.key)),
     }
   } finally {
     await client.end()

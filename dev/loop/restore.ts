@@ -25,6 +25,16 @@ export function createRestorer({
   readonly open: () => Promise<SessionClient>
 }): Restorer {
   let applied: Set<string> | undefined
+  /** The committed texts of each fixture, in the order in which they were seen. */
+  const seen = new Map<string, readonly string[]>()
+
+  /** Whether an older text is the committed one again: its migration was uncommitted, maybe between two saves. */
+  function isBack(path: string, text: string): boolean {
+    const texts = seen.get(path) ?? []
+    const at = texts.indexOf(text)
+    seen.set(path, at === -1 ? [...texts, text] : texts.slice(0, at + 1))
+    return at !== -1 && at < texts.length - 1
+  }
 
   async function restoreOne(session: Queryable, path: string, text: string) {
     try {
@@ -45,7 +55,10 @@ export function createRestorer({
     async restore(client, { included, committed }) {
       applied ??= await readApplied(client)
       const gone = [...applied].filter((path) => !included.has(path))
-      const paths = [...committed.keys()].filter((path) => gone.includes(path))
+      const back = [...committed].filter((one) => isBack(...one)).map(([path]) => path)
+      const isGone = (path: string) =>
+        gone.includes(path) || (back.includes(path) && !included.has(path))
+      const paths = [...committed.keys()].filter(isGone)
       const session = paths.length > 0 ? await open() : undefined
       try {
         for (const path of paths) {

@@ -6,7 +6,7 @@ import type { Rule } from './rule.ts'
 export const functionBody: Rule = {
   name: 'function-body',
   refuses: 'what plpgsql_check finds in a PL/pgSQL function since this migration',
-  check({ bodyFaults = [], text }) {
+  check({ bodyFaults, text }) {
     // What an error keeps from being read is reported as unused.
     const isWrong = ({ schema, routine }: BodyFault) =>
       bodyFaults.some(
