@@ -101,9 +101,7 @@ export function createMigrationParser(path: string): MigrationParser {
       if (hasCr) return { problem: CR }
       // The hash is taken over the trimmed text, so it does not cover the end of the last line.
       if (nextLine.endsWith('\r') || facts.endsWithCr) return { problem: CRLF }
-      const whole = text
-      const foundInPieces = headerSearch?.finish()
-      const findIgnored = () => (whole === undefined ? foundInPieces : findIgnoredHeader(whole))
+      const findIgnored = createIgnoredSearch(text, headerSearch?.finish())
       if (nextLine !== '' || isCut) {
         const next = JSON.stringify(nextLine.slice(0, 100))
         const missing = `has no empty line after its headers, before line ${lineCount + 1}: ${next}`
@@ -138,6 +136,14 @@ export function createMigrationParser(path: string): MigrationParser {
       }
     },
   }
+}
+
+/** A function of its own, which keeps the text and not the parser: there may be thousands of migrations. */
+function createIgnoredSearch(
+  text: string | undefined,
+  foundInPieces: string | undefined,
+): CommittedMigration['findIgnored'] {
+  return () => (text === undefined ? foundInPieces : findIgnoredHeader(text))
 }
 
 /** What the first piece of a file says. */
