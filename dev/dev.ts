@@ -22,7 +22,8 @@ await runProgram(runServiceAndWatch, EXIT.stopped)
 async function runServiceAndWatch({ signal }: AbortController): Promise<number> {
   const config = loadConfig()
   const log = createLogger(config.logLevel, createMask(config), await loadLineFormat())
-  const run = { config: { ...config, ...(await choosePorts(config)) }, log, signal }
+  const embeddedPort = await chooseEmbeddedPort(config)
+  const run = { config: { ...config, embeddedPort }, log, signal }
   const isEmbedded = config.databaseUrl === undefined
   if (isEmbedded && (await mayHaveOtherHistory(config))) await follow(run)
   let hasTried = false
@@ -64,7 +65,8 @@ async function follow({ config, ...deps }: Run): Promise<boolean> {
  * the committed files are not those of its database any more.
  */
 async function runOnce(run: Run): Promise<number | OtherHistoryError> {
-  const service = startService(run.config)
+  // Only now: another checkout may start at the same time.
+  const service = startService({ ...run.config, port: await choosePort(run.config) })
   // While the service starts: they take as long as it does.
   const modules = loadLoop()
   const ending = new AbortController()
@@ -116,17 +118,15 @@ async function loadLoop() {
 type Ports = Pick<Config, 'port' | 'embeddedPort'>
 
 /** A port that is set is used; instead of a default one that another checkout uses, the next free one is taken. */
-async function choosePorts({ host, port, embeddedPort, databaseUrl }: Config): Promise<Ports> {
-  const given = listGiven(['PORT', 'EMBEDDED_PORT'])
-  const chosen =
-    given.has('EMBEDDED_PORT') || databaseUrl !== undefined
-      ? embeddedPort
-      : await findFreePort(LOOPBACK, embeddedPort)
-  const isFixed = given.has('PORT') && port !== 0
-  return {
-    embeddedPort: chosen,
-    port: isFixed ? port : await findFreePort(host, port, { not: chosen }),
-  }
+async function chooseEmbeddedPort({ embeddedPort, databaseUrl }: Config): Promise<number> {
+  const isFixed = listGiven(['EMBEDDED_PORT']).has('EMBEDDED_PORT') || databaseUrl !== undefined
+  return isFixed ? embeddedPort : findFreePort(LOOPBACK, embeddedPort)
+}
+
+/** The same for where the service listens; 0 is any. */
+async function choosePort({ host, port, embeddedPort }: Config): Promise<number> {
+  const isFixed = listGiven(['PORT']).has('PORT') && port !== 0
+  return isFixed ? port : findFreePort(host, port, { not: embeddedPort })
 }
 
 /** Starts the service in our process group, so that it also gets the terminal's signals; it sends when it is ready. */
@@ -143,9 +143,11 @@ async function openAndWatch({ config, log, signal }: Run, modules: LoopModules):
   const database = await openDevelopmentDatabase(config, { log, signal })
   try {
     const isEmbedded = config.databaseUrl === undefined
-    const watched = watch({ config, database, signal, endsOnOtherHistory: isEmbedded })
+    const watched = watch({
+      ...{ config, database, signal },
+      noteHistory: isEmbedded ? () => noteHistory(config) : undefined,
+    })
     if (isEmbedded) {
-      await noteHistory(config)
       await ensureTemplate({ config, database, signal }).catch((error) => {
         // The next start makes it.
         if (signal.aborted) return

@@ -8,12 +8,12 @@ import { watchMigrations } from '../loop/watcher.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
 
 export interface WatchRun extends CommandRun {
-  /** Rejects with an OtherHistoryError once the committed files are not those of the database. */
-  readonly endsOnOtherHistory?: boolean
+  /** See `RunOptions`. */
+  readonly noteHistory?: (() => Promise<void>) | undefined
 }
 
 /** Applies the committed migrations, then the uncommitted one whenever one of its files is saved. */
-export async function watch({ endsOnOtherHistory = false, ...run }: WatchRun): Promise<number> {
+export async function watch({ noteHistory, ...run }: WatchRun): Promise<number> {
   const { config, database, signal } = run
   const { migrationsDir, lockTimeoutMs } = config
   const mask = createMask(config)
@@ -26,7 +26,7 @@ export async function watch({ endsOnOtherHistory = false, ...run }: WatchRun): P
   const settings = await createCommandSettings({ ...run, migrationsDir })
   const runner = createRunner({
     ...{ readUrl: () => database.url, databaseName: database.name },
-    ...{ migrationsDir, settings, lockTimeoutMs, endsOnOtherHistory, note: report.note, mask },
+    ...{ migrationsDir, settings, lockTimeoutMs, noteHistory, note: report.note, mask },
     warn: report.warned,
   })
   const loop = createLoop({ migrationsDir, apply: runner.run, report, signal })

@@ -13,6 +13,8 @@ export interface Restorer {
    * the tool only ever applies. Returns why one failed.
    */
   restore(client: Queryable, prepared: Prepared): Promise<Failure | undefined>
+  /** What is included was applied. */
+  applied(prepared: Prepared): void
 }
 
 /** Creates a restorer. It knows what was applied since it exists, and what the tool has kept from before. */
@@ -71,8 +73,10 @@ export function createRestorer({
         await session?.end()
       }
       for (const path of gone) applied.delete(path)
-      for (const path of included) applied.add(path)
       return undefined
+    },
+    applied({ included }) {
+      for (const path of included) applied?.add(path)
     },
   }
 }

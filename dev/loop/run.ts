@@ -28,8 +28,11 @@ export interface RunOptions extends Omit<ApplyOptions, 'open'> {
   readonly readUrl: () => string
   /** How long a statement waits for a lock; 0: no limit. */
   readonly lockTimeoutMs: number
-  /** Ends with an OtherHistoryError where the database does not have the committed files. */
-  readonly endsOnOtherHistory?: boolean
+  /**
+   * Called when the database is found to have exactly the committed files. Where this is given, a run rejects with an
+   * OtherHistoryError if it has not.
+   */
+  readonly noteHistory?: (() => Promise<void>) | undefined
   readonly note: (text: string) => void
   /** Receives what was applied and will fail when it is used. */
   readonly warn?: (failure: Failure) => void
@@ -115,6 +118,7 @@ export function createRunner(options: RunOptions): Runner {
           )
       const endedAt = Date.now()
       failure = applied.failure
+      if (failure === undefined) restorer.applied(prepared)
       if (began !== undefined && failure === undefined) {
         await clean(client, { ...applied, prepared, since: began.since })
         unchecked = began.since
@@ -132,7 +136,11 @@ export function createRunner(options: RunOptions): Runner {
     client: SessionClient,
     recorder: Recorder,
   ): Promise<Failure | undefined> {
-    if (options.endsOnOtherHistory) return assertSameHistory(client, migrationsDir)
+    if (options.noteHistory !== undefined) {
+      const failure = await assertSameHistory(client, migrationsDir)
+      if (failure === undefined) await options.noteHistory()
+      return failure
+    }
     const { pending, failure } = await comparePending(client, migrationsDir)
     if (pending === 0) return failure
     await recorder.begin()

@@ -20,8 +20,9 @@ export interface Watcher {
 export async function watchMigrations(
   migrationsDir: string,
   onChange: (file: string) => void,
+  { usesEvents = true }: { readonly usesEvents?: boolean } = {},
 ): Promise<Watcher> {
-  const watchers = [true, false].map((usePolling) =>
+  const watchers = (usesEvents ? [true, false] : [true]).map((usePolling) =>
     watch(migrationsDir, {
       usePolling,
       interval: POLL_MS,
