@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
 import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
 import { withTransaction } from '../../../support/sessions.ts'
-import { createBus, isBatchFree } from '../bus.ts'
+import { createBus, isBatchFree, isCounterFree } from '../bus.ts'
 
 async function flush(db: Queryable, domain: string | null, batchId: string | null) {
   const { rows } = await db.query<{ id: string | null; completed: number | null }>(
@@ -21,7 +21,8 @@ async function batchWith(db: Queryable, unreported: readonly number[]) {
   await db.query(
     `insert into commandbus.batch_counter (domain, batch_id, counter_no, quota, completed, unreported)
      select $1, $2, n - 1, 10, 9, count
-       from unnest($3::int[]) with ordinality as given (count, n)`,
+       from unnest($3::int[]) with ordinality as given (count, n)
+      order by n desc`,
     [bus.domain, batchId, unreported],
   )
   return { bus, batchId }
@@ -85,6 +86,44 @@ test('flush_counter_rows', async (t) => {
       t.strictSame(await unreportedOf(db, batchId), [3])
     }),
   )
+
+  t.test(
+    'leaves a counter row as it is that has nothing to report',
+    rolledBack(async (t, db) => {
+      const { bus, batchId } = await batchWith(db, [3, 0])
+      const version = async () => {
+        const { rows } = await db.query(
+          'select ctid::text from commandbus.batch_counter where batch_id = $1 and counter_no = 1',
+          [batchId],
+        )
+        return rows
+      }
+      const before = await version()
+
+      await flush(db, bus.domain, batchId)
+
+      t.strictSame(await version(), before)
+    }),
+  )
+
+  t.test('locks the counter rows by their number, however they are found', async (t) => {
+    const { bus, batchId } = await batchWith(pool, [1, 1])
+
+    await withTransaction(pool, async (worker) => {
+      await withTransaction(pool, async (reader) => {
+        await reader.query('set local enable_indexscan = off; set local enable_bitmapscan = off')
+        await worker.query(
+          'select from commandbus.batch_counter where batch_id = $1 and counter_no = 0 for update',
+          [batchId],
+        )
+        const flushed = flush(reader, bus.domain, batchId)
+        await reader.waitsFor(worker)
+        t.equal(await isCounterFree(pool, batchId, 1), true)
+        await worker.query('commit')
+        await flushed
+      })
+    })
+  })
 
   t.test('waits for a counter row without locking the batch, and adds what it got', async (t) => {
     const { bus, batchId } = await batchWith(pool, [3, 0])
