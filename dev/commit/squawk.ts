@@ -35,9 +35,12 @@ export async function runSquawk(
     ['--reporter', 'json', '--stdin-filepath', 'current.sql', ...settings],
     text.sql,
   )
-  if (output === undefined) return undefined
-  const reports = JSON.parse(output.stdout || '[]') as Report[]
-  return reports.map(({ line, column, message, help, rule_name }) => ({
+  // Without the package of its platform it prints nothing here.
+  if (output === undefined || !output.stdout.startsWith('[')) return undefined
+  const reports = JSON.parse(output.stdout) as Report[]
+  // PostgreSQL has run it, so the syntax is right.
+  const found = reports.filter(({ rule_name }) => rule_name !== 'syntax-error')
+  return found.map(({ line, column, message, help, rule_name }) => ({
     rule: SQUAWK + rule_name,
     message,
     remedy:
