@@ -1,4 +1,5 @@
-import { type LeasedDatabase, type LeaseOptions, leaseDatabase } from './lease.ts'
+import { assertKnownOptions } from './errors.ts'
+import { LEASE_OPTIONS, type LeasedDatabase, type LeaseOptions, leaseDatabase } from './lease.ts'
 
 export interface TestDatabaseOptions extends LeaseOptions {
   /** Whether each test gets a database of its own, or all tests of a file share one. Default: `file`. */
@@ -27,6 +28,7 @@ const HOOK_MS = 180_000
 
 /** Registers hooks that borrow a database and return it; what it returns is that database, in tests. */
 export function registerDatabase(hooks: RunnerHooks, options: TestDatabaseOptions): TestDatabase {
+  assertKnownOptions(options, [...LEASE_OPTIONS, 'per', 'setUp', 'tearDown'])
   const { per = 'file', setUp, tearDown, ...leaseOptions } = options
   let current: LeasedDatabase | undefined
   const get = (): LeasedDatabase => {

@@ -1,7 +1,8 @@
 // A module's own timers: a test may replace the global ones.
 import { clearInterval, setInterval } from 'node:timers'
 import { readEnvironment, type ServiceAddress } from './environment.ts'
-import { extend, giveBack, type Lent, lend, ServiceUnreachableError } from './requests.ts'
+import { assertKnownOptions, type TestDatabaseError } from './errors.ts'
+import { extend, giveBack, type Lent, lend } from './requests.ts'
 import { acquireSharedService } from './shared-service.ts'
 
 export interface LeaseOptions {
@@ -30,6 +31,15 @@ export interface LeasedDatabase extends AsyncDisposable {
   release(): Promise<void>
 }
 
+/** What `leaseDatabase` takes. */
+export const LEASE_OPTIONS = [
+  'service',
+  'label',
+  'waitMs',
+  'ttlSeconds',
+  'through',
+] as const satisfies readonly (keyof LeaseOptions)[]
+
 const DEFAULTS = { waitMs: 60_000, ttlSeconds: 120 } as const
 
 /**
@@ -39,9 +49,11 @@ const DEFAULTS = { waitMs: 60_000, ttlSeconds: 120 } as const
  * Without COMMANDBUS_DB_URL (and TEST_DATABASES_TOKEN) in the environment, the first call of a test run starts
  * the service on its embedded PostgreSQL, for all processes of the run. It ends with the run.
  *
- * Throws if the service cannot be started or reached, or if no database becomes free within `waitMs`.
+ * Throws a TestDatabaseError if the service cannot be reached, refuses, or has no database free within `waitMs`, or
+ * if an option is unknown; an Error if it cannot be started.
  */
 export async function leaseDatabase(options: LeaseOptions = {}): Promise<LeasedDatabase> {
+  assertKnownOptions(options, LEASE_OPTIONS)
   const { service: given, label = `process ${process.pid}`, through } = options
   const ttlSeconds = options.ttlSeconds ?? DEFAULTS.ttlSeconds
   const waitMs = options.waitMs ?? DEFAULTS.waitMs
@@ -69,7 +81,7 @@ async function lendFrom(
   try {
     return { service, lent: await lendAt(service) }
   } catch (error) {
-    if (!(error instanceof ServiceUnreachableError)) throw error
+    if ((error as TestDatabaseError).code !== 'service_unreachable') throw error
     // It has ended, and left its record: start another.
     const another = await acquireSharedService(environment, { verify: true })
     return { service: another, lent: await lendAt(another) }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServiceAddress } from './environment.ts'
+import { TestDatabaseError } from './errors.ts'
 
 /** What a borrower may ask for; the service's defaults apply to what is left out. */
 export interface LendRequest {
@@ -15,11 +16,6 @@ export interface Lent {
   readonly name: string
   readonly url: string
   readonly history: { readonly last: string; readonly hash: string }
-}
-
-/** The service could not be reached; it may have ended. */
-export class ServiceUnreachableError extends Error {
-  override readonly name = 'ServiceUnreachableError'
 }
 
 const ANSWER_MS = 30_000
@@ -83,8 +79,10 @@ async function ask(
   } catch (cause) {
     const reason =
       ((cause as Error).cause as Error | undefined)?.message ?? (cause as Error).message
-    throw new ServiceUnreachableError(
-      `cannot reach the service that lends test databases at ${url}: ${reason}`,
+    throw new TestDatabaseError(
+      'service_unreachable',
+      `cannot reach the service that lends test databases at ${url}: ${reason}; start it, or unset ` +
+        'COMMANDBUS_DB_URL, and the tests start one of their own',
       { cause },
     )
   }
@@ -104,15 +102,21 @@ function isLeaseGone({ status, body }: Answer): boolean {
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
-  route_not_found: 'start the service with TEST_DATABASES_MAX above 0',
+  route_not_found: 'start the service with TEST_DATABASES_MAX above 0 and TEST_DATABASES_TOKEN',
   token_wrong: 'set TEST_DATABASES_TOKEN to the token of that service',
 }
 
-function refusedError({ url }: ServiceAddress, request: string, { status, body }: Answer): Error {
-  const { code = 'no code', detail = 'no detail' } = body as { code?: string; detail?: string }
+function refusedError(
+  { url }: ServiceAddress,
+  request: string,
+  { status, body }: Answer,
+): TestDatabaseError {
+  const { code = 'no_code', detail = 'no detail' } = body as { code?: string; detail?: string }
   const remedy = REMEDIES[code]
-  return new Error(
+  return new TestDatabaseError(
+    code,
     `${request} at ${url} was answered with ${status} (${code}): ${detail}` +
       (remedy === undefined ? '' : `; ${remedy}`),
+    { status },
   )
 }

@@ -93,10 +93,25 @@ test('a service that starts is waited for; refusals say what to do', async (t) =
   )
   answer('POST', 404, { code: 'route_not_found', detail: 'no route' })
   await t.rejects(leaseDatabase({ service }), /start the service with TEST_DATABASES_MAX above 0/)
+  t.match(await leaseDatabase({ service }).catch((cause) => cause), {
+    ...{ name: 'TestDatabaseError', code: 'route_not_found', status: 404 },
+  })
   const nowhere = leaseDatabase({ service: { url: 'http://127.0.0.1:1', token: TOKEN } })
   const error = await nowhere.catch((cause) => cause)
+  t.match(error, { name: 'TestDatabaseError', code: 'service_unreachable', status: undefined })
   t.match(error.message, /cannot reach the service .* at http:\/\/127\.0\.0\.1:1/)
   t.notOk(String(error.stack).includes(TOKEN))
+})
+
+test('an option that is unknown is refused with those that are known', async (t) => {
+  const { service, requests } = await startServer(t)
+  const misspelt = { service, ttlSecond: 60 } as object
+  const error = await leaseDatabase(misspelt).catch((cause) => cause)
+  t.match(error, {
+    code: 'options_wrong',
+    message: 'unknown option ttlSecond: expected only service, label, waitMs, ttlSeconds, through',
+  })
+  t.strictSame(requests, [])
 })
 
 test('hooks borrow and return a database, and return it if the tear-down fails', async (t) => {
