@@ -13,6 +13,8 @@ const outdir = join(cache, nameSources())
 const compiled = (path) => pathToFileURL(join(outdir, path.replace(/\.ts$/, '.js'))).href
 
 process.chdir(root)
+// As in .taprc, in seconds; tap's own limit of 30 is short on a busy machine.
+process.env.TAP_TIMEOUT ??= '180'
 // A failed assertion names its line of the source.
 process.setSourceMapsEnabled(true)
 if (!existsSync(outdir)) await compile()
