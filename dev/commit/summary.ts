@@ -57,16 +57,19 @@ function describeTests(tests: readonly CoveringTest[]): string[] {
   const paths = tests.slice(0, MAX_LISTED).map(({ path }) => path)
   const more = tests.length - paths.length
   return [
-    `${tests.length} mention${tests.length === 1 ? 's' : ''} ${names.join(', ')}: npm test -- ${paths.join(' ')}${more > 0 ? ` (and ${more} more)` : ''}`,
     ...(hasScript('test:sql')
       ? names.filter(isCovered(tests)).map((name) => `npm run test:sql -- ${name}`)
       : []),
+    `${tests.length} mention${tests.length === 1 ? 's' : ''} ${names.join(', ')}: npm test -- ${paths.join(' ')}${more > 0 ? ` (and ${more} more)` : ''}`,
   ]
 }
 
-/** Whether a name has SQL tests of its own. */
+/** Whether `npm run test:sql` knows tests of this name: their file is named for it, or for its beginning. */
 const isCovered = (tests: readonly CoveringTest[]) => (name: string) =>
-  tests.some(({ path }) => path.startsWith('test/sql/') && path.includes(name))
+  tests.some(({ path }) => {
+    const file = /^test\/schema\/\w+\/(?:functions|views)\/(\w+)\.test\.ts$/.exec(path)?.[1]
+    return file !== undefined && `${name}_`.startsWith(`${file}_`)
+  })
 
 function hasScript(name: string): boolean {
   if (!existsSync('package.json')) return false

@@ -5,6 +5,7 @@ import { test } from 'tap'
 import { readArguments } from '../../../dev/arguments.ts'
 import { readAllowed } from '../../../dev/commit/allowed.ts'
 import { findCoveringTests } from '../../../dev/commit/covering-tests.ts'
+import { describeCommitted } from '../../../dev/commit/summary.ts'
 import { takeBack } from '../../../dev/commit/take-back.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
 
@@ -73,6 +74,19 @@ test('the tests that mention what changed, those of its own name first', (t) => 
   t.strictSame(findCoveringTests(dir, [of('column', 'commandbus.item.name', 'commandbus.item')]), [
     { path: 'test/table.test.ts', names: ['item'] },
   ])
+  t.end()
+})
+
+test('a commit names npm run test:sql where it knows tests of what changed', (t) => {
+  const paths = ['functions/sp_tsq.test.ts', 'views/batch_counts.test.ts', 'plans.test.ts']
+  const names = ['sp_tsq', 'sp_tsq_retry', 'sp_tsqx', 'batch_counts', 'plans']
+  const text = describeCommitted({
+    ...{ path: 'committed/000001.sql', schema: { changes: [] }, unchecked: [] },
+    trial: { before: { objects: new Map() }, after: { objects: new Map() }, changed: [] },
+    tests: paths.map((path) => ({ path: `test/schema/commandbus/${path}`, names })),
+  } as unknown as Parameters<typeof describeCommitted>[0])
+  const named = [...text.matchAll(/npm run test:sql -- (\w+)/g)].map(([, name]) => name)
+  t.strictSame(named, ['batch_counts', 'sp_tsq', 'sp_tsq_retry'])
   t.end()
 })
 
