@@ -12,8 +12,7 @@ export function normalize(text: string, dir: string): string {
   const named = text
     .replaceAll(dir, '/home/you/commandbus-db')
     .replaceAll(/^\[\d\d:\d\d:\d\d\]/gm, '[09:05:07]')
-    .replaceAll(/\b\d+ ms\b/g, '150 ms')
-    .replaceAll(/\b\d+\.\d+ s\b/g, '0.8 s')
+    .replaceAll(/\b(?:\d+ ms|\d+(?:\.\d+)? s)\b/g, '150 ms')
     .replaceAll(/\bnode v[\d.]+/g, 'node v20')
     .replaceAll(/(127\.0\.0\.1:)\d+/g, '$18080')
     .replaceAll(/\bport \d+/g, 'port 54329')
@@ -21,7 +20,7 @@ export function normalize(text: string, dir: string): string {
     .replaceAll(/(?<=^\[[\w-]+ )[0-9a-f]{7,}(?=\])/gm, '1a2b3c4')
     .replaceAll(/\bversion \d+\.\d+\.\d+/g, 'version 0.2.0')
     // How many tests mention a procedure changes every week.
-    .replaceAll(/^(tests +)\d+ (mention .*: npm test -- \S+).*$/gm, '$120 $2 …')
+    .replaceAll(/^((?:tests)? +)\d+ (mention .*: npm test -- \S+).*$/gm, '$120 $2 …')
   return named.replaceAll(/(?:^ {4}\d+ (?:idle|active).*\n)+/gm, sortLines)
 }
 

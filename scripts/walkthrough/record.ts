@@ -58,7 +58,7 @@ async function makeChange(checkout: Checkout): Promise<Recordings> {
   const committed = checkout.read(FIXTURE)
   const good = committed.replace('p_wait => true', 'p_wait => false')
   checkout.write(FIXTURE, good.replace('p_batch_id,', 'p_batch,'))
-  await started.program.prints('42703')
+  await started.program.prints(/42703.*\n.*\n *\^/)
   say('sp_start_batch.sql: it is not to wait any more; saved with a mistake', loop)
   loop.push(started.news())
   checkout.write(FIXTURE, good)

@@ -27,6 +27,7 @@ test('what differs between two runs is written as if it had been the same', (t) 
       `/tmp/x${ms}`,
     )
   t.equal(run(81, 80, 12, 'abcdef1'), run(2100, 2101, 34, '1234567'))
+  t.equal(normalize('started, 0.9 s', '/tmp/x'), normalize('started, 87 ms', '/tmp/x'))
   t.equal(withoutNpm('\n> bus@1 dev\n> node dev\n\n one\n\ntwo\n⠙\n'), ' one\ntwo')
   t.end()
 })
