@@ -1,8 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { DatabaseError } from 'pg'
 import { findCurrentProblems } from '../../src/migrations/files/current.ts'
 import { findCurrentPlace, findPlace, type Place, readPlace, type Sources } from './locate.ts'
+import { listSqlFiles, readSqlFiles } from './sql-files.ts'
 import type { FailedQuery } from './tool-session.ts'
 
 /** Why the uncommitted migration was not applied. */
@@ -78,8 +77,8 @@ function findLine(
   migrationsDir: string,
   files = listSources(migrationsDir),
 ): Place | undefined {
-  for (const file of files) {
-    const lines = readFileSync(join(migrationsDir, file), 'utf8').split('\n')
+  for (const [file, text] of readSqlFiles(migrationsDir, files)) {
+    const lines = text.split('\n')
     const index = lines.findIndex((line) => line.replaceAll(/\s+/g, ' ').trim() === wanted)
     if (index >= 0) return readPlace({ file, line: index + 1 }, migrationsDir)
   }
@@ -88,7 +87,5 @@ function findLine(
 
 /** Lists the files of the uncommitted migration and all fixtures, relative to the migrations folder. */
 export function listSources(migrationsDir: string): string[] {
-  return readdirSync(migrationsDir, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.sql') && !file.startsWith('committed'))
-    .sort()
+  return listSqlFiles(migrationsDir).filter((file) => !file.startsWith('committed'))
 }

@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { listSqlFiles, readSqlFiles } from './sql-files.ts'
 
 /** Texts by path below `fixtures/`. */
 export type Texts = ReadonlyMap<string, string>
@@ -11,19 +11,15 @@ const END_INCLUDED = /^--! EndIncluded .*\.sql$/
 /** Reads all fixtures. */
 export function readFixtures(migrationsDir: string): Texts {
   const folder = join(migrationsDir, 'fixtures')
-  if (statSync(folder, { throwIfNoEntry: false }) === undefined) return new Map()
-  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  const files = paths.filter((path) => path.endsWith('.sql')).sort()
-  return new Map(files.map((path) => [path, readFileSync(join(folder, path), 'utf8')]))
+  return new Map(readSqlFiles(folder, listSqlFiles(folder)))
 }
 
 /** Reads what the committed migrations included last of each fixture, in their order. */
 export function readCommittedFixtures(migrationsDir: string): Texts {
   const folder = join(migrationsDir, 'committed')
-  const files = readdirSync(folder).filter((name) => name.endsWith('.sql'))
   const found = new Map<string, string>()
-  for (const file of files.sort()) {
-    for (const [path, text] of listIncluded(readFileSync(join(folder, file), 'utf8'))) {
+  for (const [, migration] of readSqlFiles(folder, listSqlFiles(folder))) {
+    for (const [path, text] of listIncluded(migration)) {
       // A map keeps the place of its first entry.
       found.delete(path)
       found.set(path, text)

@@ -16,7 +16,7 @@ export function updateIncludeList(current: string, fixtures: Texts, committed: T
   )
   const elsewhere = new Set([
     ...listWithin(before + after, fixtures),
-    ...changed.flatMap((path) => listWithin(fixtures.get(path) ?? '', fixtures)),
+    ...changed.flatMap((path) => listOthers(path, fixtures)),
   ])
   const previous = [...committed.keys()]
   const missing = changed.filter((path) => !elsewhere.has(path))
@@ -50,6 +50,12 @@ function findList(text: string) {
 function separate(text: string): string {
   if (text.trim() === '') return text
   return text.endsWith('\n') ? `${text}\n` : `${text}\n\n`
+}
+
+/** The fixtures that this one includes; none that also includes this one, which is an error to be shown. */
+function listOthers(path: string, fixtures: Texts): string[] {
+  const listOf = (one: string) => listWithin(fixtures.get(one) ?? '', fixtures)
+  return listOf(path).filter((included) => !listOf(included).includes(path))
 }
 
 function listWithin(text: string, fixtures: Texts): string[] {

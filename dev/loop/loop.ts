@@ -1,13 +1,18 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { describeError } from '../../src/postgres/errors.ts'
 import { NotNowError } from './not-now.ts'
+import { OtherHistoryError } from './other-history.ts'
 import type { Report } from './report.ts'
 import type { Applied } from './run.ts'
 
 export interface LoopOptions {
   readonly migrationsDir: string
-  /** Applies the uncommitted migration; rejects with a NotNowError if that has to be tried again. */
+  /**
+   * Applies the uncommitted migration; rejects with a NotNowError if that has to be tried again, with an
+   * OtherHistoryError to end the loop, with any other error if it could not be applied.
+   */
   readonly apply: (files: readonly string[]) => Promise<Applied>
   readonly report: Report
   readonly signal: AbortSignal
@@ -19,7 +24,7 @@ export interface Loop {
   start(): Promise<void>
   /** A file was saved, added or removed; its path is relative to the migrations folder. */
   saved(file: string): void
-  /** Rejects with the error that ended the loop; resolves when the signal aborts. */
+  /** Rejects with the OtherHistoryError that ended the loop; resolves when the signal aborts. */
   readonly ended: Promise<void>
 }
 
@@ -74,7 +79,9 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
       try {
         return await apply(files)
       } catch (error) {
-        if (!(error instanceof NotNowError) || signal.aborted) throw error
+        if (error instanceof OtherHistoryError || signal.aborted) throw error
+        if (!(error instanceof NotNowError))
+          return { ...describeUnforeseen(error), endedAt: Date.now() }
         if (error.message !== reason) report.note(`waiting for the database: ${error.message}`)
         reason = error.message
       }
@@ -100,8 +107,16 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
 
   function readSavedAt(file: string): number {
     const now = Date.now()
-    const savedAt = statSync(join(migrationsDir, file), { throwIfNoEntry: false })?.mtimeMs ?? now
+    const savedAt = readTime(file) ?? now
     return savedAt > now || savedAt < now - MAX_AGE_MS ? now : savedAt
+  }
+
+  function readTime(file: string): number | undefined {
+    try {
+      return statSync(join(migrationsDir, file)).mtimeMs
+    } catch {
+      return undefined
+    }
   }
 
   return {
@@ -115,6 +130,12 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
       void runAll()
     },
   }
+}
+
+/** What no one expects, such as a file that may not be read, ends no loop: the next save may be better. */
+function describeUnforeseen(error: unknown) {
+  const message = describeError(error).replaceAll(/\s*\n\s*/g, '; ')
+  return { failure: { message }, changes: undefined }
 }
 
 function createPromise() {

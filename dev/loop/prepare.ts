@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   compile,
@@ -8,6 +8,7 @@ import {
   type Texts,
 } from './fixtures.ts'
 import { updateIncludeList } from './include-list.ts'
+import { listSqlFiles, readIfThere, readSqlFiles } from './sql-files.ts'
 
 /** What the uncommitted migration includes, and what is committed. */
 export interface Prepared {
@@ -33,10 +34,13 @@ export function prepareCurrent(migrationsDir: string): Prepared {
     throwIfNoEntry: false,
   })?.isDirectory()
   if (isFolder) {
-    const compiled = [...readParts(join(migrationsDir, 'current')), ...fixtures.values()].join('\n')
+    const folder = join(migrationsDir, 'current')
+    const parts = readSqlFiles(folder, listSqlFiles(folder)).map(([, text]) => text)
+    const compiled = [...parts, ...fixtures.values()].join('\n')
     return { included: new Set(fixtures.keys()), committed, compiled }
   }
-  const text = readText(path)
+  // The tool makes the file.
+  const text = readIfThere(path) ?? ''
   const updated = updateIncludeList(text, fixtures, committed)
   const compiled = compile(updated, fixtures)
   const included = new Set(listIncluded(compiled).map(([name]) => name))
@@ -48,19 +52,5 @@ export function prepareCurrent(migrationsDir: string): Prepared {
     return { ...prepared, written: updated }
   } catch (error) {
     return { ...prepared, problem: (error as Error).message }
-  }
-}
-
-function readParts(folder: string): string[] {
-  const names = readdirSync(folder).filter((name) => name.endsWith('.sql'))
-  return names.map((name) => readText(join(folder, name)))
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    // The tool makes the file.
-    return ''
   }
 }

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { listSources } from './failure.ts'
 import { type Place, readPlace } from './locate.ts'
+import { readSqlFiles } from './sql-files.ts'
 
 const CREATED = /\bcreate\s+(?:or\s+replace\s+)?(?:function|procedure)\s+([\w."]+)/gi
 
@@ -10,8 +9,7 @@ export function findRoutineLine(
   { name, line }: { readonly name: string; readonly line: number },
   migrationsDir: string,
 ): Place | undefined {
-  for (const file of listSources(migrationsDir)) {
-    const text = readFileSync(join(migrationsDir, file), 'utf8')
+  for (const [file, text] of readSqlFiles(migrationsDir, listSources(migrationsDir))) {
     const created = [...text.matchAll(CREATED)].find(
       ([, found = '']) => found.replaceAll('"', '').toLowerCase() === name.toLowerCase(),
     )

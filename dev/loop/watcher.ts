@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { basename, relative } from 'node:path'
 import { watch } from 'chokidar'
 
 /** How often each file is looked at. */
@@ -28,7 +28,9 @@ export async function watchMigrations(
       interval: POLL_MS,
       ignoreInitial: true,
       awaitWriteFinish: { stabilityThreshold: SETTLED_MS, pollInterval: SETTLED_MS / 2 },
-      ignored: (path, stats) => stats?.isFile() === true && !path.endsWith('.sql'),
+      ignored: (path, stats) =>
+        basename(relative(migrationsDir, path)).startsWith('.') ||
+        (stats?.isFile() === true && !path.endsWith('.sql')),
     }),
   )
   const report = (path: string) => onChange(relative(migrationsDir, path))

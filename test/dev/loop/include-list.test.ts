@@ -1,7 +1,9 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { compile, readCommittedFixtures, readFixtures } from '../../../dev/loop/fixtures.ts'
 import { LIST_HEADING, updateIncludeList } from '../../../dev/loop/include-list.ts'
+import { createFolder } from '../../support/migrations-folder.ts'
 import { projectDir } from '../../support/server.ts'
 
 const EMPTY = '-- Enter migration here\n'
@@ -101,5 +103,35 @@ test('a text is compiled as the tool does it', (t) => {
       ...['--! EndIncluded b.sql', '--! EndIncluded a.sql', '--!include no.sql', ''],
     ].join('\n'),
   )
+  t.end()
+})
+
+test('fixtures that include themselves or each other are listed, so that the error is shown', (t) => {
+  const fixtures = texts({
+    'f.sql': '--!include g.sql\nselect 1;\n',
+    'g.sql': '--!include f.sql\nselect 2;\n',
+    'self.sql': '--!include self.sql\nselect 3;\n',
+  })
+
+  t.equal(updateIncludeList('', fixtures, texts({})), listOf('f.sql', 'g.sql', 'self.sql'))
+  t.end()
+})
+
+test('what cannot be a fixture is none: hidden files, links to nothing, folders', (t) => {
+  const migrationsDir = createFolder(t)
+  const fixtures = join(migrationsDir, 'fixtures')
+  mkdirSync(join(fixtures, 'folder.sql'), { recursive: true })
+  mkdirSync(join(fixtures, '.hidden'))
+  mkdirSync(join(migrationsDir, 'committed'))
+  writeFileSync(join(fixtures, 'folder.sql', 'f.sql'), 'select 1;\n')
+  writeFileSync(join(fixtures, '.g.sql'), 'select 2;\n')
+  writeFileSync(join(fixtures, '.hidden', 'h.sql'), 'select 3;\n')
+  for (const folder of [fixtures, join(migrationsDir, 'committed')]) {
+    symlinkSync('me@host.123', join(folder, '.#f.sql'))
+    symlinkSync('nothing', join(folder, 'dangling.sql'))
+  }
+
+  t.strictSame([...readFixtures(migrationsDir)], [['folder.sql/f.sql', 'select 1;\n']])
+  t.strictSame([...readCommittedFixtures(migrationsDir)], [])
   t.end()
 })

@@ -1,8 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
 import { createLoop } from '../../../dev/loop/loop.ts'
 import { NotNowError } from '../../../dev/loop/not-now.ts'
+import { OtherHistoryError } from '../../../dev/loop/other-history.ts'
 import type { AppliedRun } from '../../../dev/loop/report.ts'
 import type { Applied } from '../../../dev/loop/run.ts'
 import { createFolder } from '../../support/migrations-folder.ts'
@@ -15,6 +16,7 @@ test('what is saved is applied once', async (t) => {
   const stopping = new AbortController()
   const runs: AppliedRun[] = []
   const notes: string[] = []
+  const failures: string[] = []
   let apply = async (): Promise<Applied> => ({
     ...{ failure: undefined, changes: [], endedAt: Date.now() },
   })
@@ -27,7 +29,7 @@ test('what is saved is applied once', async (t) => {
     },
     report: {
       applied: (run) => runs.push(run),
-      failed: () => {},
+      failed: ({ message }) => failures.push(message),
       warned: () => {},
       note: (text) => notes.push(text),
     },
@@ -63,11 +65,33 @@ test('what is saved is applied once', async (t) => {
     t.equal(count, 1 + 1 + 3, 'saves without a change were not applied')
   })
 
-  await t.test('it ends with the signal, or with an error that nothing explains', async (t) => {
-    apply = () => Promise.reject(new Error('unforeseen'))
-    write('current.sql', 'again')
+  await t.test(
+    'an error that nothing explains is shown, and the next save is applied',
+    async (t) => {
+      apply = () =>
+        Promise.reject(Object.assign(new Error('unforeseen:\n  this'), { code: 'EACCES' }))
+      write('current.sql', 'again')
+      loop.saved('current.sql')
+      await until('failed', () => failures.length === 1)
+      t.strictSame(failures, ['unforeseen:; this (EACCES)'])
+      apply = async () => ({ failure: undefined, changes: [], endedAt: Date.now() })
+      write('current.sql', 'repaired')
+      loop.saved('current.sql')
+      await until('applied', () => runs.length === 3)
+    },
+  )
+
+  await t.test('a file whose time cannot be read is applied', async () => {
+    symlinkSync('circle.sql', join(migrationsDir, 'circle.sql'))
+    loop.saved('circle.sql')
+    await until('applied', () => runs.length === 4)
+  })
+
+  await t.test('it ends with the signal, or where another database has to be used', async (t) => {
+    apply = () => Promise.reject(new OtherHistoryError('another branch'))
+    write('current.sql', 'switched')
     loop.saved('current.sql')
-    await t.rejects(loop.ended, { message: 'unforeseen' })
+    await t.rejects(loop.ended, { message: 'another branch' })
     stopping.abort()
   })
 })

@@ -110,6 +110,20 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
       "  2 | select 'Zo�';",
     ],
   },
+  'a NUL byte in a fixture': {
+    save: { 'fixtures/f.sql': "select 1;\nselect 'a\0b';\n" },
+    shows: [
+      'error: migrations/fixtures/f.sql:2: a NUL byte, which PostgreSQL does not accept: line 2, byte 10; remove it',
+      "  2 | select 'a\0b';",
+    ],
+  },
+  'a NUL byte in current.sql': {
+    save: { 'current.sql': '\0' },
+    shows: [
+      'error: migrations/current.sql:1: a NUL byte, which PostgreSQL does not accept: line 1, byte 1; remove it',
+      '  1 | \0',
+    ],
+  },
   'an empty fixture': {
     save: { 'fixtures/f.sql': '' },
     shows: ['f.sql: no definition changed (1 ms)'],
@@ -164,6 +178,14 @@ const MISTAKES: Readonly<Record<string, Mistake>> = {
     shows: [
       'error: migrations/fixtures/g.sql:1: fixtures/f.sql includes itself: current.sql → fixtures/f.sql → fixtures/g.sql → fixtures/f.sql',
       '  1 | --!include f.sql',
+    ],
+  },
+  'a fixture that includes itself': {
+    before: { 'fixtures/f.sql': FUNCTION('begin return 1; end') },
+    save: { 'fixtures/f.sql': `${FUNCTION('begin return 1; end')}--!include f.sql\n` },
+    shows: [
+      'error: migrations/fixtures/f.sql:7: fixtures/f.sql includes itself: current.sql → fixtures/f.sql → fixtures/f.sql',
+      '  7 | --!include f.sql',
     ],
   },
   'a statement that takes too long': {

@@ -12,11 +12,9 @@ test('a fixture is restored when it leaves current.sql, and when an uncommit bri
     const texts = Object.entries(committed).map(
       ([path, text]) => [path, `insert into public.note values ('${text}')`] as const,
     )
-    await restorer.restore(pool, {
-      included: new Set(included),
-      committed: new Map(texts),
-      compiled: '',
-    })
+    const prepared = { included: new Set(included), committed: new Map(texts), compiled: '' }
+    await restorer.restore(pool, prepared)
+    restorer.applied(prepared)
     const { rows } = await pool.query<{ text: string }>('select text from note')
     return rows.map(({ text }) => text)
   }
