@@ -30,7 +30,7 @@ export interface LeftoverOptions {
 
 /** Restores or drops the routines that are left over. Returns what stays, as sentences that say what to do. */
 export async function removeLeftovers(options: LeftoverOptions): Promise<string[]> {
-  const { client, open, differences, since, prepared } = options
+  const { client, open, differences, since, prepared, placeholders } = options
   const routines = differences.filter(isRoutine)
   const written = await listWritten(client, routines, since)
   const leftovers = routines.filter(({ name }) => !written.has(name))
@@ -39,10 +39,11 @@ export async function removeLeftovers(options: LeftoverOptions): Promise<string[
   )
   if (leftovers.length === 0) return others.map(describeLeftover)
   const notes: string[] = []
+  const fixtures = listUnused(prepared, written, placeholders)
   const session = await open()
   try {
     for (const one of leftovers) {
-      const problem = await restoreRoutine(session, one, options)
+      const problem = await restoreRoutine(session, one, fixtures)
       if (problem !== undefined) notes.push(`${one.kind} ${one.name} is left over: ${problem}`)
     }
   } finally {
@@ -69,21 +70,18 @@ async function listWritten(
   return new Set(rows.map(({ name }) => name))
 }
 
-/** Makes the routine what the migrations made of it. Returns why that is not possible. */
+/** Makes the routine what the migrations made of it, or drops it. Returns why that is not possible. */
 async function restoreRoutine(
   session: Queryable,
   { kind, name, recorded }: ObjectDifference,
-  { prepared, placeholders }: LeftoverOptions,
+  fixtures: readonly string[],
 ): Promise<string | undefined> {
-  const unqualified = name.replace(/\(.*$/s, '')
-  const fixture = [...prepared.committed.values()].find((text) =>
-    listCreated(text).some((created) => created.toLowerCase() === unqualified),
-  )
-  const definition =
-    fixture === undefined ? recorded?.definition : replacePlaceholders(fixture, placeholders)
   const drop = `drop ${kind} if exists ${name}`
+  // The definition last: a fixture of this name may define another signature only.
+  const texts = fixtures.filter((text) => listRoutines(text).includes(unqualifiedOf(name)))
+  const definition = recorded && [...texts, recorded.definition].join(';\n')
   // Messages of several statements: each is a transaction.
-  const attempts = definition === undefined ? [drop] : [definition, `${drop};\n${definition}`]
+  const attempts = definition === null ? [drop] : [definition, `${drop};\n${definition}`]
   let problem: string | undefined
   for (const attempt of attempts) {
     try {
@@ -99,6 +97,27 @@ async function restoreRoutine(
   }
   return problem
 }
+
+/**
+ * The committed texts that undo nothing of what is applied now: with a definition, they also restore the comment and
+ * the privileges.
+ */
+function listUnused(
+  { included, committed }: Prepared,
+  written: ReadonlySet<string>,
+  placeholders: LeftoverOptions['placeholders'],
+): string[] {
+  const names = new Set([...written].map(unqualifiedOf))
+  return [...committed]
+    .filter(
+      ([path, text]) => !included.has(path) && !listRoutines(text).some((one) => names.has(one)),
+    )
+    .map(([, text]) => replacePlaceholders(text, placeholders))
+}
+
+const unqualifiedOf = (name: string) => name.replace(/\(.*$/s, '')
+
+const listRoutines = (text: string) => listCreated(text).map((name) => name.toLowerCase())
 
 /** Whether the text has the last part of the name as a word. */
 function mentions(text: string, name: string): boolean {

@@ -142,6 +142,51 @@ test('a changed fixture includes itself, and is restored when it is as committed
     },
   )
 
+  await t.test(
+    'an overload of a committed function goes, and saves of its fixture stay',
+    async (t) => {
+      const overload = `create or replace function commandbus.sp_start_batch(p_domain text, p_batch_id uuid, p_wait boolean)
+       returns boolean language sql as $$ select true $$;\n`
+      const listOverloads = async () => {
+        const { rows } = await database.pool.query<{ name: string }>(
+          `select oid::regprocedure::text as name from pg_proc where proname = 'sp_start_batch' order by 1`,
+        )
+        return rows.map(({ name }) => name)
+      }
+      const [own, other] = ['(text,uuid)', '(text,uuid,boolean)'].map(
+        (args) => `commandbus.sp_start_batch${args}`,
+      )
+      writeFileSync(current, overload)
+      await run()
+      t.strictSame(await listOverloads(), [own, other])
+      // Something that depends on it keeps it.
+      await database.pool.query(
+        `create view public.using_it as select commandbus.sp_start_batch('', null, true)`,
+      )
+      writeFileSync(current, emptyCurrent)
+      await run()
+      t.strictSame(await listOverloads(), [own, other])
+      t.match(notes.at(-1), /sp_start_batch\(text, uuid, boolean\) is left over: cannot drop/)
+      change('beside an overload')
+      t.equal((await run()).failure, undefined)
+      t.match(await readSource(), /beside an overload/)
+
+      await database.pool.query('drop view public.using_it')
+      change('alone')
+      t.match((await run()).changes, [
+        { change: 'changed' },
+        { name: 'commandbus.sp_start_batch(text, uuid, boolean)', change: 'dropped' },
+      ])
+      t.strictSame(await listOverloads(), [own])
+      t.match(await readSource(), /alone/)
+
+      writeFileSync(fixture, committed)
+      await run()
+      t.equal(await readSource(), before)
+      t.strictSame(await listChanges(), [])
+    },
+  )
+
   await t.test('what holds rows, or is in use, stays, and a note says what to do', async (t) => {
     notes.length = 0
     writeFileSync(
