@@ -9,6 +9,8 @@ import { findCoveringTests } from '../commit/covering-tests.ts'
 import { migrateDevelopment } from '../commit/development-database.ts'
 import type { FileChange } from '../commit/journal.ts'
 import { withCommitLock } from '../commit/lock.ts'
+import { readMessage } from '../commit/message.ts'
+import { assertSomething, nothingError } from '../commit/nothing.ts'
 import {
   assertCommittable,
   assertCurrentReadable,
@@ -16,7 +18,6 @@ import {
   nameFolder,
 } from '../commit/refuse.ts'
 import { describeFailure } from '../commit/report.ts'
-import { listChangedFixtures } from '../commit/rules/fixture-not-included.ts'
 import { listSchemaChanges } from '../commit/schema-files.ts'
 import {
   commitInShadow,
@@ -26,7 +27,6 @@ import {
   type ShadowUrls,
 } from '../commit/shadow.ts'
 import { describeCommitted } from '../commit/summary.ts'
-import { readCommittedFixtures, readFixtures } from '../loop/fixtures.ts'
 import { stageMigrations } from '../staging.ts'
 import type { CommandRun } from '../tool.ts'
 
@@ -45,16 +45,13 @@ export async function commit(
   run: CommandRun,
   { message, allow }: CommitArguments,
 ): Promise<number> {
-  if (!message) {
-    throw new ServiceError(
-      'commit_message_missing',
-      'a commit needs a message: npm run db:commit -- "Add a status"',
-    )
-  }
-  const options = { message, allowed: await readAllowed(allow) }
+  const options = { message: readMessage(message), allowed: await readAllowed(allow) }
   const { migrationsDir } = run.config
   // What a killed command left is completed first, and may be all that there was to commit.
-  if (!isCurrentEmpty(migrationsDir)) assertCurrentReadable(migrationsDir)
+  if (!isCurrentEmpty(migrationsDir)) {
+    assertCurrentReadable(migrationsDir)
+    assertSomething(migrationsDir)
+  }
   const shadow = await findShadow(run)
   await orInterrupted(run, 'commit', () =>
     withCommitLock(shadow, 'db:commit', async () => {
@@ -113,20 +110,4 @@ function findCommitted(changes: readonly FileChange[]): { path: string; hash: st
   const hash = readHeaders(String(added?.after)).values.get('Hash')
   if (added === undefined || !hash) throw new Error('the tool has committed no file')
   return { path: added.path, hash }
-}
-
-function nothingError(migrationsDir: string): ServiceError {
-  const changed = listChangedFixtures(
-    readFixtures(migrationsDir),
-    readCommittedFixtures(migrationsDir),
-  )
-  const [first] = changed
-  return new ServiceError(
-    'nothing_to_commit',
-    `nothing to commit: current.sql of ${migrationsDir} has no statement, only comments at most, which a migration would keep ` +
-      'without doing anything' +
-      (first === undefined
-        ? ''
-        : `; ${changed.map((path) => `fixtures/${path}`).join(', ')} differs from what is committed: add "--!include ${first}" to current.sql`),
-  )
 }

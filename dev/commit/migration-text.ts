@@ -63,7 +63,7 @@ export async function readMigrationText(sources: TextSources): Promise<Migration
 }
 
 /** The text of current.sql, or of the files of `current/` as graphile-migrate joins them. */
-function compileCurrent(migrationsDir: string, fixtures: Texts): string {
+export function compileCurrent(migrationsDir: string, fixtures: Texts): string {
   const folder = join(migrationsDir, 'current')
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) {
     return compile(readFileSync(join(migrationsDir, 'current.sql'), 'utf8'), fixtures)

@@ -1,7 +1,10 @@
+import { readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
 import { EXIT } from '../../src/errors/codes.ts'
 import { ServiceError } from '../../src/errors/service-error.ts'
 import { assertShadowDatabase } from '../shadow-database.ts'
 import { type CommandRun, runMigrationTool } from '../tool.ts'
+import { slugOf } from './message.ts'
 
 export interface ShadowUrls {
   readonly shadowUrl: string
@@ -30,6 +33,17 @@ export async function commitInShadow(run: CommandRun, migrationsDir: string, mes
   await runTool(['commit', '--message', message], {
     ...{ run: inShadow, migrationsDir, command: 'commit' },
   })
+  renameBySlug(join(migrationsDir, 'committed'), message)
+}
+
+/** The tool leaves letters with accents out of the name, which is recorded nowhere else. */
+function renameBySlug(folder: string, message: string): void {
+  const numberOf = (name: string) => Number.parseInt(name, 10) || 0
+  const names = readdirSync(folder).sort((one, other) => numberOf(one) - numberOf(other))
+  const last = names.at(-1) ?? ''
+  const slug = slugOf(message)
+  const [number] = last.split(/[-.]/)
+  renameSync(join(folder, last), join(folder, `${number}${slug && `-${slug}`}.sql`))
 }
 
 async function runTool(

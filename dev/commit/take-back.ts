@@ -21,7 +21,10 @@ export function takeBack(migrationsDir: string, filename: string): string {
       /^--! Included (?<file>\S+)$[\s\S]*?^--! EndIncluded \k<file>$/gm,
       (_section, file) => `--!include ${file}`,
     )
-  const kept = [...values].filter(([name]) => !WRITTEN.includes(name))
+  const isEmptyMessage = (name: string, value: string | null) => name === 'Message' && !value
+  const kept = [...values].filter(
+    ([name, value]) => !WRITTEN.includes(name) && !isEmptyMessage(name, value),
+  )
   const headers = kept.map(([name, value]) => `--! ${name}${value === null ? '' : `: ${value}`}\n`)
   writeCurrent(migrationsDir, headers.length === 0 ? '' : `${headers.join('')}\n`, `${body}\n`)
   rmSync(path)

@@ -332,12 +332,20 @@ const development = {
     exitCode: EXIT.settings,
     meaning: '`npm run db:commit` was called without a message.',
   },
+  commit_message_wrong: {
+    exitCode: EXIT.settings,
+    meaning:
+      'The message of `npm run db:commit` has several lines, control characters or more than 512 characters. Nothing was changed.',
+  },
   too_many_arguments: {
     exitCode: EXIT.settings,
     meaning:
       'A `db:` command got more arguments than it takes. A message of several words needs quotes.',
   },
-  nothing_to_commit: { exitCode: EXIT.settings, meaning: '`current.sql` has no statement.' },
+  nothing_to_commit: {
+    exitCode: EXIT.settings,
+    meaning: '`current.sql` has no statement, nor has a fixture that it includes.',
+  },
   call_not_possible: {
     exitCode: EXIT.settings,
     meaning:

@@ -1,3 +1,4 @@
+import { hasNoStatement } from '../../../src/migrations/files/current.ts'
 import { compile, listIncluded, type Texts } from '../../loop/fixtures.ts'
 import { readPlace } from '../../loop/locate.ts'
 import type { Rule } from './rule.ts'
@@ -8,8 +9,9 @@ export const fixtureNotIncluded: Rule = {
   refuses: 'a fixture that differs from what is committed, and is not included',
   check({ migrationsDir, fixtures, committed, text }) {
     const included = new Set(listIncluded(text.compiled).map(([path]) => path))
+    const gone = listGoneFixtures(fixtures, committed)
     return listChangedFixtures(fixtures, committed)
-      .filter((path) => !included.has(path))
+      .filter((path) => !included.has(path) && !gone.includes(path))
       .map((path) => {
         const was = committed.get(path)
         const line = findFirstDifference(fixtures.get(path) ?? '', was)
@@ -26,6 +28,14 @@ export const fixtureNotIncluded: Rule = {
 export function listChangedFixtures(fixtures: Texts, committed: Texts): string[] {
   return [...fixtures.keys()].filter(
     (path) => compile(fixtures.get(path) ?? '', fixtures, [path]).trim() !== committed.get(path),
+  )
+}
+
+/** The paths of the fixtures that the committed migrations included, and that are deleted or have no statement any more. */
+export function listGoneFixtures(fixtures: Texts, committed: Texts): string[] {
+  return [...committed.keys()].filter(
+    (path) =>
+      hasNoStatement(fixtures.get(path) ?? '') && !hasNoStatement(committed.get(path) ?? ''),
   )
 }
 

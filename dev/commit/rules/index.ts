@@ -1,3 +1,4 @@
+import { fixtureGone } from './fixture-gone.ts'
 import { fixtureNotIncluded } from './fixture-not-included.ts'
 import { functionBody } from './function-body.ts'
 import { functionGrants, functionSearchPath } from './function-settings.ts'
@@ -13,6 +14,7 @@ import { unqualifiedName } from './unqualified-name.ts'
 /** What a commit refuses unless it is allowed, in the order in which it is reported. */
 export const RULES: readonly Rule[] = [
   fixtureNotIncluded,
+  fixtureGone,
   notRepeatable,
   signatureChanged,
   recreated,

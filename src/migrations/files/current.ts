@@ -68,7 +68,8 @@ function findRefusedStatement(text: string, noTransaction: boolean): string | un
   return `has a statement that no migration may have, ${describeRefusal(refusal, line)}`
 }
 
-function hasNoStatement(sql: string): boolean {
+/** Whether a text has comments at most. */
+export function hasNoStatement(sql: string): boolean {
   // A comment `--!include` stands for the statements of another file.
   if (/^--![ \t]*include\b/im.test(sql)) return false
   return (

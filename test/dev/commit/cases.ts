@@ -6,6 +6,8 @@ export interface RefusedCase {
   readonly sql: string
   /** What is replaced in a fixture. */
   readonly fixture?: { readonly path: string; readonly from: string; readonly to: string }
+  /** The fixture that is deleted. */
+  readonly deleted?: string
 }
 
 const LABEL = 'commandbus.label'
@@ -30,6 +32,11 @@ export const CASES: readonly RefusedCase[] = [
     rule: 'fixture-not-included',
     sql: "comment on table commandbus.batch is 'Batches.';\n",
     fixture: { path: FIXTURE, from: 'p_wait => true', to: 'p_wait => false' },
+  },
+  {
+    rule: 'fixture-gone',
+    sql: "comment on table commandbus.batch is 'Batches.';\n",
+    deleted: FIXTURE,
   },
   {
     rule: 'not-repeatable',

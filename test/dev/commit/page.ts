@@ -5,11 +5,13 @@ import type { RefusedCase } from './cases.ts'
 const PAGE = 'docs/use/what-a-commit-refuses.md'
 
 /** Describes a case as the page shows it: what the rule refuses, the change, and what the commit says. */
-export function describeCase({ rule, sql, fixture }: RefusedCase, text: string): string {
+export function describeCase({ rule, sql, fixture, deleted }: RefusedCase, text: string): string {
   const refuses = RULES.find(({ name }) => name === rule)?.refuses ?? 'what squawk finds'
   const change =
     fixture === undefined
-      ? ''
+      ? deleted === undefined
+        ? ''
+        : `-- fixtures/${deleted} is deleted\n`
       : `-- fixtures/${fixture.path}: ${fixture.to.trim()} instead of ${fixture.from.trim()}\n`
   return [
     `### ${rule}`,

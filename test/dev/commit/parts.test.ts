@@ -5,9 +5,11 @@ import { test } from 'tap'
 import { readArguments } from '../../../dev/arguments.ts'
 import { readAllowed } from '../../../dev/commit/allowed.ts'
 import { findCoveringTests } from '../../../dev/commit/covering-tests.ts'
+import { readMessage, slugOf } from '../../../dev/commit/message.ts'
+import { assertSomething, nothingError } from '../../../dev/commit/nothing.ts'
 import { describeCommitted } from '../../../dev/commit/summary.ts'
 import { takeBack } from '../../../dev/commit/take-back.ts'
-import { createFolder } from '../../support/migrations-folder.ts'
+import { createFolder, createMigrationsFolder } from '../../support/migrations-folder.ts'
 
 test('--allow takes the names of rules, and lists them for another one', async (t) => {
   t.strictSame(
@@ -19,7 +21,7 @@ test('--allow takes the names of rules, and lists them for another one', async (
     await t.rejects(readAllowed(name), {
       ...{ code: 'commit_rule_unknown', exitCode: 2 },
       message:
-        /found (?:squawk\/)?(?:nope|nothing)\. Expected: fixture-not-included, not-repeatable, .*, squawk\/</,
+        /found (?:squawk\/)?(?:nope|nothing)\. Expected: fixture-not-included, fixture-gone, not-repeatable, .*, squawk\/</,
     })
   }
   await t.rejects(
@@ -90,6 +92,60 @@ test('a commit names npm run test:sql where it knows tests of what changed', (t)
   t.end()
 })
 
+test('a message becomes one header line, and a part of the name', (t) => {
+  t.equal(readMessage(' Add a status '), 'Add a status')
+  for (const given of [undefined, '', '   ', '\n']) {
+    t.throws(() => readMessage(given), { code: 'commit_message_missing', exitCode: 2 })
+  }
+  for (const given of ['Two\nlines', 'A\ttab', 'x'.repeat(513)]) {
+    t.throws(() => readMessage(given), {
+      ...{ code: 'commit_message_wrong', exitCode: 2 },
+      message: /^expected a message of one line with at most 512 characters/,
+    })
+  }
+  for (const [message, slug] of [
+    ['Do not wait', 'do-not-wait'],
+    ['✓ ünïcode', 'unicode'],
+    ['✓', ''],
+    [`${'x'.repeat(59)} y`, 'x'.repeat(59)],
+  ] as const) {
+    t.equal(slugOf(message), slug)
+  }
+  t.end()
+})
+
+test('there is nothing to commit where what is included is empty, and the fixture is named', (t) => {
+  const committed = '--! Included a/f.sql\ncreate function a.f() …\n--! EndIncluded a/f.sql\n'
+  const dir = createMigrationsFolder(t, [committed])
+  const fixtures = join(dir, 'fixtures', 'a')
+  mkdirSync(fixtures, { recursive: true })
+  const empty = (name: string) => {
+    writeFileSync(join(fixtures, name), '-- nothing\n')
+    writeFileSync(join(dir, 'current.sql'), `--!include a/${name}\n`)
+  }
+  empty('new.sql')
+  const refused = { code: 'nothing_to_commit', exitCode: 2 }
+  t.throws(() => assertSomething(dir), {
+    ...refused,
+    message: /current\.sql includes \S*fixtures\/a\/new\.sql, which has no statement; write what/,
+  })
+  empty('f.sql')
+  t.throws(() => assertSomething(dir), {
+    ...refused,
+    message: /fixtures\/a\/f\.sql, which has no statement; to remove .* git checkout \S*a\/f\.sql$/,
+  })
+  t.match(nothingError(dir), {
+    ...refused,
+    message: /; deleted or emptied: \S*fixtures\/a\/f\.sql; /,
+  })
+  writeFileSync(join(fixtures, 'f.sql'), 'select 1;\n')
+  t.doesNotThrow(() => assertSomething(dir))
+  t.match(nothingError(dir), {
+    message: /; not as committed: \S*a\/f\.sql, .*; add "--!include a\/f/,
+  })
+  t.end()
+})
+
 test('an uncommit writes current.sql, or the files of current/', (t) => {
   const headers = '--! Previous: -\n--! Hash: sha1:1\n--! Message: One\n\n'
   const open = (body: string) => {
@@ -105,6 +161,12 @@ test('an uncommit writes current.sql, or the files of current/', (t) => {
     '--! Message: One\n\nselect 1;\n--!include a/b.sql\n',
   )
   t.strictSame(readdirSync(join(one, 'committed')), [])
+  writeFileSync(
+    join(one, 'committed', '000001.sql'),
+    '--! Previous: -\n--! Hash: sha1:1\n--! Message:\n\nselect 1;\n',
+  )
+  takeBack(one, '000001.sql')
+  t.equal(readFileSync(join(one, 'current.sql'), 'utf8'), 'select 1;\n', 'without a message')
 
   const parts = open('--! split: 001.sql\nselect 1;\n\n--! split: 002-two.sql\nselect 2;\n')
   mkdirSync(join(parts, 'current'))

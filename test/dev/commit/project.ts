@@ -12,7 +12,10 @@ interface Teardown {
 }
 
 /** Creates a copy of the migrations with an uncommitted change, and returns the folder. */
-export function createChange(t: Teardown, { sql, fixture }: Omit<RefusedCase, 'rule'>): string {
+export function createChange(
+  t: Teardown,
+  { sql, fixture, deleted }: Omit<RefusedCase, 'rule'>,
+): string {
   const dir = mkdtempSync(join(tmpdir(), 'commandbus-test-commit-'))
   chmodSync(dir, 0o755)
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
@@ -26,6 +29,7 @@ export function createChange(t: Teardown, { sql, fixture }: Omit<RefusedCase, 'r
     if (!text.includes(fixture.from)) throw new Error(`${fixture.path} has no ${fixture.from}`)
     writeFileSync(path, text.replace(fixture.from, fixture.to))
   }
+  if (deleted !== undefined) rmSync(join(migrationsDir, 'fixtures', deleted))
   return migrationsDir
 }
 

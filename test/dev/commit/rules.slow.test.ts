@@ -188,12 +188,32 @@ test('a new fixture that is not included is refused', async (t) => {
   t.match(refusal.text, /^migrations\/fixtures\/app\/new\.sql:1: this fixture is new, and current/)
 })
 
+test('a fixture that is gone or empty is refused while what it made is there', async (t) => {
+  const made = { 'app/f.sql': define('p_a text, p_b int default 1', 'text, int') }
+  const drop = 'drop function if exists app.f(text, int);'
+  const emptied = await refuse(t, 'select 1;', { 'app/f.sql': '' }, made)
+  t.strictSame(emptied.rules, ['fixture-gone'])
+  t.match(emptied.text, /f\.sql is empty, but the function app\.f\(text, integer\) is still there/)
+  const deleted = await refuse(t, 'select 1;', {}, made)
+  t.strictSame(deleted.rules, ['fixture-gone'])
+  t.match(deleted.text, /f\.sql is gone, but .*\n {2}add "drop function if exists app\.f\(text, in/)
+
+  t.strictSame((await refuse(t, drop, {}, made)).rules, ['signature-changed'], 'it is dropped')
+  const renamed = { 'app/g.sql': made['app/f.sql'] }
+  t.strictSame((await refuse(t, '--!include app/g.sql', renamed, made)).rules, [], 'renamed')
+})
+
 async function refuse(
   t: Test,
   sql: string,
   fixtures: Record<string, string> = {},
+  /** Fixtures that a committed migration included. */
+  included: Record<string, string> = {},
 ): Promise<Refusal> {
-  const migrationsDir = createMigrationsFolder(t, [BASE])
+  const sections = Object.entries(included).map(
+    ([path, text]) => `--! Included ${path}\n${text.trim()}\n--! EndIncluded ${path}\n`,
+  )
+  const migrationsDir = createMigrationsFolder(t, [BASE, ...sections])
   writeFileSync(join(migrationsDir, 'current.sql'), sql)
   for (const [path, text] of Object.entries(fixtures)) {
     mkdirSync(dirname(join(migrationsDir, 'fixtures', path)), { recursive: true })
