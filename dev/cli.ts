@@ -4,7 +4,7 @@ import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { createLogger, loadLineFormat } from '../src/logger.ts'
 import { type Arguments, readArguments } from './arguments.ts'
-import { openDevelopmentDatabase } from './database.ts'
+import { openDevelopmentDatabase, SHORT_WAIT_MS } from './database.ts'
 import { runProgram } from './program.ts'
 import type { CommandRun } from './tool.ts'
 
@@ -32,7 +32,10 @@ await runProgram(async ({ signal }) => {
   // People read the output of the command; the log is for what goes wrong.
   const level = config.logLevel === 'info' ? 'warn' : config.logLevel
   const log = createLogger(level, createMask(config), await loadLineFormat())
-  const database = await openDevelopmentDatabase(config, { log, signal })
+  const database = await openDevelopmentDatabase(config, {
+    ...{ log, signal },
+    ...(name === 'status' && { maxWaitMs: SHORT_WAIT_MS }),
+  })
   try {
     return await command({ config, database, signal }, given)
   } finally {

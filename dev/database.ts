@@ -8,20 +8,31 @@ import { findEmbeddedServer } from './running-server.ts'
 /** The database for graphile-migrate's development commands; its URLs include passwords. */
 export type DevelopmentDatabase = Pick<Database, 'url' | 'shadowUrl' | 'rootUrl' | 'name' | 'close'>
 
+export interface OpenOptions {
+  readonly log: Log
+  readonly signal: AbortSignal
+  /** For a command that is rather run again than waited for. */
+  readonly maxWaitMs?: number
+}
+
+/** How long a command that only looks waits for a server. */
+export const SHORT_WAIT_MS = 5000
+
 /**
  * Opens the database that the settings name. Starts the embedded server, unless a service already
  * runs it: then the command uses that server and leaves it running.
  */
 export async function openDevelopmentDatabase(
   config: Config,
-  deps: { readonly log: Log; readonly signal: AbortSignal },
+  { maxWaitMs = Number.POSITIVE_INFINITY, ...deps }: OpenOptions,
 ): Promise<DevelopmentDatabase> {
   const database = await openDatabase(config, deps).catch((error) =>
     findRunningServer(config, error),
   )
   try {
     await waitForDatabase(database.url, {
-      waitMs: config.databaseWaitMs,
+      waitMs: Math.min(config.databaseWaitMs, maxWaitMs),
+      onWait: createWaitNote(),
       purpose: 'development',
       ...deps,
     })
@@ -29,6 +40,16 @@ export async function openDevelopmentDatabase(
   } catch (error) {
     await database.close()
     throw error
+  }
+}
+
+/** Says what a command waits for, once for each reason. */
+function createWaitNote(): (detail: string) => void {
+  let last: string | undefined
+  return (detail) => {
+    // The first has no reason yet.
+    if (last !== undefined && detail !== last) process.stderr.write(`${detail}\n`)
+    last = detail
   }
 }
 

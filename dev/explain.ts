@@ -5,7 +5,7 @@ import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { createLogger, loadLineFormat } from '../src/logger.ts'
 import { openClient } from '../src/postgres/client.ts'
-import { openDevelopmentDatabase } from './database.ts'
+import { openDevelopmentDatabase, SHORT_WAIT_MS } from './database.ts'
 import { explainCall } from './explain/explain-call.ts'
 import { runProgram } from './program.ts'
 
@@ -13,7 +13,7 @@ await runProgram(async ({ signal }) => {
   const [, , name, ...given] = process.argv
   const config = loadConfig()
   const log = createLogger('warn', createMask(config), await loadLineFormat())
-  const database = await openDevelopmentDatabase(config, { log, signal })
+  const database = await openDevelopmentDatabase(config, { log, signal, maxWaitMs: SHORT_WAIT_MS })
   const client = await openClient(database.url, 'development')
   try {
     const fixtures = join(config.migrationsDir, 'fixtures')

@@ -1,5 +1,7 @@
+import { EXIT } from '../src/errors/codes.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
 import { onStopSignal } from '../src/signals.ts'
+import { describeLostConnection, describeUnforeseen } from './lost-connection.ts'
 
 /**
  * Runs a development program and sets the exit code of the process. A signal aborts `stopping`; if
@@ -14,14 +16,16 @@ export async function runProgram(
   onStopSignal(() => stopping.abort())
   try {
     process.exitCode = await program(stopping)
-  } catch (error) {
+  } catch (thrown) {
+    const error = describeLostConnection(thrown) ?? thrown
     if (signal.aborted && error === signal.reason) {
       process.exitCode = stoppedExitCode
     } else if (error instanceof ServiceError) {
       process.stderr.write(`${error.message}\n`)
       process.exitCode = error.exitCode
     } else {
-      throw error
+      process.stderr.write(`${describeUnforeseen(error)}\n`)
+      process.exitCode = EXIT.unforeseen
     }
   }
 }

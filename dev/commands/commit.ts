@@ -27,6 +27,7 @@ import {
   type ShadowUrls,
 } from '../commit/shadow.ts'
 import { describeCommitted } from '../commit/summary.ts'
+import { describeLostConnection } from '../lost-connection.ts'
 import { stageMigrations } from '../staging.ts'
 import type { CommandRun } from '../tool.ts'
 
@@ -94,6 +95,9 @@ async function commitCurrent(
 async function migrate(run: CommandRun, stagedDir: string): Promise<void> {
   const failure = await migrateDevelopment(run, stagedDir)
   if (failure === undefined) return
+  const { message, code } = failure
+  const lost = describeLostConnection(Object.assign(new Error(message), { code }))
+  if (lost !== undefined) throw lost
   const folder = nameFolder(run.config.migrationsDir)
   throw new ServiceError(
     'migration_command_failed',

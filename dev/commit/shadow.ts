@@ -2,6 +2,7 @@ import { readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { EXIT } from '../../src/errors/codes.ts'
 import { ServiceError } from '../../src/errors/service-error.ts'
+import { findLostConnection } from '../lost-connection.ts'
 import { assertShadowDatabase } from '../shadow-database.ts'
 import { type CommandRun, runMigrationTool } from '../tool.ts'
 import { slugOf } from './message.ts'
@@ -54,9 +55,11 @@ async function runTool(
   if (exitCode === EXIT.stopped) return
   const folder = run.config.migrationsDir
   run.signal.throwIfAborted()
+  const lost = findLostConnection(output)
+  if (lost !== undefined) throw lost
   throw new ServiceError(
     'migration_command_failed',
-    `${nameFiles(output, folder).trim()}\n\n${command} failed in the shadow database, see above; ${folder} is unchanged`,
+    `${nameFiles(withoutObjects(output), folder).trim()}\n\n${command} failed in the shadow database, see above; ${folder} is unchanged`,
   )
 }
 
@@ -76,6 +79,11 @@ export async function orInterrupted<T>(
       `${command} was interrupted; ${config.migrationsDir} is unchanged`,
     )
   }
+}
+
+/** Without the properties that Node.js prints behind an error. */
+export function withoutObjects(output: string): string {
+  return output.replaceAll(/ \{\n(?:[ \t].*\n)*?\}(?=\n|$)/g, '')
 }
 
 /** The tool writes `000003.sql` for a committed file. */

@@ -93,10 +93,10 @@ test('npm run test:sql', async (t) => {
   })
 
   await t.test('lists the procedures for a name that is none', async (t) => {
-    const { exitCode, stderr } = await runTests(settings, 'sp_stop_batch')
+    const { exitCode, stderr } = await runTests(settings, 'no_such_procedure')
 
     t.equal(exitCode, 2)
-    t.match(stderr, /^nothing tests sp_stop_batch: .*\nwith tests:\n {2}count_in_rows\n/)
+    t.match(stderr, /^nothing tests no_such_procedure: .*\nwith tests:\n {2}count_in_rows\n/)
     t.match(stderr, /\nwithout tests: none\n$/)
   })
 

@@ -1,12 +1,20 @@
 // npm run test:sql -- NAME…: a procedure's tests, against the migrations as they are saved.
-import { type DevelopmentDatabase, openDevelopmentDatabase } from '../../dev/database.ts'
+import {
+  type DevelopmentDatabase,
+  openDevelopmentDatabase,
+  SHORT_WAIT_MS,
+} from '../../dev/database.ts'
+import { describeLostConnection, describeUnforeseen } from '../../dev/lost-connection.ts'
 import { findFreePort } from '../../dev/ports.ts'
 import { isEmbeddedServerRunning } from '../../dev/running-server.ts'
 import { createCommandSettings } from '../../dev/tool.ts'
 import { type Config, loadConfig } from '../../src/config/config.ts'
+import { ServiceError } from '../../src/errors/service-error.ts'
+import { readArguments, USAGE } from './arguments.ts'
 import {
   type Coverage,
   describeCoverage,
+  describeUncounted,
   MISSING,
   prepareProfile,
   readCoverage,
@@ -16,8 +24,6 @@ import { createStateDatabase } from './databases.ts'
 import { describeUnknown, findTested, listTested } from './procedures.ts'
 import { runFiles } from './run.ts'
 import { StateError } from './state.ts'
-
-const COVERAGE = '--coverage'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
@@ -29,8 +35,25 @@ export async function main(
   given: readonly string[],
   importTest: (file: string) => Promise<unknown>,
 ): Promise<number> {
-  const names = given.filter((name) => name !== COVERAGE)
-  const isMeasured = given.includes(COVERAGE)
+  try {
+    return await run(given, importTest)
+  } catch (error) {
+    const known = describeLostConnection(error) ?? error
+    if (known instanceof ServiceError) return fail(known.message, known.exitCode)
+    if (known instanceof StateError) return fail(known.message, EXIT_FAILED)
+    return fail(describeUnforeseen(known), EXIT_FAILED)
+  }
+}
+
+async function run(
+  given: readonly string[],
+  importTest: (file: string) => Promise<unknown>,
+): Promise<number> {
+  const { names, isMeasured, isHelp } = readArguments(given)
+  if (isHelp) {
+    say(USAGE)
+    return 0
+  }
   if (isMeasured && MISSING !== undefined) return fail(MISSING, EXIT_FAILED)
   const config = loadConfig()
   const { migrationsDir } = config
@@ -71,7 +94,11 @@ export async function main(
       if (isMeasured) {
         const coverage = await readCoverage(state.url)
         const isWanted = ({ name }: Coverage) => wanted.some((one) => one.name === name)
-        say(describeCoverage(coverage.filter(isWanted)).join('\n'))
+        const counted = coverage.filter(isWanted)
+        for (const line of describeCoverage(counted)) say(line)
+        const others = new Set(names.length === 0 ? [] : wanted.map((one) => one.name))
+        for (const { name } of counted) others.delete(name)
+        if (others.size > 0) say(describeUncounted([...others]))
       }
       const seconds = (performance.now() / 1000).toFixed(2)
       const what = names.length === 0 ? `${files.length} files` : names.join(', ')
@@ -80,9 +107,6 @@ export async function main(
     } finally {
       await state.drop({ wait: isOwn })
     }
-  } catch (error) {
-    if (error instanceof StateError) return fail(error.message, EXIT_FAILED)
-    throw error
   } finally {
     await database.close()
   }
@@ -92,7 +116,8 @@ async function openServer(
   config: Config,
   { isOwn, signal }: { readonly isOwn: boolean; readonly signal: AbortSignal },
 ): Promise<DevelopmentDatabase> {
-  if (!isOwn) return openDevelopmentDatabase(config, { log: SILENT, signal })
+  if (!isOwn)
+    return openDevelopmentDatabase(config, { log: SILENT, signal, maxWaitMs: SHORT_WAIT_MS })
   say('no server is running: starting the embedded one for these tests (npm run dev keeps it)')
   const embeddedPort = await findFreePort('127.0.0.1', config.embeddedPort)
   return openDevelopmentDatabase({ ...config, embeddedPort }, { log: SILENT, signal })

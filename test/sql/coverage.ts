@@ -75,10 +75,15 @@ interface Missed {
   readonly statement: string
 }
 
-/** A line for each function: `12/12 count_in_rows`, then the statements that never ran. */
+/** Says why a name has no line of its own: plpgsql_check counts the statements of PL/pgSQL functions alone. */
+export function describeUncounted(names: readonly string[]): string {
+  return `not counted: ${names.join(', ')}; only a function in PL/pgSQL has statements to count, one in SQL or a view has not`
+}
+
+/** A line for each function: `12/12  statements of count_in_rows`, then the statements that never ran. */
 export function describeCoverage(coverage: readonly Coverage[]): string[] {
   return coverage.flatMap(({ name, statements, ran, missed }) => [
-    `${String(ran).padStart(3)}/${String(statements).padEnd(3)} ${name}`,
+    `${String(ran).padStart(3)}/${String(statements).padEnd(3)} statements of ${name}`,
     ...missed.map((place) => `        never ran: ${place}`),
   ])
 }

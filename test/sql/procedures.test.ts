@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'tap'
 import { root } from '../support/files.ts'
 import { createFolder } from '../support/migrations-folder.ts'
+import { readArguments } from './arguments.ts'
 import { describeUnknown, findTested, listTested } from './procedures.ts'
 
 test('every function and every view of the project is tested', (t) => {
@@ -43,9 +44,26 @@ test('a test is found by the name of its procedure, or by the beginning of it', 
   t.strictSame(fileOf('open_payment'), ['test/schema/bus/views/open_payment.test.ts'])
   t.strictSame(fileOf('other.pay'), [])
   t.equal(
-    describeUnknown('pya', tested),
-    'nothing tests pya: expected the name of a function or view, with or without its schema\n' +
+    describeUnknown('bus.pya', tested),
+    'nothing tests bus.pya; did you mean pay? Without a name, all tests run',
+  )
+  t.match(describeUnknown('cancel', tested), /did you mean tsq_cancel\?/)
+  t.equal(
+    describeUnknown('other_thing', tested),
+    'nothing tests other_thing: expected the name of a function or view, with or without its schema\n' +
       'with tests:\n  pay\n  tsq_cancel\n  tsq_retry\n  open_payment\nwithout tests:\n  pay_back',
   )
+  t.end()
+})
+
+test('the arguments', (t) => {
+  t.strictSame(readArguments(['a', '--coverage', 'b']), {
+    ...{ names: ['a', 'b'], isMeasured: true, isHelp: false },
+  })
+  t.equal(readArguments(['-h']).isHelp, true)
+  t.throws(() => readArguments(['--covrage']), {
+    ...{ code: 'too_many_arguments', exitCode: 2 },
+    message: "Unknown option '--covrage'; expected: npm run test:sql -- [NAME …] [--coverage]",
+  })
   t.end()
 })

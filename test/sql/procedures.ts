@@ -56,9 +56,46 @@ export function describeUnknown(wanted: string, tested: readonly Tested[]): stri
     tested.filter(({ file }) => (file !== undefined) === has).map(({ name }) => name)
   const list = (title: string, found: readonly string[]) =>
     `${title}:${found.length === 0 ? ' none' : found.map((name) => `\n  ${name}`).join('')}`
+  const near = findNear(
+    wanted,
+    tested.map(({ name }) => name),
+  )
+  if (near.length > 0)
+    return `nothing tests ${wanted}; did you mean ${near.join(' or ')}? Without a name, all tests run`
   return [
     `nothing tests ${wanted}: expected the name of a function or view, with or without its schema`,
     list('with tests', names(true)),
     list('without tests', names(false)),
   ].join('\n')
+}
+
+/** How many letters may differ. */
+const MAX_DISTANCE = 2
+const MAX_NEAR = 3
+
+/** The names that differ by a slip, or that contain the wanted one; the nearest first. */
+function findNear(wanted: string, names: readonly string[]): string[] {
+  const own = wanted.replace(/^.*\./, '')
+  return [...new Set(names)]
+    .map((name) => ({ name, distance: countEdits(own, name) }))
+    .filter(
+      ({ name, distance }) => distance <= MAX_DISTANCE || (own.length > 3 && name.includes(own)),
+    )
+    .sort((one, other) => one.distance - other.distance)
+    .slice(0, MAX_NEAR)
+    .map(({ name }) => name)
+}
+
+/** How many letters have to be added, taken away or replaced (Levenshtein's distance). */
+function countEdits(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, index) => index)
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1]
+    for (const [j, other] of [...to].entries()) {
+      const replaced = (row[j] ?? 0) + (letter === other ? 0 : 1)
+      next.push(Math.min(replaced, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row.at(-1) ?? 0
 }
