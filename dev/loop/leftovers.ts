@@ -1,4 +1,4 @@
-import type { ObjectDifference } from '../../src/drift/describe.ts'
+import { describeDifference, type ObjectDifference } from '../../src/drift/describe.ts'
 import { replacePlaceholders } from '../../src/migrations/tool/location.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
@@ -37,7 +37,7 @@ export async function removeLeftovers(options: LeftoverOptions): Promise<string[
   const others = differences.filter(
     (one) => !isRoutine(one) && (since === undefined || !mentions(prepared.compiled, one.name)),
   )
-  if (leftovers.length === 0) return others.map(describeLeftover)
+  if (leftovers.length === 0) return others.flatMap(describeLeftover)
   const notes: string[] = []
   const fixtures = listUnused(prepared, written, placeholders)
   const session = await open()
@@ -49,7 +49,7 @@ export async function removeLeftovers(options: LeftoverOptions): Promise<string[
   } finally {
     await session.end()
   }
-  return [...notes, ...others.map(describeLeftover)]
+  return [...notes, ...others.flatMap(describeLeftover)]
 }
 
 const isRoutine = ({ kind }: ObjectDifference) => kind === 'function' || kind === 'procedure'
@@ -127,10 +127,21 @@ function mentions(text: string, name: string): boolean {
   return new RegExp(`(?<![\\w])${escaped}(?![\\w])`, 'i').test(text)
 }
 
-function describeLeftover({ kind, name, parent, recorded, current }: ObjectDifference): string {
+/** Says what stays, and what to do; nothing where another one says all of it, as a column does of its table. */
+function describeLeftover(difference: ObjectDifference): string[] {
+  const { kind, name, parent, recorded, current } = difference
+  const described = describeDifference(difference)
+  if (described === undefined) return []
+  const { change, detail } = described
   const what = `${kind} ${name}`
-  if (current === null) return `${what} is left dropped: current.sql does not drop it any more`
-  if (recorded !== null) return `${what} is left changed: current.sql does not change it any more`
+  if (current === null) {
+    return [`${what} is left dropped: current.sql does not drop it any more; make it again in psql`]
+  }
+  if (recorded !== null) {
+    return [
+      `${what} is left ${change} (${detail}): current.sql does not do that any more; change it back in psql`,
+    ]
+  }
   const last = parent === null ? name : name.slice(parent.length + 1)
   const drop =
     kind === 'column' || kind === 'constraint'
@@ -138,5 +149,7 @@ function describeLeftover({ kind, name, parent, recorded, current }: ObjectDiffe
       : kind === 'trigger' || kind === 'policy' || kind === 'rule'
         ? `drop ${kind} ${last} on ${parent}`
         : `drop ${kind} ${name}`
-  return `${what} is left over: current.sql does not make it any more; if you do not need it: ${drop}`
+  return [
+    `${what} is left over: current.sql does not make it any more; if you do not need it: ${drop}`,
+  ]
 }

@@ -4,6 +4,7 @@ import { DEFINITIONS_STAMP_SQL } from '../../src/catalog/stamp.ts'
 import {
   changesSinceSql,
   describeAll,
+  FORGET_UNDONE_SQL,
   KEEP_COMMITTED_SQL,
   recordFailureSql,
 } from '../../src/drift/current-changes.ts'
@@ -90,10 +91,6 @@ const BEGIN_SQL = [
   LOCK_TIMEOUT,
   'lock table provisioning.recorded_schema in exclusive mode',
   KEEP_COMMITTED_SQL,
-  `delete from provisioning.recorded_object where moment = 'saved'`,
-  sql`
-    insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
-    select 'saved', ${RECORDED_COLUMNS} from provisioning.recorded_object where moment = 'after'`,
   sql`
     do $$
     begin
@@ -113,6 +110,11 @@ const BEGIN_SQL = [
       delete from provisioning.recorded_object where moment = 'idle';
     end
     $$`,
+  FORGET_UNDONE_SQL,
+  `delete from provisioning.recorded_object where moment = 'saved'`,
+  sql`
+    insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
+    select 'saved', ${RECORDED_COLUMNS} from provisioning.recorded_object where moment = 'after'`,
   `select (pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296)::text as since`,
 ].join(';\n')
 

@@ -17,6 +17,44 @@ const MAX_CHANGES = 200
 /** An expression: the moment of the objects that the last migration made; null without a history. */
 const COMMITTED = sql`(select 'committed ' || last_migration from provisioning.read_history())`
 
+/** The same as the record has it, which a session of the service reads anyway. */
+const COMMITTED_OF_RECORD = sql`
+  (select 'committed ' || last_migration from provisioning.recorded_schema where moment = 'after')`
+
+/** A condition: the object has these aspects, null if it does not exist, where the committed migrations left it so. */
+export const isAsCommittedSql = (kind: string, name: string, aspects: string) => sql`
+  (exists (select from provisioning.recorded_object where moment = ${COMMITTED_OF_RECORD})
+    and ${aspects} is not distinct from
+        (select committed.aspects
+           from provisioning.recorded_object as committed
+          where moment = ${COMMITTED_OF_RECORD}
+            and (committed.kind, committed.name) = (${kind}, ${name})))`
+
+/**
+ * Records what is as the committed migrations made it as theirs, although the uncommitted one had changed it: that was
+ * undone by hand. What there is now is recorded as the moment `before`.
+ */
+export const FORGET_UNDONE_SQL = sql`
+  delete
+    from provisioning.recorded_object as recorded
+   where moment = 'after'
+     -- PostgreSQL's own schema is there, also while it is empty.
+     and (kind, name) <> ('schema', 'public')
+     and not exists (select from provisioning.recorded_object as now
+                      where now.moment = 'before'
+                        and (now.kind, now.name) = (recorded.kind, recorded.name))
+     and ${isAsCommittedSql('recorded.kind', 'recorded.name', 'null::jsonb')};
+  insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
+  select 'after', ${RECORDED_COLUMNS}
+    from provisioning.recorded_object as now
+   where moment = 'before'
+     and aspects is distinct from (select aspects
+                                     from provisioning.recorded_object as recorded
+                                    where recorded.moment = 'after'
+                                      and (recorded.kind, recorded.name) = (now.kind, now.name))
+     and ${isAsCommittedSql('now.kind', 'now.name', 'now.aspects')}
+      on conflict (moment, kind, name) do update set aspects = excluded.aspects`
+
 /** See `keepCommittedObjects`. */
 export const KEEP_COMMITTED_SQL = sql`
   do $$
@@ -46,11 +84,14 @@ export async function keepCommittedObjects(client: Queryable): Promise<void> {
   await client.query(KEEP_COMMITTED_SQL)
 }
 
-/** Selects how the recorded objects differ from those of an earlier moment, an expression. */
-export const changesSinceSql = (moment: string) =>
+/**
+ * Selects how the recorded objects differ from those of an earlier moment, an expression. `current` is a condition
+ * on the recorded objects.
+ */
+export const changesSinceSql = (moment: string, current = 'true') =>
   differenceSql({
     recorded: `select * from provisioning.recorded_object where moment = ${moment}`,
-    current: `select * from provisioning.recorded_object where moment = 'after'`,
+    current: `select * from provisioning.recorded_object as made where moment = 'after' and ${current}`,
     hasAddresses: 'true',
     // PostgreSQL's own schema counts as added when something is in it.
     condition: sql`
@@ -60,7 +101,20 @@ export const changesSinceSql = (moment: string) =>
     limit: MAX_CHANGES,
   })
 
-const CHANGES_SQL = changesSinceSql(COMMITTED)
+/** A condition: the object was not dropped by hand since, unless the migrations made it: then that is drift. */
+const IS_LEFT = sql`
+  (exists (select from provisioning.recorded_object as committed
+            where committed.moment = ${COMMITTED}
+              and (committed.kind, committed.name) = (made.kind, made.name))
+   or (pg_identify_object(classid, objid, objsubid)).identity is not null
+   -- In a copy of another database the addresses say nothing.
+   or not exists (select
+                    from provisioning.recorded_schema
+                    join pg_database on pg_database.oid = database_oid
+                   where moment = 'after'
+                     and datname = current_database()))`
+
+const CHANGES_SQL = changesSinceSql(COMMITTED, IS_LEFT)
 
 /** Reads how the recorded objects differ from those of the committed migrations; empty where none are kept. */
 export async function readCurrentDifferences(client: Queryable): Promise<ObjectDifference[]> {

@@ -1,6 +1,7 @@
 import { ALWAYS_READ } from '../catalog/definitions/definitions.ts'
 import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
+import { isAsCommittedSql } from './current-changes.ts'
 import type { ObjectDifference } from './describe.ts'
 import { differenceSql } from './difference-sql.ts'
 import type { Statements } from './statements.ts'
@@ -31,8 +32,9 @@ function compareText(one: string, other: string): number {
 }
 
 /**
- * Objects whose definitions differ. Not among them: queues and partitions that were added, default privileges
- * of further roles only.
+ * Objects whose definitions differ. Not among them: queues, partitions and PostgreSQL's own schema that were added,
+ * default privileges of further roles only; what the uncommitted migration had changed, and is as the committed ones
+ * made it again.
  */
 const differencesSql = (objects: string) =>
   differenceSql({
@@ -49,7 +51,12 @@ const differencesSql = (objects: string) =>
         from ${CHOSEN},
              provisioning.read_definitions(chosen.schemas, chosen.roles, ${objects}) as definition`,
     hasAddresses: `(select has_addresses from ${RECORD})`,
-    condition: `not (recorded is null and (kind in ('queue', 'partition') or difference.current = '{}'))`,
+    condition: sql`
+      not (recorded is null
+           and (kind in ('queue', 'partition')
+                or (kind, difference.name) = ('schema', 'public')
+                or difference.current = '{}'))
+      and not (new_name is null and ${isAsCommittedSql('difference.kind', 'difference.name', 'difference.current')})`,
     listsContentOfSchemas: false,
     limit: MAX_DIFFERENCES,
   })

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'tap'
 import { createRunner, type RunOptions } from '../../../dev/loop/run.ts'
 import { ensureRecorder } from '../../../src/baseline/recorder.ts'
+import { compareWithRecord } from '../../../src/drift/compare.ts'
 import { readCurrentChanges } from '../../../src/drift/current-changes.ts'
 import { calculateHash, createFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
@@ -213,11 +214,54 @@ test('a changed fixture includes itself, and is restored when it is as committed
     await run()
     t.equal(notes.length, 3, 'each is said once')
     await database.pool.query('drop view commandbus.using_it; drop table commandbus.added')
-    await database.pool.query('select provisioning.record_schema()')
+    t.strictSame(await listChanges(), ['function commandbus.used() added'])
+    t.strictSame((await compareWithRecord(database.pool)).differences, [])
     writeFileSync(current, emptyCurrent)
-    await run()
+    t.match((await run()).changes, [{ name: 'commandbus.used()', change: 'dropped' }])
     t.strictSame(await listChanges(), [])
+    t.strictSame((await compareWithRecord(database.pool)).differences, [])
   })
+
+  await t.test(
+    'a column or an index that is left over is no difference once it is dropped',
+    async (t) => {
+      notes.length = 0
+      writeFileSync(
+        current,
+        `alter table commandbus.command add column if not exists added int;
+       create index if not exists command_added on commandbus.command (domain);
+       alter table commandbus.command alter column domain set default 'shop';\n`,
+      )
+      await run()
+      writeFileSync(current, emptyCurrent)
+      await run()
+      t.match(notes, [
+        /^column commandbus\.command\.added is left over: .*: alter table commandbus\.command drop column added$/,
+        /^column commandbus\.command\.domain is left changed \(definition: text not null default 'shop'::text, was text not null\): .*change it back in psql$/,
+        /^index commandbus\.command_added is left over: .*: drop index commandbus\.command_added$/,
+      ])
+      await database.pool.query(
+        `alter table commandbus.command drop column added;
+       drop index commandbus.command_added;
+       alter table commandbus.command alter column domain drop default`,
+      )
+      const isInSync = async () => {
+        t.strictSame((await compareWithRecord(database.pool)).differences, [])
+      }
+      await isInSync()
+      writeFileSync(current, 'select 1;\n')
+      t.strictSame((await run()).changes, [], 'it was not this save that dropped them')
+      writeFileSync(current, emptyCurrent)
+      await run()
+      await isInSync()
+      t.strictSame(await listChanges(), [])
+      t.equal(notes.length, 3)
+
+      await database.pool.query('alter table commandbus.command alter column domain set default 1')
+      t.match(await compareWithRecord(database.pool), { inSync: false })
+      await database.pool.query('alter table commandbus.command alter column domain drop default')
+    },
+  )
 
   await t.test('after an uncommit and a checkout the procedure is as committed', async (t) => {
     change('committed and taken back')
