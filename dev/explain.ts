@@ -1,12 +1,12 @@
 // npm run db:explain -- NAME ARGUMENT…: the plans of the statements inside a function's call.
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { loadConfig } from '../src/config/config.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { createLogger, loadLineFormat } from '../src/logger.ts'
 import { openClient } from '../src/postgres/client.ts'
 import { openDevelopmentDatabase, SHORT_WAIT_MS } from './database.ts'
-import { explainCall } from './explain/explain-call.ts'
+import { addPending, explainCall } from './explain/explain-call.ts'
 import { runProgram } from './program.ts'
 
 await runProgram(async ({ signal }) => {
@@ -16,8 +16,9 @@ await runProgram(async ({ signal }) => {
   const database = await openDevelopmentDatabase(config, { log, signal, maxWaitMs: SHORT_WAIT_MS })
   const client = await openClient(database.url, 'development')
   try {
-    const fixtures = join(config.migrationsDir, 'fixtures')
-    for (const line of await explainCall(client, { name, given, fixtures }))
+    const fixtures = relative('', join(config.migrationsDir, 'fixtures'))
+    const explaining = explainCall(client, { name, given, fixtures })
+    for (const line of await explaining.catch(addPending(client, config.migrationsDir)))
       process.stdout.write(`${line}\n`)
     return EXIT.stopped
   } finally {

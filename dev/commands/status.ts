@@ -1,6 +1,7 @@
 import type { Client } from 'pg'
 import { type Comparison, compareWithRecord } from '../../src/drift/compare.ts'
 import { readCurrentChanges } from '../../src/drift/current-changes.ts'
+import type { Difference } from '../../src/drift/describe.ts'
 import { EXIT } from '../../src/errors/codes.ts'
 import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { readMigrationStatus } from '../../src/migrations/history.ts'
@@ -13,9 +14,10 @@ import type { CommandRun } from '../tool.ts'
 export async function status({ config, database }: CommandRun): Promise<number> {
   const { migrationsDir } = config
   const client = await openClient(database.url, 'development')
-  const { committed, pending, drift, hasChanges } = await readAll(client, migrationsDir).finally(
-    () => client.end(),
-  )
+  const { committed, pending, applied, drift, changes } = await readAll(
+    client,
+    migrationsDir,
+  ).finally(() => client.end())
   for (const migration of committed) {
     const state = pending.includes(migration) ? 'pending' : 'applied'
     process.stdout.write(`${state}  ${migration.filename}\n`)
@@ -26,9 +28,14 @@ export async function status({ config, database }: CommandRun): Promise<number> 
       `unfinished  ${unfinished.command} was killed: the next db:commit or db:uncommit completes or forgets it\n`,
     )
   }
-  const current = isCurrentEmpty(migrationsDir) ? 'empty  ' : 'not committed'
-  process.stdout.write(`${current}  current.sql\n`)
-  for (const line of describeDrift(drift, hasChanges)) process.stdout.write(`${line}\n`)
+  const isEmpty = isCurrentEmpty(migrationsDir)
+  process.stdout.write(`${isEmpty ? 'empty  ' : 'not committed'}  current.sql\n`)
+  for (const line of describeCurrent(changes, isEmpty)) process.stdout.write(`${line}\n`)
+  const last =
+    applied.length === 0 && committed.length > 0
+      ? ['never migrated  npm run dev or npm run db:watch applies what is pending']
+      : describeDrift(drift, changes.length > 0)
+  for (const line of last) process.stdout.write(`${line}\n`)
   return EXIT.stopped
 }
 
@@ -38,13 +45,21 @@ async function readAll(client: Client, migrationsDir: string) {
     (error): Comparison => ({ inSync: null, reason: describeError(error), differences: [] }),
   )
   const changes = await readCurrentChanges(client).catch(() => [])
-  return { ...status, drift, hasChanges: changes.length > 0 }
+  return { ...status, drift, changes }
+}
+
+/** What current.sql has changed in the database since the last commit, as `/status` lists it; with an empty file, what is left. */
+function describeCurrent(changes: readonly Difference[], isEmpty: boolean): string[] {
+  return changes.map(
+    ({ change, kind, name, detail }) =>
+      `${isEmpty ? 'left over' : 'changed'}  ${kind} ${name} ${change}: ${detail}`,
+  )
 }
 
 /** `hasChanges`: whether current.sql has changed the schema since the last commit, also if it is empty now. */
 function describeDrift({ inSync, reason, differences }: Comparison, hasChanges: boolean): string[] {
-  const made = hasChanges ? 'the migrations and what the watch applied' : 'the migrations'
-  const asExpected = `the schema is as ${made} made it`
+  const made = hasChanges ? 'the migrations and current.sql' : 'the migrations'
+  const asExpected = `nothing but ${made} has changed the schema`
   if (inSync === null) return [`unknown  whether ${asExpected}: ${reason}`]
   if (inSync) return [`in sync  ${asExpected}`]
   return differences.map(

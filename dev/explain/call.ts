@@ -10,6 +10,8 @@ export interface Call {
 interface Candidate {
   readonly name: string
   readonly types: readonly string[]
+  /** As its definition writes them, without defaults: `p_domain text, p_batch_id uuid`. */
+  readonly parameters: string
   /** How many may be left out. */
   readonly defaults: number
   /** Whether only a trigger can call it. */
@@ -30,6 +32,7 @@ export async function createCall(
             array(select format_type(type, null)
                     from unnest(proargtypes) with ordinality as argument (type, position)
                    order by position) as types,
+            pg_get_function_identity_arguments(pg_proc.oid) as parameters,
             pronargdefaults as defaults,
             prorettype in ('trigger'::regtype, 'event_trigger'::regtype) as "isTrigger"
        from pg_catalog.pg_proc
@@ -61,13 +64,19 @@ function callError(name: string | undefined, count: number, found: readonly Cand
     )
   }
   const usage = 'npm run db:explain -- NAME ARGUMENT…'
-  const known = found.map((one) => `${one.name}(${one.types.join(', ')})`).join(' and ')
   return new ServiceError(
     'call_not_possible',
     name === undefined
       ? `expected the name of a function: ${usage}`
-      : known === ''
+      : found.length === 0
         ? `there is no function ${name}: docs/schema/README.md lists those that there are`
-        : `expected arguments for one function, found ${count} for ${known}: ${usage}`,
+        : `${found.map(describe).join(', and ')}; found ${count}${found.length > 1 ? ', which decides for none of them' : ''}: ${usage}`,
   )
+}
+
+/** `commandbus.start_batch takes 2 to 3 arguments (p_domain text, p_batch_id uuid, p_wait boolean)` */
+function describe({ name, types, defaults, parameters }: Candidate): string {
+  const least = types.length - defaults
+  const count = defaults === 0 ? `${types.length}` : `${least} to ${types.length}`
+  return `${name} takes ${count} argument${count === '1' ? '' : 's'} (${parameters})`
 }

@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type ClientBase, DatabaseError } from 'pg'
 import { ServiceError } from '../../src/errors/service-error.ts'
+import { readMigrationStatus } from '../../src/migrations/history.ts'
+import type { Queryable } from '../../src/postgres/client.ts'
 import { createCall } from './call.ts'
 import { collectPlans, findPlace, type StatementPlan } from './plans.ts'
 
@@ -47,6 +49,26 @@ export async function explainCall(
     throw error instanceof DatabaseError ? describeFailure(error, fixtures) : error
   } finally {
     await client.query('rollback')
+  }
+}
+
+/**
+ * Handles the error of a call: a function that is missing may be one of a migration that the database does not have yet. Always
+ * rejects.
+ */
+export function addPending(client: Queryable, migrationsDir: string) {
+  return async (error: unknown): Promise<never> => {
+    if (!(error instanceof ServiceError) || error.code !== 'call_not_possible') throw error
+    const pending = await readMigrationStatus(client, migrationsDir).then(
+      (status) => status.pending.length,
+      () => 0,
+    )
+    if (pending === 0) throw error
+    throw new ServiceError(
+      'call_not_possible',
+      `${error.message}; ${pending} migration${pending === 1 ? ' is' : 's are'} pending in this database: npm run dev or ` +
+        'npm run db:watch applies what is pending',
+    )
   }
 }
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { explainCall } from '../../dev/explain/explain-call.ts'
+import { addPending, explainCall } from '../../dev/explain/explain-call.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { projectDir } from '../support/server.ts'
 
@@ -46,8 +46,17 @@ test('db:explain', async (t) => {
         [],
         /^commandbus\.tg_command__mark_inserted is a trigger function/,
       ],
-      ['sp_start_batch', ['shop'], /found 1 for commandbus\.sp_start_batch\(text, uuid\)/],
-      ['start_batch', ['shop', batchId, 'true', 'more'], /found 4 for commandbus\.start_batch/],
+      [
+        'sp_start_batch',
+        ['shop'],
+        /^commandbus\.sp_start_batch takes 2 arguments \(p_domain text, p_batch_id uuid\); found 1: npm run/,
+      ],
+      ['sp_receive_command', [], /^commandbus\.sp_receive_command takes 2 to \d arguments \(/],
+      [
+        'start_batch',
+        ['shop', batchId, 'true', 'more'],
+        /^commandbus\.start_batch takes 3 arguments \(p_domain text, p_batch_id uuid, p_wait boolean\); found 4/,
+      ],
     ] as const) {
       await t.rejects(explainCall(client, { name, given, fixtures }), {
         code: 'call_not_possible',
@@ -80,5 +89,18 @@ test('db:explain', async (t) => {
         /^the call failed: .*\/sp_receive_command\.sql:35: a receive cannot set .* \(22023\)\n {2}hint: /,
     })
     t.equal((await call('sp_start_batch', 'shop', batchId)).at(-1), 'rolled back')
+  })
+})
+
+test('db:explain on a database without migrations says what is pending', async (t) => {
+  const { open } = await createTestDatabase(t, { from: 'empty' })
+  const client = await open('test')
+  t.teardown(() => client.end())
+  const call = explainCall(client, { name: 'sp_start_batch', given: [], fixtures })
+
+  await t.rejects(call.catch(addPending(client, join(projectDir, 'migrations'))), {
+    code: 'call_not_possible',
+    message:
+      /^there is no function sp_start_batch: .*; 2 migrations are pending .* npm run db:watch/,
   })
 })
