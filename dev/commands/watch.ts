@@ -1,8 +1,9 @@
 import { relative } from 'node:path'
 import { createMask } from '../../src/config/redact.ts'
 import { EXIT } from '../../src/errors/codes.ts'
+import type { Failure } from '../loop/failure.ts'
 import { createLoop } from '../loop/loop.ts'
-import { createReport } from '../loop/report.ts'
+import { createReport, type Report } from '../loop/report.ts'
 import { createRunner } from '../loop/run.ts'
 import { watchMigrations } from '../loop/watcher.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
@@ -29,11 +30,24 @@ export async function watch({ noteHistory, ...run }: WatchRun): Promise<number> 
     ...{ migrationsDir, settings, lockTimeoutMs, noteHistory, note: report.note, mask },
     warn: report.warned,
   })
-  const loop = createLoop({ migrationsDir, apply: runner.run, report, signal })
+  let failed: Failure | undefined
+  const noted: Report = {
+    ...report,
+    failed(failure) {
+      failed = failure
+      report.failed(failure)
+    },
+  }
+  const loop = createLoop({ migrationsDir, apply: runner.run, report: noted, signal })
   const watcher = await watchMigrations(migrationsDir, loop.saved)
   try {
     await loop.start()
-    report.note(`watching ${folder}: what you save is applied`)
+    report.note(
+      // Only of the committed files, a failure has no place.
+      failed !== undefined && failed.place === undefined
+        ? `watching ${folder}, but it could not be migrated, see above: what you save has no base; correct that, and start this again`
+        : `watching ${folder}: what you save is applied`,
+    )
     await loop.ended
     return EXIT.stopped
   } finally {

@@ -11,37 +11,54 @@ export interface CoveringTest {
 
 /**
  * Finds the test files below `test/` that mention a changed object by its name: those named after one first. Parts of a
- * table are looked for by the table's name.
+ * table are looked for by the table's name. Where files have a relation's name with its schema, others do not count: `batch`
+ * is a word of many.
  */
 export function findCoveringTests(root: string, changed: readonly CatalogObject[]): CoveringTest[] {
-  const names = listNames(changed)
+  const wanted = listWanted(changed)
   const folder = join(root, 'test')
-  if (names.length === 0 || !existsSync(folder)) return []
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  if (wanted.length === 0 || !existsSync(folder)) return []
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((path) => /\.test\.[cm]?[jt]s$/.test(path))
-    .map((path) => {
-      const text = readFileSync(join(folder, path), 'utf8')
-      return {
-        path: join('test', path),
-        names: names.filter((name) =>
-          new RegExp(`(?<!\\w)${name}(?!\\w)`).test(`${path}\n${text}`),
-        ),
-      }
-    })
+    .map((path) => ({ path, text: `${path}\n${readFileSync(join(folder, path), 'utf8')}` }))
+  const searches = wanted.map(({ name, qualified, isRoutine }) => {
+    const precise = wordOf(qualified)
+    const isPrecise = !isRoutine && files.some(({ text }) => precise.test(text))
+    return { name, pattern: isPrecise ? precise : wordOf(name) }
+  })
+  return files
+    .map(({ path, text }) => ({
+      path: join('test', path),
+      names: searches.filter(({ pattern }) => pattern.test(text)).map(({ name }) => name),
+    }))
     .filter((test) => test.names.length > 0)
     .sort((one, other) => rank(one) - rank(other) || (one.path < other.path ? -1 : 1))
 }
 
-/** The names of the changed objects, without their schema. */
-export function listNames(changed: readonly CatalogObject[]): string[] {
-  const named = changed.map(({ kind, name, parent }) =>
-    ['table', 'view', 'materialized view', 'function', 'procedure', 'type', 'queue'].includes(kind)
-      ? lastName(name)
-      : kind === 'schema' || parent === null
-        ? ''
-        : lastName(parent),
-  )
-  return [...new Set(named)].filter((name) => /^\w+$/.test(name)).sort()
+interface Wanted {
+  /** Without its schema. */
+  readonly name: string
+  readonly qualified: string
+  readonly isRoutine: boolean
+}
+
+const WHOLES = ['table', 'view', 'materialized view', 'function', 'procedure', 'type', 'queue']
+
+/** The changed objects, and those that changed ones are parts of; each once, sorted. */
+function listWanted(changed: readonly CatalogObject[]): Wanted[] {
+  const wanted = changed.flatMap(({ kind, name, parent }) => {
+    const whole = WHOLES.includes(kind) ? name : kind === 'schema' ? null : parent
+    if (whole === null) return []
+    const isRoutine = kind === 'function' || kind === 'procedure'
+    return [{ name: lastName(whole), qualified: whole.replace(/\(.*$/s, ''), isRoutine }]
+  })
+  return [...new Map(wanted.map((one) => [one.name, one])).values()]
+    .filter(({ name }) => /^\w+$/.test(name))
+    .sort((one, other) => (one.name < other.name ? -1 : 1))
+}
+
+function wordOf(name: string): RegExp {
+  return new RegExp(`(?<!\\w)${name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?!\\w)`)
 }
 
 const rank = ({ path, names }: CoveringTest) =>

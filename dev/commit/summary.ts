@@ -22,7 +22,7 @@ export function describeCommitted({ path, trial, schema, tests, unchecked }: Com
   const files = schema.changes.map((change) => change.path)
   const lines: [string, readonly string[]][] = [
     ['committed', [path]],
-    ['changed', listObjects(trial)],
+    ...listObjects(trial),
     ['renewed', schema.problem === undefined ? files : [`nothing: ${schema.problem}`]],
     ['tests', describeTests(tests)],
     ['unchecked', unchecked],
@@ -36,7 +36,7 @@ export function describeCommitted({ path, trial, schema, tests, unchecked }: Com
 }
 
 /** The parts of an object that is new or gone are not listed. */
-function listObjects({ before, after, changed }: Trial): string[] {
+function listObjects({ before, after, changed }: Trial): [string, readonly string[]][] {
   const describe = (object: CatalogObject) => {
     const key = `${object.kind} ${object.name}`
     return !before.objects.has(key) ? 'added' : after.objects.has(key) ? 'changed' : 'dropped'
@@ -46,9 +46,11 @@ function listObjects({ before, after, changed }: Trial): string[] {
       .filter((one) => one.kind !== 'schema' && describe(one) !== 'changed')
       .map(({ name }) => name),
   )
-  return changed
-    .filter(({ parent }) => parent === null || !wholes.has(parent))
-    .map((object) => `${object.kind} ${object.name} ${describe(object)}`)
+  const listed = changed.filter(({ parent }) => parent === null || !wholes.has(parent))
+  return ['added', 'changed', 'dropped'].map((change) => [
+    change,
+    listed.filter((one) => describe(one) === change).map(({ kind, name }) => `${kind} ${name}`),
+  ])
 }
 
 function describeTests(tests: readonly CoveringTest[]): string[] {

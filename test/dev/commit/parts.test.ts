@@ -62,6 +62,7 @@ test('the tests that mention what changed, those of its own name first', (t) => 
     'other.test.ts': 'sp_start_batches',
     'support.ts': 'sp_start_batch',
     'table.test.ts': 'commandbus.item',
+    'word.test.ts': 'an item of many, and another.item',
   }
   mkdirSync(join(dir, 'test'))
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, 'test', name), text)
@@ -76,6 +77,26 @@ test('the tests that mention what changed, those of its own name first', (t) => 
   t.strictSame(findCoveringTests(dir, [of('column', 'commandbus.item.name', 'commandbus.item')]), [
     { path: 'test/table.test.ts', names: ['item'] },
   ])
+  t.end()
+})
+
+test('what was added, changed and dropped stands in lines of their own', (t) => {
+  const of = (name: string) => ({ kind: 'function', name, parent: 'a' })
+  const [added, changed, dropped] = [of('a.f()'), of('a.g()'), of('a.h()')]
+  const objects = (...all: ReturnType<typeof of>[]) => ({
+    objects: new Map(all.map((one) => [`function ${one.name}`, one])),
+  })
+  const text = describeCommitted({
+    ...{ path: 'committed/000001.sql', schema: { changes: [] }, unchecked: [], tests: [] },
+    trial: {
+      ...{ before: objects(changed, dropped), after: objects(added, changed) },
+      changed: [added, changed, dropped],
+    },
+  } as unknown as Parameters<typeof describeCommitted>[0])
+  t.match(
+    text,
+    '\nadded      function a.f()\nchanged    function a.g()\ndropped    function a.h()\n',
+  )
   t.end()
 })
 

@@ -18,7 +18,7 @@ test('a commit renews what describes the schema, and an uncommit takes it back',
 
   t.equal(exitCode, 0, output)
   t.match(output, /^committed {2}migrations\/committed\/000003-do-not-wait\.sql$/m)
-  t.match(output, /^changed {4}function commandbus\.sp_start_batch\(text, uuid\) changed$/m)
+  t.match(output, /^changed {4}function commandbus\.sp_start_batch\(text, uuid\)$/m)
   t.match(output, /^renewed {4}schema\/commandbus\/functions\/sp_start_batch\.sql$/m)
   t.match(
     output,
