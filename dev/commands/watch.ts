@@ -45,7 +45,7 @@ export async function watch({ noteHistory, ...run }: WatchRun): Promise<number> 
     report.note(
       // Only of the committed files, a failure has no place.
       failed !== undefined && failed.place === undefined
-        ? `watching ${folder}, but it could not be migrated, see above: what you save has no base; correct that, and start this again`
+        ? `watching ${folder}, but its committed migrations could not be applied: correct what is wrong, and start this again`
         : `watching ${folder}: what you save is applied`,
     )
     await loop.ended
