@@ -1,11 +1,12 @@
 import { readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../../src/postgres/errors.ts'
 import { NotNowError } from './not-now.ts'
 import { OtherHistoryError } from './other-history.ts'
 import type { Report } from './report.ts'
 import type { Applied } from './run.ts'
+import { listSqlFiles } from './sql-files.ts'
 
 export interface LoopOptions {
   readonly migrationsDir: string
@@ -30,6 +31,8 @@ export interface Loop {
 
 const RETRY_MS = 500
 
+const COMMITTED = 'committed'
+
 /** A file that was moved here, or restored, has an older time than its change. */
 const MAX_AGE_MS = 5000
 
@@ -38,6 +41,8 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
   let waiting = new Map<string, number>()
   /** The text of each file when it was applied last. */
   const known = new Map<string, string | undefined>()
+  /** A commit moves what is applied already from one file to another: that is no news. */
+  let committed = listCommitted()
   let isRunning = false
   const { promise: ended, resolve: end, reject: fail } = createPromise()
   signal.addEventListener('abort', end, { once: true })
@@ -64,11 +69,15 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
   }
 
   async function run(files: readonly string[], savedAt: number): Promise<void> {
+    const before = committed
+    committed = listCommitted()
+    const hasOtherCommitted = committed !== before
     const { failure, changes, written, endedAt } = await applyWhenPossible(files)
     // It was applied already.
     if (written !== undefined) known.set('current.sql', written)
     if (signal.aborted) return
-    const isNews = files.length > 0 || changes === undefined || changes.length > 0
+    const isOfCommit = files.every(isCommitted) || hasOtherCommitted
+    const isNews = changes === undefined || changes.length > 0 || !isOfCommit
     if (failure !== undefined) report.failed(failure)
     else if (isNews) report.applied({ files, changes, durationMs: endedAt - savedAt })
   }
@@ -87,6 +96,10 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
       }
       await sleep(RETRY_MS, undefined, { signal })
     }
+  }
+
+  function listCommitted(): string {
+    return listSqlFiles(join(migrationsDir, COMMITTED)).join()
   }
 
   /** Whether the file has another text than when it was applied last; from now on, it has not. */
@@ -130,6 +143,10 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
       void runAll()
     },
   }
+}
+
+function isCommitted(file: string): boolean {
+  return dirname(file) === COMMITTED
 }
 
 /** What no one expects, such as a file that may not be read, ends no loop: the next save may be better. */

@@ -18,15 +18,18 @@ export interface Prepared {
   readonly committed: Texts
   /** `current.sql` as it was written; undefined if it was right. */
   readonly written?: string
-  /** Why the list of changed fixtures could not be written. */
+  /** Why the list of changed fixtures could not be written, and which are not applied therefore. */
   readonly problem?: string
 }
 
 /**
  * Brings the list of changed fixtures in `current.sql` up to date. A folder `current/` has no such list: there
- * the author includes fixtures.
+ * the author includes fixtures. `write` writes the file, and throws if it cannot.
  */
-export function prepareCurrent(migrationsDir: string): Prepared {
+export function prepareCurrent(
+  migrationsDir: string,
+  write: (path: string, text: string) => void = writeFileSync,
+): Prepared {
   const path = join(migrationsDir, 'current.sql')
   const fixtures = readFixtures(migrationsDir)
   const committed = readCommittedFixtures(migrationsDir)
@@ -42,15 +45,25 @@ export function prepareCurrent(migrationsDir: string): Prepared {
   // The tool makes the file.
   const text = readIfThere(path) ?? ''
   const updated = updateIncludeList(text, fixtures, committed)
-  const compiled = compile(updated, fixtures)
-  const included = new Set(listIncluded(compiled).map(([name]) => name))
-  const prepared = { included, compiled, committed }
-  if (updated === text) return prepared
+  const describe = (current: string): Prepared => {
+    const compiled = compile(current, fixtures)
+    return { included: new Set(listIncluded(compiled).map(([name]) => name)), compiled, committed }
+  }
+  if (updated === text) return describe(text)
   try {
     // In place: the file keeps its owner and its rights, also through a mount.
-    writeFileSync(path, updated)
-    return { ...prepared, written: updated }
+    write(path, updated)
+    return { ...describe(updated), written: updated }
   } catch (error) {
-    return { ...prepared, problem: (error as Error).message }
+    const prepared = describe(text)
+    const missing = [...describe(updated).included].filter((name) => !prepared.included.has(name))
+    return { ...prepared, problem: describeProblem(missing, error as Error) }
   }
+}
+
+function describeProblem(missing: readonly string[], { message }: Error): string {
+  const reason = `the list in current.sql could not be brought up to date: ${message}`
+  const todo = 'make the file writable, or change the list by hand'
+  if (missing.length === 0) return `${reason}; ${todo}`
+  return `not applied: ${missing.map((name) => `fixtures/${name}`).join(', ')}; ${reason}; ${todo}`
 }

@@ -33,6 +33,8 @@ export interface RunOptions extends Omit<ApplyOptions, 'open'> {
    * OtherHistoryError if it has not.
    */
   readonly noteHistory?: (() => Promise<void>) | undefined
+  /** Writes `current.sql`, in place unless given. Throws if it cannot. */
+  readonly write?: (path: string, text: string) => void
   readonly note: (text: string) => void
   /** Receives what was applied and will fail when it is used. */
   readonly warn?: (failure: Failure) => void
@@ -102,14 +104,13 @@ export function createRunner(options: RunOptions): Runner {
       if (failure !== undefined) return { failure, changes: undefined, endedAt: Date.now() }
     }
     const begun = recorder.begin()
-    // While the server reads the schema.
-    const prepared = prepareCurrent(migrationsDir)
-    noteNew('list', prepared.problem === undefined ? [] : [describeProblem(prepared.problem)])
-    const began = await begun
-    // The tool would take a text with other comments for the same, also inside a function.
-    await forgetOther(client, replacePlaceholders(prepared.compiled, placeholders))
     let failure: Failure | undefined
     try {
+      // While the server reads the schema.
+      const prepared = prepareCurrent(migrationsDir, options.write)
+      const began = await begun
+      // The tool would take a text with other comments for the same, also inside a function.
+      await forgetOther(client, replacePlaceholders(prepared.compiled, placeholders))
       failure = await restorer.restore(client, prepared)
       const applied = failure
         ? { failure, isUnchanged: false }
@@ -123,9 +124,11 @@ export function createRunner(options: RunOptions): Runner {
         await clean(client, { ...applied, prepared, since: began.since })
         unchecked = began.since
       }
+      if (prepared.problem !== undefined) failure ??= { message: prepared.problem }
       const changes = await recorder.finish(failure)
       return { failure, changes, written: prepared.written, endedAt }
     } catch (error) {
+      await begun
       await recorder.finish(failure)
       throw error
     }
@@ -199,10 +202,6 @@ export function createRunner(options: RunOptions): Runner {
 
 function isCommitted(file: string): boolean {
   return file.startsWith('committed')
-}
-
-function describeProblem(problem: string): string {
-  return `could not list the changed fixtures in current.sql, so include them there: ${problem}`
 }
 
 /** Notes what was not noted of the same topic the time before. */

@@ -58,6 +58,8 @@ export function createCheckout(): Checkout {
   git('config', 'user.name', 'You')
   git('config', 'user.email', 'you@example.org')
   git('config', 'core.abbrev', '7')
+  // It says so in the output of a commit.
+  git('config', 'gc.auto', '0')
   // A link is no folder, which .gitignore names.
   appendFileSync(join(dir, '.git', 'info', 'exclude'), 'node_modules\n')
   copyUncommitted(dir)

@@ -81,6 +81,23 @@ test('what is saved is applied once', async (t) => {
     },
   )
 
+  await t.test('a commit, which changes no definition, is not reported', async (t) => {
+    const commit = (file: string, text: string) => {
+      write(file, text)
+      loop.saved(file)
+    }
+    apply = async () => ({ failure: undefined, changes: [], endedAt: Date.now() })
+    const isApplied = (times: number) => () => count === times
+    const before = count
+    mkdirSync(join(migrationsDir, 'committed'))
+    write('committed/000001-one.sql', 'what was in current.sql')
+    commit('current.sql', '')
+    await until('applied', isApplied(before + 1))
+    commit('committed/000001-one.sql', 'what was in current.sql')
+    await until('applied', isApplied(before + 2))
+    t.equal(runs.length, 3)
+  })
+
   await t.test('a file whose time cannot be read is applied', async () => {
     symlinkSync('circle.sql', join(migrationsDir, 'circle.sql'))
     loop.saved('circle.sql')

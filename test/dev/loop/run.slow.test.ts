@@ -59,6 +59,31 @@ test('a changed fixture includes itself, and is restored when it is as committed
     t.match(readFileSync(current, 'utf8'), '--!include commandbus/functions/sp_start_batch.sql\n')
   })
 
+  await t.test(
+    'where current.sql cannot be written, it is said that it is not applied',
+    async (t) => {
+      const text = readFileSync(current, 'utf8')
+      writeFileSync(current, emptyCurrent)
+      const write = () => {
+        throw new Error('EPERM: operation not permitted')
+      }
+      const readOnly = createRunner({ ...options, write })
+      t.teardown(readOnly.close)
+      change('not applied')
+      const { failure } = await readOnly.run(['current.sql'])
+      t.match(
+        failure?.message,
+        /^not applied: fixtures\/commandbus\/functions\/sp_start_batch\.sql; the list in current\.sql .*: EPERM: /,
+      )
+      t.equal(readFileSync(current, 'utf8'), emptyCurrent)
+      t.notMatch(await readSource(), /not applied/)
+      change('changed')
+      writeFileSync(current, text)
+      t.equal((await run()).failure, undefined)
+      t.match(await readSource(), /changed/)
+    },
+  )
+
   await t.test('as committed again, it is restored and not included', async (t) => {
     // The tool forgets what was applied when something fails.
     writeFileSync(fixture, `${committed}nonsense;\n`)
