@@ -12,16 +12,14 @@ export function describeLostConnection(error: unknown): ServiceError | undefined
   return lostError(describeError(error))
 }
 
-/** The same for what graphile-migrate's command printed of an error. */
+/** How PostgreSQL and its driver say so, in what graphile-migrate's command prints. */
+const SAYINGS =
+  /(?:terminating connection due to|the database system is|Connection terminated|connect ECONNREFUSED|read ECONNRESET)[^\n{]*/
+
+/** The same for the output of graphile-migrate's command, which wraps the error in other words or prints it as an object. */
 export function findLostConnection(output: string): ServiceError | undefined {
-  const found = [...output.matchAll(/^(?:\w*)error: (.*)$/gim)].map(([, message]) => message ?? '')
-  const codes = [...output.matchAll(/^\s*code: '(\w+)',?$/gm)].map(([, code]) => code)
-  const message = found.at(-1) ?? ''
-  const isLost = [undefined, ...codes].some((code) => {
-    const error = Object.assign(new Error(message), { code })
-    return isConnectionLost(error) || isConnectionRefusedForNow(error)
-  })
-  return isLost ? lostError(message) : undefined
+  const [said] = SAYINGS.exec(output) ?? []
+  return said === undefined ? undefined : lostError(said.trim())
 }
 
 /** What an error that nothing has foreseen is to people: never the driver's object. */
@@ -33,6 +31,6 @@ export function describeUnforeseen(error: unknown): string {
 function lostError(reason: string): ServiceError {
   return new ServiceError(
     'database_lost',
-    `the connection to the database was lost: ${reason}; run this again when the database is up`,
+    `the database went away (${reason}): run this again when it is up`,
   )
 }

@@ -3,7 +3,6 @@ import { ServiceError } from '../../src/errors/service-error.ts'
 import { findCurrentProblems } from '../../src/migrations/files/current.ts'
 import { listPlaceholders } from '../loop/apply.ts'
 import { type Failure, findRefusal } from '../loop/failure.ts'
-import { describeLostConnection } from '../lost-connection.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
 import type { Finding } from './finding.ts'
 import { describeFailure, describeFindings } from './report.ts'
@@ -55,7 +54,7 @@ export async function assertCommittable(
     pgSettings: settings.pgSettings,
   })
   const folder = nameFolder(migrationsDir)
-  if (isFailure(trial)) throw describeLostConnection(toError(trial)) ?? failedError(trial, folder)
+  if (isFailure(trial)) throw failedError(trial, folder)
   const squawk = await runSquawk(trial.text, migrationsDir)
   const findings = [
     ...RULES.flatMap((rule) => toFindings(rule.name, rule.check(trial))),
@@ -86,8 +85,6 @@ const toFindings = (rule: string, found: readonly Omit<Finding, 'rule'>[]) =>
   found.map((one) => ({ ...one, rule }))
 
 export const nameFolder = (migrationsDir: string) => relative('', migrationsDir) || '.'
-
-const toError = ({ message, code }: Failure) => Object.assign(new Error(message), { code })
 
 function failedError(failure: Failure, folder: string): ServiceError {
   return new ServiceError(

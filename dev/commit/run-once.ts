@@ -1,4 +1,5 @@
 import type { Client, DatabaseError } from 'pg'
+import { isConnectionLost } from '../../src/postgres/errors.ts'
 import { type FailedQuery, openToolSession } from '../loop/tool-session.ts'
 import type { MigrationText, ParsedStatement } from './migration-text.ts'
 
@@ -21,7 +22,10 @@ export interface RunResult {
   readonly rows: readonly { readonly table: string; readonly count: number }[]
 }
 
-/** Runs the migration as graphile-migrate does, but statement by statement, so that an error has its place. */
+/**
+ * Runs the migration as graphile-migrate does, but statement by statement, so that an error has its place. Rejects if the
+ * connection is lost.
+ */
 export async function runOnce(options: RunOptions): Promise<RunResult> {
   const { text, pgSettings, signal } = options
   const session = await openToolSession(options)
@@ -59,7 +63,7 @@ async function runStatements(
     try {
       await session.query(statement.text)
     } catch (error) {
-      if ((error as DatabaseError).severity === undefined) throw error
+      if ((error as DatabaseError).severity === undefined || isConnectionLost(error)) throw error
       return {
         sent: text.sql,
         completed,
@@ -73,6 +77,7 @@ async function runStatements(
     await session.query('set constraints all immediate')
     return undefined
   } catch (error) {
+    if (isConnectionLost(error)) throw error
     return { sent: text.sql, completed: text.statements.length, error }
   }
 }

@@ -39,13 +39,21 @@ test('a database that is lost is one line, also where graphile-migrate prints an
   error.code = '57P03'
   const lost = {
     ...{ code: 'database_lost', exitCode: 3 },
-    message:
-      /^the connection to the database was lost: the database system is shutting down.*; run/,
+    message: /^the database went away \(the database system is shutting down.*\): run this again/,
   }
   t.match(describeLostConnection(error), lost)
   const printed = (message: string, code: string) =>
     `graphile-migrate[shadow]: dropped database\nerror: ${message} {\n  length: 107,\n  severity: 'FATAL',\n  code: '${code}',\n  detail: undefined\n}\n`
   t.match(findLostConnection(printed(error.message, '57P03')), lost)
+  const wrapped =
+    "Error: Failed to create database 'shadow' with owner 'me': terminating connection due to x"
+  t.match(findLostConnection(wrapped), { message: /went away \(terminating connection due to x\)/ })
+  t.match(
+    findLostConnection('An error occurred in the PgPool: terminating connection due to a\n'),
+    {
+      message: /went away \(terminating connection due to a\)/,
+    },
+  )
   t.match(findLostConnection('Error: Connection terminated unexpectedly\n'), { exitCode: 3 })
 
   const other = printed('column "x" does not exist', '42703')
