@@ -147,6 +147,8 @@ async function openAndWatch({ config, log, signal }: Run, modules: LoopModules):
       ...{ config, database, signal },
       noteHistory: isEmbedded ? () => noteHistory(config) : undefined,
     })
+    // A branch may change while the template is made: the error is returned below.
+    watched.catch(() => {})
     if (isEmbedded) {
       await ensureTemplate({ config, database, signal }).catch((error) => {
         // The next start makes it.

@@ -11,6 +11,7 @@ import {
 import type { Difference, ObjectDifference } from '../../src/drift/describe.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
 import { sql } from '../../src/postgres/sql-text.ts'
+import { COMMENTS_SQL, type Comments, describeComments } from './comments.ts'
 import type { Failure } from './failure.ts'
 
 /*
@@ -35,10 +36,16 @@ export interface Recorder {
   prepare(): Promise<void>
 }
 
+interface Begun {
+  readonly since: string
+  readonly comments: Comments
+}
+
 /** Creates a recorder that uses this session; the mask removes secrets from the message of a failure. */
 export function createRecorder(client: Queryable, mask: (text: string) => string): Recorder {
   let isKnown = false
   let hasBegun = false
+  let comments: Comments = {}
 
   /** A schema that was never recorded is not recorded from the middle of its history on. */
   async function isRecorded(): Promise<boolean> {
@@ -58,7 +65,9 @@ export function createRecorder(client: Queryable, mask: (text: string) => string
         if (!isKnown) return undefined
         const results = await client.query(BEGIN_SQL)
         hasBegun = true
-        return (results as unknown as readonly { rows: { since: string }[] }[]).at(-1)?.rows[0]
+        const begun = (results as unknown as readonly { rows: Begun[] }[]).at(-1)?.rows[0]
+        comments = begun?.comments ?? {}
+        return begun
       } catch {
         isKnown = false
         return undefined
@@ -70,8 +79,11 @@ export function createRecorder(client: Queryable, mask: (text: string) => string
         const results = await client.query(
           finishSql(failure && { ...failure, message: mask(failure.message) }),
         )
-        const changes = (results as unknown as readonly { rows: ObjectDifference[] }[]).at(-1)
-        return describeAll(changes?.rows ?? [])
+        const [read, changes] = (results as unknown as readonly { rows: unknown[] }[]).slice(-2)
+        const described = describeAll((changes?.rows ?? []) as ObjectDifference[])
+        const after = (read?.rows[0] as Begun | undefined)?.comments ?? {}
+        // Of an object that changed, they need no line of their own.
+        return described.length > 0 ? described : await describeComments(client, comments, after)
       } catch {
         return undefined
       }
@@ -115,7 +127,8 @@ const BEGIN_SQL = [
   sql`
     insert into provisioning.recorded_object (moment, ${RECORDED_COLUMNS})
     select 'saved', ${RECORDED_COLUMNS} from provisioning.recorded_object where moment = 'after'`,
-  `select (pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296)::text as since`,
+  sql`select (pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296)::text as since,
+          ${COMMENTS_SQL} as comments`,
 ].join(';\n')
 
 const finishSql = (failure: Failure | undefined) =>
@@ -123,6 +136,7 @@ const finishSql = (failure: Failure | undefined) =>
     LOCK_TIMEOUT,
     'select provisioning.finish_recording()',
     recordFailureSql(failure && { message: failure.message, ...placeOf(failure) }),
+    `select ${COMMENTS_SQL} as comments`,
     changesSinceSql(`'saved'`),
   ].join(';\n')
 

@@ -288,6 +288,28 @@ test('a changed fixture includes itself, and is restored when it is as committed
     },
   )
 
+  await t.test('a save that changes only comments says which', async (t) => {
+    const comment = (table: string, column = table) =>
+      `comment on table commandbus.command is ${table}; comment on column commandbus.command.domain is ${column};\n`
+    const { rows } = await database.pool.query<{ table: string; column: string }>(
+      `select quote_literal(obj_description(pg_class.oid)) as table,
+              quote_literal(col_description(pg_class.oid, attnum)) as column
+         from pg_class join pg_attribute on attrelid = pg_class.oid
+        where pg_class.oid = 'commandbus.command'::regclass and attname = 'domain'`,
+    )
+    writeFileSync(current, comment(`'Other.'`))
+    t.match((await run()).changes, [
+      { kind: 'comment of column', name: 'domain of table commandbus.command', change: 'changed' },
+      { kind: 'comment of table', name: 'commandbus.command', change: 'changed' },
+    ])
+    writeFileSync(current, comment('null'))
+    t.match((await run()).changes, [{ change: 'dropped' }, { change: 'dropped' }])
+    writeFileSync(current, comment(rows[0]?.table ?? '', rows[0]?.column))
+    t.match((await run()).changes, [{ change: 'added' }, { change: 'added' }])
+    writeFileSync(current, emptyCurrent)
+    t.strictSame((await run()).changes, [])
+  })
+
   await t.test('after an uncommit and a checkout the procedure is as committed', async (t) => {
     change('committed and taken back')
     await run()
