@@ -59,7 +59,7 @@ export interface Runner {
    * with a NotNowError if it has to be run again.
    */
   run(files: readonly string[]): Promise<Applied>
-  /** Ends the sessions that are kept between saves. */
+  /** Ends the sessions that are kept between saves; a run that has not ended yet loses its own. */
   close(): Promise<void>
 }
 
@@ -83,6 +83,7 @@ export function createRunner(options: RunOptions): Runner {
   let idle: Promise<void> | undefined
   /** What was applied since has to be checked. */
   let unchecked: string | undefined
+  let isClosed = false
   // The first run comes soon.
   spare.refill()
 
@@ -170,6 +171,10 @@ export function createRunner(options: RunOptions): Runner {
     noteNew('leftovers', differences.length === 0 ? [] : await removeLeftovers(leftovers))
   }
 
+  async function endSessions(): Promise<void> {
+    await Promise.all([spare.discard(), kept?.client.end()])
+  }
+
   /** After a save is live and reported. */
   async function useIdleTime({ client, recorder }: Kept): Promise<void> {
     if (unchecked !== undefined) {
@@ -189,13 +194,17 @@ export function createRunner(options: RunOptions): Runner {
         if (!isConnectionLost(error)) throw error
         throw new NotNowError((error as Error).message, { cause: error })
       } finally {
-        spare.refill()
-        idle = kept && useIdleTime(kept)
+        if (isClosed) await endSessions()
+        else {
+          spare.refill()
+          idle = kept && useIdleTime(kept)
+        }
       }
     },
     async close() {
+      isClosed = true
       await idle
-      await Promise.all([spare.discard(), kept?.client.end()])
+      await endSessions()
     },
   }
 }

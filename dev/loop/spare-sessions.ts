@@ -6,7 +6,7 @@ export interface SpareSessions {
   take(): Promise<SessionClient>
   /** Opens as many as a run takes, in the background. */
   refill(): void
-  /** Ends those that are left: settings of the role or the database that were changed are not in them. */
+  /** Ends those that are left or being opened: settings of the role or the database that were changed are not in them. */
   discard(): Promise<void>
 }
 
@@ -16,18 +16,15 @@ const SPARE = 3
 /** Creates a stock of sessions; it is empty until it is refilled. */
 export function createSpareSessions(open: () => Promise<SessionClient>): SpareSessions {
   const spare = new Set<SessionClient>()
-  let opening = 0
+  const opening = new Set<Promise<void>>()
 
   async function add(): Promise<void> {
-    opening++
     try {
       const client = await open()
       spare.add(client)
       client.once('end', () => spare.delete(client))
     } catch {
       // The run that needs one opens it, and reports why it cannot.
-    } finally {
-      opening--
     }
   }
 
@@ -39,9 +36,13 @@ export function createSpareSessions(open: () => Promise<SessionClient>): SpareSe
       return client
     },
     refill() {
-      for (let count = spare.size + opening; count < SPARE; count++) void add()
+      for (let count = spare.size + opening.size; count < SPARE; count++) {
+        const added = add().finally(() => opening.delete(added))
+        opening.add(added)
+      }
     },
     async discard() {
+      await Promise.all(opening)
       const clients = [...spare]
       spare.clear()
       await Promise.all(clients.map((client) => client.end()))
