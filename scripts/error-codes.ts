@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { argv } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { ERROR_CODE_CHAPTERS } from '../src/errors/codes.ts'
+import { ERROR_CODE_CHAPTERS, EXIT } from '../src/errors/codes.ts'
 import { toMarkdownTable } from './markdown-table.ts'
 
 /** The page that holds the tables, from the project's folder. */
@@ -16,7 +16,7 @@ export function updateTables(page: string): string {
   const chapters = Object.entries(ERROR_CODE_CHAPTERS).map(([title, entries]) => {
     const rows = Object.entries(entries).map(([code, { status, exitCode, meaning }]) => [
       `\`${code}\``,
-      status === undefined ? '' : String(status),
+      String(status ?? (exitCode === EXIT.database ? 503 : '')),
       exitCode === undefined ? '' : String(exitCode),
       meaning,
     ])

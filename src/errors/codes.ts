@@ -13,7 +13,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 /** The properties of an error code; they hold wherever the error is raised. */
 export interface ErrorCodeEntry {
-  /** Default: 500. */
+  /** Default: 503 for an error of the database, otherwise 500. */
   readonly status?: number
   /** Exit code of a process that the error ends. Default: 1. */
   readonly exitCode?: ExitCode
@@ -52,7 +52,6 @@ const settings = {
 
 const database = {
   database_not_reached: {
-    status: 503,
     exitCode: EXIT.database,
     meaning: 'No server answered, or no connection was free, within `DATABASE_WAIT_SECONDS`.',
   },
@@ -75,7 +74,6 @@ const database = {
     meaning: 'The user has no CONNECT privilege on the database.',
   },
   database_read_only: {
-    status: 503,
     exitCode: EXIT.database,
     meaning: 'The database is a standby, or `default_transaction_read_only` is on.',
   },
@@ -100,12 +98,10 @@ const database = {
     meaning: 'The server is older than PostgreSQL 15.',
   },
   database_lost: {
-    status: 503,
     exitCode: EXIT.database,
     meaning: 'The connection to the database was lost while the service was using it.',
   },
   out_of_resources: {
-    status: 503,
     exitCode: EXIT.database,
     meaning:
       'The database ran out of disk, memory for locks, connections or a configured limit (class 53); ' +
@@ -440,8 +436,9 @@ export const ERROR_CODE_CHAPTERS: Readonly<Record<string, Entries>> = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
-/** The entry of a code, with the defaults filled in: HTTP status 500, exit code 1. */
+/** The entry of a code, with the defaults filled in: exit code 1, and HTTP status 503 of the database, otherwise 500. */
 export function describeErrorCode(code: ErrorCode): Required<ErrorCodeEntry> {
-  const { status = 500, exitCode = EXIT.unforeseen, meaning }: ErrorCodeEntry = ERROR_CODES[code]
+  const { exitCode = EXIT.unforeseen, ...entry }: ErrorCodeEntry = ERROR_CODES[code]
+  const { status = exitCode === EXIT.database ? 503 : 500, meaning } = entry
   return { status, exitCode, meaning }
 }
