@@ -55,6 +55,8 @@ export function createCheckout(): Checkout {
     })
   execFileSync('git', ['clone', '--quiet', root, dir], { stdio: 'ignore' })
   git('switch', '--quiet', '-C', 'main')
+  // What git says of a branch depends on the clone that this one was made from.
+  git('remote', 'remove', 'origin')
   git('config', 'user.name', 'You')
   git('config', 'user.email', 'you@example.org')
   git('config', 'core.abbrev', '7')
