@@ -21,7 +21,7 @@ test('the tests run every statement of every function', {
   const { error, stdout } = await measure()
 
   t.equal(error, null, stdout)
-  const functions = [...stdout.matchAll(/^ *(\d+)\/(\d+) +(\w+)$/gm)]
+  const functions = [...stdout.matchAll(/^ *(\d+)\/(\d+) +statements of (\w+)$/gm)]
   t.ok(functions.length > 20, 'functions were measured')
   const missed = [...stdout.matchAll(/^ +never ran: (.*)$/gm)].map(([, place = '']) => place)
   t.strictSame(
