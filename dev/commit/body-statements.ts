@@ -1,6 +1,6 @@
 import type { MigrationText } from './migration-text.ts'
 import type { Parser } from './parser.ts'
-import { type DefinedRoutine, listDefinedRoutines, offsetOfLine } from './routine-lines.ts'
+import { type DefinedRoutine, listDefinedRoutines, offsetOfBodyLine } from './routine-lines.ts'
 import { isMembers, type Tree } from './tree.ts'
 
 /** A statement or an expression in the body of a function. */
@@ -27,7 +27,7 @@ export function listBodyStatements(text: MigrationText): BodyStatement[] {
           : []
     const siblings = found.map(({ tree }) => tree)
     return found.map(({ tree, line }) => {
-      const offset = offsetOfLine(routine, line)
+      const offset = offsetOfBodyLine(routine, line)
       return {
         routine: routine.names.join('.'),
         tree,

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { lastName, withoutArguments, wordOf } from '../words.ts'
 import type { CatalogObject } from './catalog-state.ts'
-import { lastName } from './places.ts'
 
 /** A test file, and which of the changed objects it mentions. */
 export interface CoveringTest {
@@ -50,15 +50,11 @@ function listWanted(changed: readonly CatalogObject[]): Wanted[] {
     const whole = WHOLES.includes(kind) ? name : kind === 'schema' ? null : parent
     if (whole === null) return []
     const isRoutine = kind === 'function' || kind === 'procedure'
-    return [{ name: lastName(whole), qualified: whole.replace(/\(.*$/s, ''), isRoutine }]
+    return [{ name: lastName(whole), qualified: withoutArguments(whole), isRoutine }]
   })
   return [...new Map(wanted.map((one) => [one.name, one])).values()]
     .filter(({ name }) => /^\w+$/.test(name))
     .sort((one, other) => (one.name < other.name ? -1 : 1))
-}
-
-function wordOf(name: string): RegExp {
-  return new RegExp(`(?<!\\w)${name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?!\\w)`)
 }
 
 const rank = ({ path, names }: CoveringTest) =>

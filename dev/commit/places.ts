@@ -1,4 +1,5 @@
 import type { Place } from '../loop/locate.ts'
+import { lastName, wordOf } from '../words.ts'
 import type { MigrationText, ParsedStatement } from './migration-text.ts'
 import { isMembers } from './tree.ts'
 
@@ -20,7 +21,7 @@ export function findPlaceOf(
   const statements = text.statements.filter(({ text }) => wanted.every((word) => has(text, word)))
   const statement = statements.find(isLikely) ?? statements[0]
   if (statement === undefined) return undefined
-  const offset = wordOf(own).exec(statement.text)?.index ?? 0
+  const offset = wordOf(own, 'i').exec(statement.text)?.index ?? 0
   return text.placeAt(statement.start + offset)
 }
 
@@ -31,14 +32,4 @@ export function typeOf({ tree }: ParsedStatement): string {
   return isMembers(stmt) ? (Object.keys(stmt)[0] ?? '') : ''
 }
 
-/** `sp_start_batch` of `commandbus.sp_start_batch(text, uuid)`. */
-export function lastName(name: string): string {
-  const [, last = name] = /(?:^|\.)("[^"]+"|[^."]+)$/.exec(name.replace(/\(.*\)$/s, '')) ?? []
-  return last.replaceAll('"', '')
-}
-
-const has = (text: string, word: string) => wordOf(word).test(text)
-
-function wordOf(word: string): RegExp {
-  return new RegExp(`(?<!\\w)${word.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}(?!\\w)`, 'i')
-}
+const has = (text: string, word: string) => wordOf(word, 'i').test(text)

@@ -1,3 +1,4 @@
+import { offsetOfLine } from '../../src/migrations/files/lines.ts'
 import type { Place } from '../loop/locate.ts'
 import type { MigrationText, ParsedStatement } from './migration-text.ts'
 import { isMembers, type Members, namesOf, visitTree } from './tree.ts'
@@ -59,18 +60,14 @@ export function findLineOfRoutine(
     ({ names }) => names.at(-1) === routine && (names.length === 1 || names[0] === schema),
   )
   if (defined?.body === undefined) return undefined
-  const place = text.placeAt(offsetOfLine(defined, line))
+  const place = text.placeAt(offsetOfBodyLine(defined, line))
   return place && { ...place, column: undefined }
 }
 
 /** Where a line of the body begins in the migration; 1 is the line of the quote that opens it. */
-export function offsetOfLine(
+export function offsetOfBodyLine(
   { statement, body = '', bodyOffset }: DefinedRoutine,
   line: number,
 ): number {
-  const before = body
-    .split('\n')
-    .slice(0, line - 1)
-    .join('\n')
-  return statement.start + bodyOffset + (line === 1 ? 0 : before.length + 1)
+  return statement.start + bodyOffset + offsetOfLine(body, line - 1)
 }

@@ -6,6 +6,7 @@ import { sqlstateOf } from '../../src/postgres/errors.ts'
 import { literal } from '../../src/postgres/quote.ts'
 import { sql } from '../../src/postgres/sql-text.ts'
 import { SQLSTATE } from '../../src/postgres/sqlstate.ts'
+import { lastName, withoutArguments, wordOf } from '../words.ts'
 import type { Prepared } from './prepare.ts'
 import { listCreated } from './sort-by-use.ts'
 
@@ -35,7 +36,9 @@ export async function removeLeftovers(options: LeftoverOptions): Promise<string[
   const written = await listWritten(client, routines, since)
   const leftovers = routines.filter(({ name }) => !written.has(name))
   const others = differences.filter(
-    (one) => !isRoutine(one) && (since === undefined || !mentions(prepared.compiled, one.name)),
+    (one) =>
+      !isRoutine(one) &&
+      (since === undefined || !wordOf(lastName(one.name), 'i').test(prepared.compiled)),
   )
   if (leftovers.length === 0) return others.flatMap(describeLeftover)
   const notes: string[] = []
@@ -78,7 +81,7 @@ async function restoreRoutine(
 ): Promise<string | undefined> {
   const drop = `drop ${kind} if exists ${name}`
   // The definition last: a fixture of this name may define another signature only.
-  const texts = fixtures.filter((text) => listRoutines(text).includes(unqualifiedOf(name)))
+  const texts = fixtures.filter((text) => listRoutines(text).includes(withoutArguments(name)))
   const definition = recorded && [...texts, recorded.definition].join(';\n')
   // Messages of several statements: each is a transaction.
   const attempts = definition === null ? [drop] : [definition, `${drop};\n${definition}`]
@@ -107,7 +110,7 @@ function listUnused(
   written: ReadonlySet<string>,
   placeholders: LeftoverOptions['placeholders'],
 ): string[] {
-  const names = new Set([...written].map(unqualifiedOf))
+  const names = new Set([...written].map(withoutArguments))
   return [...committed]
     .filter(
       ([path, text]) => !included.has(path) && !listRoutines(text).some((one) => names.has(one)),
@@ -115,17 +118,7 @@ function listUnused(
     .map(([, text]) => replacePlaceholders(text, placeholders))
 }
 
-const unqualifiedOf = (name: string) => name.replace(/\(.*$/s, '')
-
 const listRoutines = (text: string) => listCreated(text).map((name) => name.toLowerCase())
-
-/** Whether the text has the last part of the name as a word. */
-function mentions(text: string, name: string): boolean {
-  const [last = name] = /(?:"(?:[^"]|"")+"|[^."]+)(?:\(.*)?$/s.exec(name) ?? []
-  const word = last.replace(/\(.*$/s, '').replaceAll('"', '')
-  const escaped = word.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`(?<![\\w])${escaped}(?![\\w])`, 'i').test(text)
-}
 
 /** Says what stays, and what to do; nothing where another one says all of it, as a column does of its table. */
 function describeLeftover(difference: ObjectDifference): string[] {

@@ -1,3 +1,4 @@
+import { unqualifiedWordOf } from '../words.ts'
 import type { Texts } from './fixtures.ts'
 
 const CREATED =
@@ -32,16 +33,12 @@ function findUsed(path: string, others: readonly string[], texts: Texts): string
   const text = texts.get(path) ?? ''
   return others.filter(
     (other) =>
-      other !== path && listCreated(texts.get(other) ?? '').some((name) => mentions(text, name)),
+      other !== path &&
+      listCreated(texts.get(other) ?? '').some((name) => unqualifiedWordOf(name).test(text)),
   )
 }
 
 /** Lists the names that a text creates, as they are written in it. */
 export function listCreated(text: string): string[] {
   return [...text.matchAll(CREATED)].map(([, name = '']) => name)
-}
-
-function mentions(text: string, name: string): boolean {
-  const escaped = name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`(?<![\\w.])${escaped}(?!\\w)`, 'i').test(text)
 }

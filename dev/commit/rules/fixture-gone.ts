@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { readPlace } from '../../loop/locate.ts'
 import { listCreated } from '../../loop/sort-by-use.ts'
+import { withoutArguments } from '../../words.ts'
 import type { CatalogState } from '../catalog-state.ts'
 import { listGoneFixtures } from './fixture-not-included.ts'
 import type { Rule } from './rule.ts'
@@ -33,7 +34,7 @@ const KINDS = ['function', 'procedure', 'view', 'materialized view', 'table', 't
 
 function findObjects({ objects }: CatalogState, name: string) {
   return [...objects.values()].filter(
-    (one) => KINDS.includes(one.kind) && unquote(one.name.replace(/\(.*$/s, '')) === name,
+    (one) => KINDS.includes(one.kind) && unquote(withoutArguments(one.name)) === name,
   )
 }
 

@@ -1,6 +1,7 @@
+import { lastName } from '../../words.ts'
 import type { CatalogObject } from '../catalog-state.ts'
 import type { Found } from '../finding.ts'
-import { findPlaceOf, lastName, typeOf } from '../places.ts'
+import { findPlaceOf, typeOf } from '../places.ts'
 import { visitTree } from '../tree.ts'
 import type { Trial } from '../trial.ts'
 import type { Rule } from './rule.ts'

@@ -1,4 +1,5 @@
-import { findPlaceOf, lastName } from '../places.ts'
+import { lastName } from '../../words.ts'
+import { findPlaceOf } from '../places.ts'
 import type { Rule } from './rule.ts'
 
 const REMEDY =

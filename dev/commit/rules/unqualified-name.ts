@@ -1,7 +1,7 @@
+import { lastName, unqualifiedWordOf, withoutArguments } from '../../words.ts'
 import { listBodyStatements } from '../body-statements.ts'
 import type { Found } from '../finding.ts'
 import { offsetOf } from '../migration-text.ts'
-import { lastName } from '../places.ts'
 import type { Trial } from '../trial.ts'
 import { findUnqualified, listLocalNames } from '../unqualified.ts'
 import type { Rule } from './rule.ts'
@@ -50,12 +50,11 @@ function describe(
   )
   return {
     message: `the ${kind} ${name}${where} has no schema, so search_path decides what it is`,
-    remedy: `write ${meant?.name.replace(/\(.*$/s, '') ?? `its schema in front of it, as in public.${name}`}`,
+    remedy: `write ${meant === undefined ? `its schema in front of it, as in public.${name}` : withoutArguments(meant.name)}`,
     place,
   }
 }
 
 function indexOf(text: string, name: string): number {
-  const escaped = name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`(?<![\\w.])${escaped}(?!\\w)`, 'i').exec(text)?.index ?? 0
+  return unqualifiedWordOf(name).exec(text)?.index ?? 0
 }
