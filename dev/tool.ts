@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Config } from '../src/config/config.ts'
+import { pickEnvironment } from '../src/config/environment.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { readGmrc } from '../src/migrations/tool/gmrc.ts'
 import type { DevelopmentDatabase } from './database.ts'
-import { withRecording } from './recording.ts'
 
 /** What a development command works with. */
 export type CommandRun = Omit<ToolRun, 'migrationsDir'>
@@ -41,16 +41,13 @@ export async function runMigrationTool(args: readonly string[], run: ToolRun): P
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-db-'))
   try {
     const settings = join(folder, 'gmrc.json')
-    writeFileSync(
-      settings,
-      JSON.stringify(withRecording(await createCommandSettings(run), folder, migrationsDir)),
-    )
+    writeFileSync(settings, JSON.stringify(await createCommandSettings(run)))
     const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js')
     const tool = spawn(process.execPath, [cli, '--config', settings, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         // For the commands among the actions of .gmrc.
-        PATH: process.env.PATH,
+        ...pickEnvironment(['PATH']),
         ...config.nodeVariables,
         ...config.placeholderVariables,
         DATABASE_URL: database.url,

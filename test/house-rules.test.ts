@@ -16,6 +16,7 @@ const read = (folders: readonly string[], endings: readonly string[]): Sources =
   )
 
 const src = read(['src'], ['.ts'])
+const dev = read(['dev'], ['.ts'])
 
 /** What each room may import, besides itself. The picture is in docs/internals/architecture.md. */
 const ARROWS: Readonly<Record<string, readonly string[]>> = {
@@ -193,7 +194,13 @@ const RULES: readonly (readonly [string, Rule, Sources, string, string])[] = [
     'src/status.ts',
     "'select * from commandbus.batch'",
   ],
-  ['only the settings read the environment', environment, src, 'src/status.ts', 'process.env.PORT'],
+  [
+    'only the settings read the environment',
+    environment,
+    new Map([...src, ...dev]),
+    'dev/database.ts',
+    'process.env.PORT',
+  ],
   [
     'graphile-migrate has one importer',
     toolImport,
