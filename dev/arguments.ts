@@ -21,20 +21,22 @@ const HELP: Readonly<Record<string, string>> = {
     'npm run db:status\n\nLists applied and pending migrations, and how the schema has drifted.\n',
 }
 
-/** Reads the arguments of a `db:` command. Throws for what it does not take. */
+/** Reads the arguments of a `db:` command. Throws the code too_many_arguments for one that the command does not have. */
 export function readArguments(command: string, given: readonly string[]): Arguments {
   const { values, positionals } = parse(command, given)
   const help = HELP[command]
   if (values.help === true && help !== undefined) return { message: undefined, help }
-  const [message, ...more] = positionals
-  if (more.length > 0) {
+  const isCommit = command === 'commit'
+  if (positionals.length > (isCommit ? 1 : 0)) {
     throw new ServiceError(
       'too_many_arguments',
-      `expected one argument at most, found ${positionals.length}: put a message of several words in quotes, as in ` +
-        'npm run db:commit -- "Add a status"',
+      isCommit
+        ? `expected one argument at most, found ${positionals.length}: put a message of several words in quotes, as in ` +
+            'npm run db:commit -- "Add a status"'
+        : `expected no argument, found ${positionals[0]}: ${help?.split('\n')[0]}`,
     )
   }
-  return { message, allow: values.allow }
+  return { message: positionals[0], allow: values.allow }
 }
 
 function parse(command: string, given: readonly string[]) {

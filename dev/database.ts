@@ -11,11 +11,11 @@ export type DevelopmentDatabase = Pick<Database, 'url' | 'shadowUrl' | 'rootUrl'
 export interface OpenOptions {
   readonly log: Log
   readonly signal: AbortSignal
-  /** For a command that is rather run again than waited for. */
+  /** For a command that people would rather run again than wait for. */
   readonly maxWaitMs?: number
 }
 
-/** How long a command that only looks waits for a server. */
+/** How long a command that only reads waits for a server. */
 export const SHORT_WAIT_MS = 5000
 
 /**
@@ -33,6 +33,7 @@ export async function openDevelopmentDatabase(
     await waitForDatabase(database.url, {
       waitMs: Math.min(config.databaseWaitMs, maxWaitMs),
       onWait: createWaitNote(),
+      ...(maxWaitMs < config.databaseWaitMs && { remedy: 'start it, or correct DATABASE_URL' }),
       purpose: 'development',
       ...deps,
     })

@@ -1,4 +1,6 @@
+import { escapeIdentifier } from 'pg'
 import type { Queryable } from '../../src/postgres/client.ts'
+import { withoutArguments } from '../words.ts'
 import type { RoutineState } from './catalog-state.ts'
 
 /** A way to call a function, as a statement that is prepared and never run. */
@@ -22,7 +24,8 @@ export interface BrokenCall {
 export function listCalls(routine: RoutineState): Call[] {
   const { schema, ownName, inputNames, inputTypes, inputDefaults, isProcedure } = routine
   if (isProcedure || routine.result === 'trigger' || routine.result === 'event_trigger') return []
-  const name = `${quote(schema)}.${quote(ownName)}`
+  const shown = withoutArguments(routine.name)
+  const name = `${escapeIdentifier(schema)}.${escapeIdentifier(ownName)}`
   const required = inputDefaults.filter((preset) => preset === null).length
   const counts = [...new Set([inputTypes.length, required])]
   const write = (count: number, value: (index: number) => string) =>
@@ -32,7 +35,7 @@ export function listCalls(routine: RoutineState): Call[] {
       .join(', ')
   const make = (title: string, passed: string): Call => ({
     routine,
-    title: `${name}(${title})`,
+    title: `${shown}(${title})`,
     sql: `select ${name}(${passed})`,
   })
   const isNamed = inputNames.every((argument) => argument !== '')
@@ -51,7 +54,8 @@ export function listCalls(routine: RoutineState): Call[] {
             write(count, (index) => `${inputNames[index]} => ${inputTypes[index]}`),
             write(
               count,
-              (index) => `${quote(inputNames[index] ?? '')} => $${index + 1}::${inputTypes[index]}`,
+              (index) =>
+                `${escapeIdentifier(inputNames[index] ?? '')} => $${index + 1}::${inputTypes[index]}`,
             ),
           ),
         ]
@@ -75,6 +79,3 @@ export async function findBrokenCalls(
   }
   return broken
 }
-
-const quote = (name: string) =>
-  /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`

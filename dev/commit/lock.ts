@@ -1,5 +1,6 @@
 import { ServiceError } from '../../src/errors/service-error.ts'
 import { openClient } from '../../src/postgres/client.ts'
+import { parseConnectionUrl } from '../../src/postgres/connection/url.ts'
 
 /** The first key of the lock; the second one is made of the shadow database's name. */
 const COMMIT_LOCK = 20261127
@@ -13,7 +14,7 @@ export async function withCommitLock<T>(
   command: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  const [, shadow = ''] = /\/([^/?]*)(?:\?|$)/.exec(shadowUrl.replace('://', ':')) ?? []
+  const { database: shadow } = parseConnectionUrl(shadowUrl)
   const client = await openClient(rootUrl, `${command} of process ${process.pid}`)
   client.on('error', () => {})
   try {

@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { ServiceError } from '../../src/errors/service-error.ts'
 import { findCurrentProblems } from '../../src/migrations/files/current.ts'
+import { parseConnectionUrl } from '../../src/postgres/connection/url.ts'
 import { listPlaceholders } from '../loop/apply.ts'
 import { type Failure, findRefusal } from '../loop/failure.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
@@ -47,7 +48,7 @@ export async function assertCommittable(
 ): Promise<{ readonly trial: Trial; readonly unchecked: readonly string[] }> {
   const { migrationsDir, lockTimeoutMs } = run.config
   const settings = await createCommandSettings({ ...run, migrationsDir })
-  const databaseName = decodeURIComponent(/\/([^/?]*)(?:\?|$)/.exec(shadowUrl)?.[1] ?? '')
+  const { database: databaseName } = parseConnectionUrl(shadowUrl)
   const trial = await tryMigration({
     ...{ migrationsDir, shadowUrl, lockTimeoutMs, signal: run.signal, onNotice: () => {} },
     placeholders: listPlaceholders({ settings, databaseName }),

@@ -21,6 +21,8 @@ export interface WaitOptions {
   readonly signal: AbortSignal
   /** Receives what the wait is for, at the start and then with each log line. */
   readonly onWait?: (detail: string) => void
+  /** What to do about a database that is not there, for the error: to wait longer, among others, unless given. */
+  readonly remedy?: string
 }
 
 /** What a usable server reports about itself. */
@@ -32,6 +34,7 @@ export interface ServerFacts {
 /** Limits of one attempt to open a session. */
 export type SessionLimits = Pick<SessionOptions, 'timeoutMs' | 'signal'>
 
+const REMEDY = 'start it, or correct DATABASE_URL, or raise DATABASE_WAIT_SECONDS'
 const RETRY_MS = 200
 const LOG_EVERY_MS = 1000
 /** Limits of one attempt, whether less or more time is left. */
@@ -64,7 +67,7 @@ export async function waitForSession(
   target: ConnectionTarget,
   options: WaitOptions & { readonly open: (limits: SessionLimits) => Promise<OpenedSession> },
 ): Promise<ServerFacts & { readonly client: SessionClient }> {
-  const { waitMs, log, signal, onWait, open } = options
+  const { waitMs, log, signal, onWait, open, remedy = REMEDY } = options
   const where = describeTarget(target)
   const deadline = Date.now() + waitMs
   let nextLog = 0
@@ -94,8 +97,7 @@ export async function waitForSession(
       if (Date.now() >= deadline) {
         throw new ServiceError(
           'database_not_reached',
-          `could not reach PostgreSQL at ${where}, within ${waitMs / 1000} s: ${reason}; ` +
-            'start it, or correct DATABASE_URL, or raise DATABASE_WAIT_SECONDS',
+          `could not reach PostgreSQL at ${where}, within ${waitMs / 1000} s: ${reason}; ${remedy}`,
           { cause: error },
         )
       }

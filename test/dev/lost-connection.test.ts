@@ -3,12 +3,16 @@ import { spawnSync } from 'node:child_process'
 import { DatabaseError } from 'pg'
 import { test } from 'tap'
 import { withoutObjects } from '../../dev/commit/shadow.ts'
+import { openDevelopmentDatabase } from '../../dev/database.ts'
 import {
   describeLostConnection,
   describeUnforeseen,
   findLostConnection,
 } from '../../dev/lost-connection.ts'
+import { loadConfig } from '../../src/config/config.ts'
 import { projectDir } from '../support/server.ts'
+
+const SILENT = { debug() {}, info() {}, warn() {}, error() {} }
 
 test('a command says at once what it waits for, and ends with 3, without a secret', (t) => {
   const { status, stdout, stderr } = spawnSync(
@@ -32,6 +36,18 @@ test('a command says at once what it waits for, and ends with 3, without a secre
   t.notMatch(stderr, 'geheim')
   t.equal(status, 3)
   t.end()
+})
+
+test('a command that waits for a short time only does not advise to wait longer', async (t) => {
+  t.intercept(process.stderr, 'write', { value: () => true })
+  const config = loadConfig({ DATABASE_URL: 'postgres://me@127.0.0.1:1/nope' })
+  const opening = openDevelopmentDatabase(config, {
+    ...{ log: SILENT, signal: new AbortController().signal, maxWaitMs: 100 },
+  })
+  await t.rejects(opening, {
+    ...{ code: 'database_not_reached', exitCode: 3 },
+    message: /, within 0\.1 s: .*ECONNREFUSED.*; start it, or correct DATABASE_URL$/,
+  })
 })
 
 test('a database that is lost is one line, also where graphile-migrate prints an object', (t) => {

@@ -48,6 +48,7 @@ test('the arguments of the commands', (t) => {
     ],
     ['uncommit', ['--allow=a'], /^Unknown option '--allow'; expected: npm run db:uncommit$/],
     ['commit', ['Add', 'a'], /^expected one argument at most, found 2/],
+    ['uncommit', ['000003'], /^expected no argument, found 000003: npm run db:uncommit$/],
   ] as const) {
     t.throws(() => readArguments(command, given), { code: 'too_many_arguments', message })
   }

@@ -28,6 +28,7 @@ comment on column app.item.id is 'Its key.';
 comment on column app.item.name is 'Its name.';
 ${define('p_a text, p_b int default 1', 'text, int')}
 ${define('p_a uuid', 'uuid').replaceAll('app.f', 'app.k')}
+${define('"order" text', 'text').replaceAll('app.f', 'app.r')}
 create table app.part (id int, item int);
 comment on table app.part is 'Parts.';
 comment on column app.part.id is 'Its key.';
@@ -69,6 +70,11 @@ const CASES: Readonly<Record<string, [sql: string, rules: readonly string[], tex
     `${dropF}${define('p_x text, p_b int default 1', 'text, int')}`,
     ['recreated', 'signature-changed'],
     /app\.f\(p_a => text, p_b => integer\) worked before; now function app\.f\(p_a => text, p_b => integer\) does not exist/,
+  ],
+  'another name for an argument that is named by a reserved word': [
+    `drop function if exists app.r(text);${define('p_order text', 'text').replaceAll('app.f', 'app.r')}`,
+    ['recreated', 'signature-changed'],
+    /app\.r\(order => text\) worked before; now function app\.r\(order => text\) does not exist/,
   ],
   'an overload for another type, of which a driver does not know which is meant': [
     define('p_a jsonb', 'jsonb').replaceAll('app.f', 'app.k'),
