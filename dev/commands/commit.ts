@@ -11,13 +11,7 @@ import type { FileChange } from '../commit/journal.ts'
 import { withCommitLock } from '../commit/lock.ts'
 import { readMessage } from '../commit/message.ts'
 import { assertSomething, nothingError } from '../commit/nothing.ts'
-import {
-  assertCommittable,
-  assertCurrentReadable,
-  type CommitOptions,
-  nameFolder,
-} from '../commit/refuse.ts'
-import { describeFailure } from '../commit/report.ts'
+import { assertCommittable, assertCurrentReadable, type CommitOptions } from '../commit/refuse.ts'
 import { listSchemaChanges } from '../commit/schema-files.ts'
 import {
   commitInShadow,
@@ -27,6 +21,7 @@ import {
   type ShadowUrls,
 } from '../commit/shadow.ts'
 import { describeCommitted } from '../commit/summary.ts'
+import { formatFailure, nameFolder } from '../loop/format.ts'
 import { describeLostConnection } from '../lost-connection.ts'
 import { stageMigrations } from '../staging.ts'
 import type { CommandRun } from '../tool.ts'
@@ -101,7 +96,7 @@ async function migrate(run: CommandRun, stagedDir: string): Promise<void> {
   const folder = nameFolder(run.config.migrationsDir)
   throw new ServiceError(
     'migration_command_failed',
-    `${describeFailure(failure, folder)}\n\n` +
+    `${formatFailure(failure, folder)}\n\n` +
       `commit failed in the development database, though not in the shadow database: look for rows that it does not expect; ${folder} is unchanged`,
   )
 }

@@ -1,7 +1,7 @@
-import { relative } from 'node:path'
 import { createMask } from '../../src/config/redact.ts'
 import { EXIT } from '../../src/errors/codes.ts'
 import type { Failure } from '../loop/failure.ts'
+import { nameFolder } from '../loop/format.ts'
 import { createLoop } from '../loop/loop.ts'
 import { createReport, type Report } from '../loop/report.ts'
 import { createRunner } from '../loop/run.ts'
@@ -18,7 +18,7 @@ export async function watch({ noteHistory, ...run }: WatchRun): Promise<number> 
   const { config, database, signal } = run
   const { migrationsDir, lockTimeoutMs } = config
   const mask = createMask(config)
-  const folder = relative('', migrationsDir)
+  const folder = nameFolder(migrationsDir)
   const report = createReport({
     write: (text) => process.stdout.write(mask(text)),
     folder,

@@ -1,12 +1,12 @@
-import { relative } from 'node:path'
 import { ServiceError } from '../../src/errors/service-error.ts'
 import { findCurrentProblems } from '../../src/migrations/files/current.ts'
 import { parseConnectionUrl } from '../../src/postgres/connection/url.ts'
 import { listPlaceholders } from '../loop/apply.ts'
 import { type Failure, findRefusal } from '../loop/failure.ts'
+import { formatFailure, nameFolder } from '../loop/format.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
 import type { Finding } from './finding.ts'
-import { describeFailure, describeFindings } from './report.ts'
+import { describeFindings } from './report.ts'
 import { RULES } from './rules/index.ts'
 import type { ShadowUrls } from './shadow.ts'
 import { runSquawk } from './squawk.ts'
@@ -29,7 +29,7 @@ export function assertCurrentReadable(migrationsDir: string): void {
   throw new ServiceError(
     'current_refused',
     [
-      ...(first === undefined ? [] : [describeFailure(first, folder)]),
+      ...(first === undefined ? [] : [formatFailure(first, folder)]),
       ...others,
       'nothing was committed, and every file is as it was. No service would run such a file, so this cannot be allowed.',
     ].join('\n\n'),
@@ -85,12 +85,10 @@ function byPlace({ place: one }: Finding, { place: other }: Finding): number {
 const toFindings = (rule: string, found: readonly Omit<Finding, 'rule'>[]) =>
   found.map((one) => ({ ...one, rule }))
 
-export const nameFolder = (migrationsDir: string) => relative('', migrationsDir) || '.'
-
 function failedError(failure: Failure, folder: string): ServiceError {
   return new ServiceError(
     'migration_command_failed',
-    `${describeFailure(failure, folder)}\n\ncommit failed in the shadow database; ${folder} is unchanged`,
+    `${formatFailure(failure, folder)}\n\ncommit failed in the shadow database; ${folder} is unchanged`,
   )
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { offsetOfLine } from '../../src/migrations/files/lines.ts'
 import {
   findOriginalOffset,
   replacePlaceholders,
@@ -54,12 +55,7 @@ export function findCurrentPlace(line: number, column: number, sources: Sources)
   const { migrationsDir, placeholders } = sources
   const compiled = compile(readSource('current.sql', migrationsDir), readFixtures(migrationsDir))
   const sent = replacePlaceholders(compiled, placeholders)
-  const before = sent.split('\n').slice(0, line - 1)
-  return findPlaceOf(
-    sent,
-    before.join('\n').length + Math.min(before.length, 1) + column - 1,
-    sources,
-  )
+  return findPlaceOf(sent, offsetOfLine(sent, line - 1) + column - 1, sources)
 }
 
 /** A line of a file, as it is on disk. */

@@ -1,5 +1,6 @@
 import type { Difference } from '../../src/drift/describe.ts'
 import type { Failure } from './failure.ts'
+import { formatFailure } from './format.ts'
 
 /** Writes what the loop did, for people. */
 export interface Report {
@@ -21,7 +22,7 @@ export interface AppliedRun {
 
 export interface ReportOptions {
   readonly write: (text: string) => void
-  /** Shows the migrations folder as it is written on the command line: `migrations`. */
+  /** See `nameFolder`. */
   readonly folder: string
   readonly color: boolean
   readonly now?: () => Date
@@ -36,22 +37,8 @@ export function createReport(options: ReportOptions): Report {
   const paint = (code: number, text: string) => (color ? `\x1b[${code}m${text}\x1b[39m` : text)
   const line = (text: string) => write(`[${now().toTimeString().slice(0, 8)}] ${text}\n`)
 
-  function show(word: string, failure: Failure): void {
-    const { message, code, place } = failure
-    const where = place === undefined ? '' : `${folder}/${place.file}:${place.line}: `
-    line(`${word}: ${where}${cut(message)}${code === undefined ? '' : ` (${code})`}`)
-    if (place !== undefined && place.text.trim() !== '') {
-      const number = `${place.line} | `
-      write(`  ${number}${place.text}\n`)
-      if (place.column !== undefined) {
-        write(`  ${' '.repeat(number.length)}${pad(place.text, place.column)}${paint(31, '^')}\n`)
-      }
-    }
-    for (const name of ['detail', 'hint', 'context'] as const) {
-      const text = failure[name]
-      if (text) write(`  ${name}: ${text.replaceAll('\n', '\n    ')}\n`)
-    }
-  }
+  const show = (word: string, failure: Failure) =>
+    line(`${word}: ${formatFailure(failure, folder, (caret) => paint(31, caret))}`)
 
   return {
     applied({ files, changes, durationMs }) {
@@ -77,14 +64,4 @@ export function describeChanges(changes: readonly Difference[]): string {
 function listNames(files: readonly string[]): string {
   const [first = '', ...more] = files.map((file) => file.replace(/^.*\//, ''))
   return more.length === 0 ? first : `${first} and ${more.length} more`
-}
-
-/** Without the rest of a file, which PostgreSQL quotes where a quote has no end. */
-function cut(message: string): string {
-  return message.replace(/( at or near "[^\n]*)\n[\s\S]*"$/, '$1 …"').replaceAll('\n', '\n  ')
-}
-
-/** As wide as the text in front of the column: a tab stays a tab. */
-function pad(text: string, column: number): string {
-  return text.slice(0, column).replaceAll(/[^\t]/gu, ' ')
 }

@@ -1,4 +1,4 @@
-import { relative } from 'node:path'
+import { nameFolder } from '../../loop/format.ts'
 import { readPlace } from '../../loop/locate.ts'
 import { listCreated } from '../../loop/sort-by-use.ts'
 import { withoutArguments } from '../../words.ts'
@@ -12,7 +12,7 @@ export const fixtureGone: Rule = {
   refuses: 'a fixture that was deleted or emptied while what it made is still there',
   check({ migrationsDir, fixtures, committed, text, after }) {
     const made = [...fixtures.values(), text.sql].flatMap(listCreated).map(unquote)
-    const folder = `${relative('', migrationsDir) || '.'}/fixtures`
+    const folder = `${nameFolder(migrationsDir)}/fixtures`
     return listGoneFixtures(fixtures, committed).flatMap((path) =>
       listCreated(committed.get(path) ?? '')
         .map(unquote)
