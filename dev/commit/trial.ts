@@ -60,8 +60,8 @@ export async function tryMigration(options: TrialOptions): Promise<Trial | Failu
   const run = { ...options, url: shadowUrl, text }
   const client = await openClient(shadowUrl, 'development')
   try {
-    const bodyProblem = await prepareBodyCheck(client)
-    const readFaults = async () => (bodyProblem === undefined ? findBodyFaults(client) : [])
+    const check = await prepareBodyCheck(client)
+    const readFaults = async () => ('schema' in check ? findBodyFaults(client, check.schema) : [])
     const before = await readCatalogState(client)
     const faultsBefore = await readFaults()
     const calls = await listAcceptedCalls(client, before, text)
@@ -85,7 +85,7 @@ export async function tryMigration(options: TrialOptions): Promise<Trial | Failu
         rows: again.rows,
         changed: listChanged(after, repeated),
       },
-      bodyProblem,
+      bodyProblem: 'problem' in check ? check.problem : undefined,
       bodyFaults: faults.filter((fault) => !faultsBefore.some((one) => one.key === fault.key)),
     }
   } finally {

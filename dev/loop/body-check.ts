@@ -1,6 +1,5 @@
-import { USER_SCHEMAS } from '../../src/catalog/definitions/definitions.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
-import { sql } from '../../src/postgres/sql-text.ts'
+import { bodyFaultsSql, findPlpgsqlCheck, installPlpgsqlCheck } from '../plpgsql-check.ts'
 import type { Failure } from './failure.ts'
 import { findRoutineLine } from './routine-place.ts'
 
@@ -15,7 +14,7 @@ interface Fault {
   readonly hint: string | null
 }
 
-/** Where the extension is while it is needed: what creates it is rolled back. */
+/** Where the extension is while it is needed; its creation is rolled back. */
 const SCHEMA = 'body_check_of_loop'
 
 /**
@@ -28,44 +27,26 @@ export async function findBodyErrors(
   since: string,
   migrationsDir: string,
 ): Promise<Failure[]> {
-  const { rows } = await client.query<{ schema: string | null }>(INSTALLED_SQL)
-  const [available] = rows
+  const available = await findPlpgsqlCheck(client)
   if (available === undefined) return []
   try {
     await client.query(`begin; set local lock_timeout = '1s'`)
-    if (available.schema === null) {
-      await client.query(`create schema ${SCHEMA}; create extension plpgsql_check schema ${SCHEMA}`)
-    }
-    const faults = await client.query<Fault>(faultsSql(available.schema ?? SCHEMA, since))
+    if (available.schema === null) await installPlpgsqlCheck(client, SCHEMA)
+    const faults = await client.query<Fault>(
+      bodyFaultsSql(
+        available.schema ?? SCHEMA,
+        'message, sqlstate as code, detail, hint',
+        `age(pg_proc.xmin) <= age('${since}'::xid) and level = 'error'`,
+      ),
+    )
     return faults.rows.map((fault) => describe(fault, migrationsDir))
   } catch {
-    // The role may not, or another session is at it: then it is as on a server without the extension.
+    // The role may not create it, or another session is creating it: nothing is checked, as on a server without it.
     return []
   } finally {
     await client.query('rollback').catch(() => {})
   }
 }
-
-/** No row where the server does not have it; null for the schema where only the database does not. */
-const INSTALLED_SQL = sql`
-  select (select quote_ident(nspname)
-            from pg_extension
-            join pg_namespace on pg_namespace.oid = extnamespace
-           where extname = 'plpgsql_check') as schema
-    from pg_available_extensions
-   where name = 'plpgsql_check'`
-
-const faultsSql = (schema: string, since: string) => sql`
-  select nspname as schema, proname as routine, lineno as line, message, sqlstate as code, detail, hint
-    from pg_proc
-    join pg_namespace on pg_namespace.oid = pronamespace and ${USER_SCHEMAS}
-    join pg_language on pg_language.oid = prolang and lanname = 'plpgsql'
-    left join pg_trigger on tgfoid = pg_proc.oid and not tgisinternal
-   cross join ${schema}.plpgsql_check_function_tb(pg_proc.oid, coalesce(tgrelid, 0), fatal_errors => false)
-   where age(pg_proc.xmin) <= age('${since}'::xid)
-     and (prorettype <> 'trigger'::regtype or tgrelid is not null)
-     and level = 'error'
-   order by nspname, proname, lineno nulls first, message`
 
 function describe({ line, detail, hint, ...fault }: Fault, migrationsDir: string): Failure {
   const name = `${fault.schema}.${fault.routine}`
