@@ -4,9 +4,9 @@ import type { Config } from '../src/config/config.ts'
 import { findDataDir } from '../src/database/embedded/home.ts'
 import { readCommittedMigrations } from '../src/migrations/files/committed.ts'
 import { readAppliedMigrations } from '../src/migrations/history.ts'
-import { openClient, type Queryable } from '../src/postgres/client.ts'
-import type { SessionClient } from '../src/postgres/connection/client.ts'
+import type { Queryable } from '../src/postgres/client.ts'
 import type { DevelopmentDatabase } from './database.ts'
+import { withClient } from './with-client.ts'
 
 /*
  * Each branch of git may have another history of migrations, and a database fits one history only. The hash of
@@ -133,15 +133,6 @@ function findFreeName(wanted: string, existing: readonly string[]): string {
 /** Shortens a hash for the name of a database: `sha1:f0ff3ec45f03d3ff…` becomes `f0ff3ec45f03`. */
 export function shorten(hash: string): string {
   return hash.replace(/^\w+:/, '').slice(0, 12)
-}
-
-/** Opens a session for some work. */
-export async function withClient<T>(
-  url: string,
-  work: (client: SessionClient) => Promise<T>,
-): Promise<T> {
-  const client = await openClient(url, 'development')
-  return work(client).finally(() => client.end())
 }
 
 /** The URL from which databases can be created. */

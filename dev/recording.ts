@@ -1,28 +1,28 @@
 import { beginRecording, finishRecording } from '../src/baseline/recorder.ts'
-import { openClient } from '../src/postgres/client.ts'
+import type { Queryable } from '../src/postgres/client.ts'
 import type { DevelopmentDatabase } from './database.ts'
+import { withClient } from './with-client.ts'
 
 /** Records what `work` changes in the database and its history; what prevents that does not prevent the work. */
 export async function recordChanges<T>(
   database: DevelopmentDatabase,
   work: () => Promise<T>,
 ): Promise<T> {
-  await withClient(database, beginRecording)
+  await attempt(database, beginRecording)
   try {
     return await work()
   } finally {
-    await withClient(database, finishRecording)
+    await attempt(database, finishRecording)
   }
 }
 
-async function withClient(
-  database: DevelopmentDatabase,
-  record: (client: Awaited<ReturnType<typeof openClient>>) => Promise<unknown>,
+async function attempt(
+  { url }: DevelopmentDatabase,
+  record: (client: Queryable) => Promise<unknown>,
 ): Promise<void> {
   try {
-    const client = await openClient(database.url, 'development')
-    await record(client).finally(() => client.end())
+    await withClient(url, record)
   } catch {
-    // Then drift is not known, and says so.
+    // Then /status and db:status say that drift is not known.
   }
 }

@@ -1,19 +1,23 @@
 import { readIdentity } from '../src/database/state.ts'
 import { ServiceError } from '../src/errors/service-error.ts'
 import { openClient } from '../src/postgres/client.ts'
-import type { DevelopmentDatabase } from './database.ts'
+import type { CommandRun } from './tool.ts'
 
 const TIMEOUT_MS = 10_000
 
+export interface ShadowUrls {
+  readonly shadowUrl: string
+  /** Of the database from which it is dropped and created. */
+  readonly rootUrl: string
+}
+
 /**
- * Throws unless there is a shadow database that the migration tool may drop and create again. The tool itself
- * compares URLs as texts, so it would drop the database of `DATABASE_URL` under another spelling.
+ * Finds the shadow database. Rejects unless there is one that the migration tool may drop and create again. The tool
+ * itself compares URLs as texts, so it would drop the database of `DATABASE_URL` under another spelling.
  */
-export async function assertShadowDatabase({
-  url,
-  shadowUrl,
-  rootUrl,
-}: DevelopmentDatabase): Promise<void> {
+export async function findShadow({
+  database: { url, shadowUrl, rootUrl },
+}: CommandRun): Promise<ShadowUrls> {
   if (shadowUrl === undefined || rootUrl === undefined) {
     throw new ServiceError(
       'shadow_database_missing',
@@ -23,7 +27,7 @@ export async function assertShadowDatabase({
   }
   const shadow = await identify(shadowUrl)
   // It does not exist yet, or the tool reports what is wrong with it.
-  if (shadow === undefined) return
+  if (shadow === undefined) return { shadowUrl, rootUrl }
   for (const [name, other] of [
     ['DATABASE_URL', url],
     ['ROOT_DATABASE_URL', rootUrl],
@@ -35,6 +39,7 @@ export async function assertShadowDatabase({
         'database of its own, which need not exist yet',
     )
   }
+  return { shadowUrl, rootUrl }
 }
 
 async function identify(url: string): Promise<string | undefined> {

@@ -10,10 +10,10 @@ import {
   readHashes,
   rootOf,
   shorten,
-  withClient,
 } from './branches.ts'
 import { openToolSession, withToolSessions } from './loop/tool-session.ts'
 import { createCommandSettings } from './tool.ts'
+import { withClient } from './with-client.ts'
 
 /** Makes a template of the committed files' history, from the nearest one, unless there is one. */
 export async function ensureTemplate({ config, database, signal }: Branching): Promise<void> {

@@ -3,6 +3,7 @@ import { EXIT } from '../../src/errors/codes.ts'
 import { ServiceError } from '../../src/errors/service-error.ts'
 import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { readHeaders } from '../../src/migrations/files/headers.ts'
+import type { Arguments } from '../arguments.ts'
 import { readAllowed } from '../commit/allowed.ts'
 import { complete, recover } from '../commit/complete.ts'
 import { findCoveringTests } from '../commit/covering-tests.ts'
@@ -13,25 +14,13 @@ import { readMessage } from '../commit/message.ts'
 import { assertSomething, nothingError } from '../commit/nothing.ts'
 import { assertCommittable, assertCurrentReadable, type CommitOptions } from '../commit/refuse.ts'
 import { listSchemaChanges } from '../commit/schema-files.ts'
-import {
-  commitInShadow,
-  findShadow,
-  orInterrupted,
-  resetShadow,
-  type ShadowUrls,
-} from '../commit/shadow.ts'
+import { commitInShadow, orInterrupted, resetShadow } from '../commit/shadow.ts'
 import { describeCommitted } from '../commit/summary.ts'
 import { formatFailure, nameFolder } from '../loop/format.ts'
 import { describeLostConnection } from '../lost-connection.ts'
+import { findShadow, type ShadowUrls } from '../shadow-database.ts'
 import { stageMigrations } from '../staging.ts'
 import type { CommandRun } from '../tool.ts'
-
-/** What follows `db:commit` on the command line. */
-export interface CommitArguments {
-  readonly message: string | undefined
-  /** Names of rules, with commas between them. */
-  readonly allow?: string | undefined
-}
 
 /**
  * Makes current.sql the next committed migration, after trying it in the shadow database, and renews what describes the schema.
@@ -39,7 +28,7 @@ export interface CommitArguments {
  */
 export async function commit(
   run: CommandRun,
-  { message, allow }: CommitArguments,
+  { message, allow }: Pick<Arguments, 'message' | 'allow'>,
 ): Promise<number> {
   const options = { message: readMessage(message), allowed: await readAllowed(allow) }
   const { migrationsDir } = run.config

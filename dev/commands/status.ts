@@ -5,19 +5,17 @@ import type { Difference } from '../../src/drift/describe.ts'
 import { EXIT } from '../../src/errors/codes.ts'
 import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { readMigrationStatus } from '../../src/migrations/history.ts'
-import { openClient } from '../../src/postgres/client.ts'
 import { describeError } from '../../src/postgres/errors.ts'
 import { readJournal } from '../commit/journal.ts'
 import type { CommandRun } from '../tool.ts'
+import { withClient } from '../with-client.ts'
 
 /** Lists applied and pending migrations, whether current.sql is empty, and how the schema has drifted. */
 export async function status({ config, database }: CommandRun): Promise<number> {
   const { migrationsDir } = config
-  const client = await openClient(database.url, 'development')
-  const { committed, pending, applied, drift, changes } = await readAll(
-    client,
-    migrationsDir,
-  ).finally(() => client.end())
+  const { committed, pending, applied, drift, changes } = await withClient(database.url, (client) =>
+    readAll(client, migrationsDir),
+  )
   for (const migration of committed) {
     const state = pending.includes(migration) ? 'pending' : 'applied'
     process.stdout.write(`${state}  ${migration.filename}\n`)

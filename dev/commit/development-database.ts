@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { DatabaseError } from 'pg'
-import { openClient } from '../../src/postgres/client.ts'
-import { listPlaceholders } from '../loop/apply.ts'
 import { describeFailure, type Failure } from '../loop/failure.ts'
-import { type FailedQuery, openToolSession, withToolSessions } from '../loop/tool-session.ts'
+import { listPlaceholders } from '../loop/placeholders.ts'
+import {
+  type FailedQuery,
+  isOfPostgres,
+  isToolLockBusy,
+  openToolSession,
+  withToolSessions,
+} from '../loop/tool-session.ts'
 import { recordChanges } from '../recording.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
+import { withClient } from '../with-client.ts'
 
 /** How long another migration, such as one of the watch, may take. */
 const BUSY_MS = 30_000
@@ -44,8 +49,8 @@ export async function migrateDevelopment(
       await recordChanges(database, () => withToolSessions(sessions, () => migrate(options())))
       return undefined
     } catch (error) {
-      const isBusy = (error as Error).message === 'Failed to get exclusive lock'
-      if (!isBusy || Date.now() > until) return describe(failed, error, run, settings)
+      if (!isToolLockBusy(error) || Date.now() > until)
+        return describe(failed, error, run, settings)
     }
     await sleep(RETRY_MS, undefined, { signal: run.signal })
   }
@@ -57,15 +62,15 @@ function describe(
   { config, database }: CommandRun,
   settings: Awaited<ReturnType<typeof createCommandSettings>>,
 ): Failure {
-  const isOfPostgres = (failed?.error as DatabaseError | undefined)?.severity !== undefined
-  if (failed === undefined || !isOfPostgres) return { message: (error as Error).message }
+  if (failed === undefined || !isOfPostgres(failed.error))
+    return { message: (error as Error).message }
   const placeholders = listPlaceholders({ settings, databaseName: database.name })
   return describeFailure(failed, { migrationsDir: config.migrationsDir, placeholders })
 }
 
 /** Whether the development database has a committed migration. */
 export async function hasMigration({ database }: CommandRun, hash: string): Promise<boolean> {
-  return withDevelopment(database.url, async (client) => {
+  return withClient(database.url, async (client) => {
     const { rows } = await client.query(
       "select to_regclass('graphile_migrate.migrations') is not null as exists",
     )
@@ -80,16 +85,8 @@ export async function hasMigration({ database }: CommandRun, hash: string): Prom
 /** Takes a migration out of the history of the development database; what it made stays. */
 export async function forgetMigration({ database }: CommandRun, hash: string): Promise<void> {
   await recordChanges(database, () =>
-    withDevelopment(database.url, async (client) => {
+    withClient(database.url, async (client) => {
       await client.query('delete from graphile_migrate.migrations where hash = $1', [hash])
     }),
   )
-}
-
-async function withDevelopment<T>(
-  url: string,
-  work: (client: Awaited<ReturnType<typeof openClient>>) => Promise<T>,
-): Promise<T> {
-  const client = await openClient(url, 'development')
-  return work(client).finally(() => client.end())
 }

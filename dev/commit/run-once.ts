@@ -1,6 +1,6 @@
 import type { Client, DatabaseError } from 'pg'
 import { isConnectionLost } from '../../src/postgres/errors.ts'
-import { type FailedQuery, openToolSession } from '../loop/tool-session.ts'
+import { type FailedQuery, isOfPostgres, openToolSession } from '../loop/tool-session.ts'
 import type { MigrationText, ParsedStatement } from './migration-text.ts'
 
 export interface RunOptions {
@@ -63,7 +63,7 @@ async function runStatements(
     try {
       await session.query(statement.text)
     } catch (error) {
-      if ((error as DatabaseError).severity === undefined || isConnectionLost(error)) throw error
+      if (!isOfPostgres(error) || isConnectionLost(error)) throw error
       return {
         sent: text.sql,
         completed,

@@ -3,21 +3,8 @@ import { join } from 'node:path'
 import { EXIT } from '../../src/errors/codes.ts'
 import { ServiceError } from '../../src/errors/service-error.ts'
 import { findLostConnection } from '../lost-connection.ts'
-import { assertShadowDatabase } from '../shadow-database.ts'
 import { type CommandRun, runMigrationTool } from '../tool.ts'
 import { slugOf } from './message.ts'
-
-export interface ShadowUrls {
-  readonly shadowUrl: string
-  readonly rootUrl: string
-}
-
-/** The addresses of the shadow database. Rejects unless it may be dropped. */
-export async function findShadow({ database }: CommandRun): Promise<ShadowUrls> {
-  await assertShadowDatabase(database)
-  const { shadowUrl = '', rootUrl = '' } = database
-  return { shadowUrl, rootUrl }
-}
 
 /** Drops and creates the shadow database, and migrates it to the committed files of a folder. */
 export async function resetShadow(run: CommandRun, migrationsDir: string, command: string) {

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { current, Logger, migrate, type Settings } from 'graphile-migrate'
-import type { DatabaseError } from 'pg'
 import type { Queryable } from '../../src/postgres/client.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import {
@@ -11,7 +10,8 @@ import {
 import { SQLSTATE } from '../../src/postgres/sqlstate.ts'
 import { describeFailure, describeToolError, type Failure, findRefusal } from './failure.ts'
 import { NotNowError } from './not-now.ts'
-import { type FailedQuery, withToolSessions } from './tool-session.ts'
+import { listPlaceholders } from './placeholders.ts'
+import { type FailedQuery, isOfPostgres, isToolLockBusy, withToolSessions } from './tool-session.ts'
 
 export interface ApplyOptions {
   /** Opens a session that nothing has used: see `openToolSession`. */
@@ -107,27 +107,4 @@ function describe(
   if (failed === undefined || !isOfPostgres(error))
     return describeToolError(error, { migrationsDir, placeholders: listPlaceholders(options) })
   return describeFailure(failed, { migrationsDir, placeholders: listPlaceholders(options) })
-}
-
-/** All that the tool replaces: those of `.gmrc`, and its own. */
-export function listPlaceholders({
-  settings,
-  databaseName,
-}: Pick<ApplyOptions, 'settings' | 'databaseName'>): Readonly<Record<string, string>> {
-  return {
-    ...settings.placeholders,
-    ':DATABASE_NAME': databaseName,
-    // The tool takes the name of the database where there is no user in its connection string.
-    ':DATABASE_OWNER': settings.databaseOwner ?? databaseName,
-  }
-}
-
-/** PostgreSQL's errors have a severity, the driver's and the tool's do not. */
-function isOfPostgres(error: unknown): boolean {
-  return (error as DatabaseError).severity !== undefined
-}
-
-/** The tool reports this without a code. */
-function isToolLockBusy(error: unknown): boolean {
-  return error instanceof Error && error.message === 'Failed to get exclusive lock'
 }

@@ -1,7 +1,7 @@
 import type { DatabaseError } from 'pg'
 import { findCurrentProblems } from '../../src/migrations/files/current.ts'
 import { findCurrentPlace, findPlace, type Place, readPlace, type Sources } from './locate.ts'
-import { listSqlFiles, readSqlFiles } from './sql-files.ts'
+import { isCommitted, listSqlFiles, readSqlFiles } from './sql-files.ts'
 import type { FailedQuery } from './tool-session.ts'
 
 /** Why the uncommitted migration was not applied. */
@@ -87,5 +87,5 @@ function findLine(
 
 /** Lists the files of the uncommitted migration and all fixtures, relative to the migrations folder. */
 export function listSources(migrationsDir: string): string[] {
-  return listSqlFiles(migrationsDir).filter((file) => !file.startsWith('committed'))
+  return listSqlFiles(migrationsDir).filter((file) => !isCommitted(file))
 }

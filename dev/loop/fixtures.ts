@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { listSqlFiles, readSqlFiles } from './sql-files.ts'
+import { COMMITTED, listSqlFiles, readSqlFiles } from './sql-files.ts'
 
 /** Texts by path below `fixtures/`. */
 export type Texts = ReadonlyMap<string, string>
@@ -16,7 +16,7 @@ export function readFixtures(migrationsDir: string): Texts {
 
 /** Reads what the committed migrations included last of each fixture, in their order. */
 export function readCommittedFixtures(migrationsDir: string): Texts {
-  const folder = join(migrationsDir, 'committed')
+  const folder = join(migrationsDir, COMMITTED)
   const found = new Map<string, string>()
   for (const [, migration] of readSqlFiles(folder, listSqlFiles(folder))) {
     for (const [path, text] of listIncluded(migration)) {

@@ -1,12 +1,12 @@
 import { readFileSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../../src/postgres/errors.ts'
 import { NotNowError } from './not-now.ts'
 import { OtherHistoryError } from './other-history.ts'
 import type { Report } from './report.ts'
 import type { Applied } from './run.ts'
-import { listSqlFiles } from './sql-files.ts'
+import { COMMITTED, isCommitted, listSqlFiles } from './sql-files.ts'
 
 export interface LoopOptions {
   readonly migrationsDir: string
@@ -30,8 +30,6 @@ export interface Loop {
 }
 
 const RETRY_MS = 500
-
-const COMMITTED = 'committed'
 
 /** A file that was moved here, or restored, has an older time than its change. */
 const MAX_AGE_MS = 5000
@@ -143,10 +141,6 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
       void runAll()
     },
   }
-}
-
-function isCommitted(file: string): boolean {
-  return dirname(file) === COMMITTED
 }
 
 /** What no one expects, such as a file that may not be read, ends no loop: the next save may be better. */

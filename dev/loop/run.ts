@@ -5,23 +5,19 @@ import { replacePlaceholders } from '../../src/migrations/tool/location.ts'
 import { openClient } from '../../src/postgres/client.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { isConnectionLost } from '../../src/postgres/errors.ts'
-import {
-  type ApplyOptions,
-  applyCurrent,
-  applyPending,
-  forgetOther,
-  listPlaceholders,
-} from './apply.ts'
+import { type ApplyOptions, applyCurrent, applyPending, forgetOther } from './apply.ts'
 import { nameBlockers } from './blocked.ts'
 import { findBodyErrors } from './body-check.ts'
 import type { Failure } from './failure.ts'
 import { removeLeftovers } from './leftovers.ts'
 import { NotNowError } from './not-now.ts'
 import { assertSameHistory, comparePending } from './other-history.ts'
+import { listPlaceholders } from './placeholders.ts'
 import { type Prepared, prepareCurrent } from './prepare.ts'
 import { createRecorder, type Recorder } from './recorded-changes.ts'
 import { createRestorer } from './restore.ts'
 import { createSpareSessions } from './spare-sessions.ts'
+import { isCommitted } from './sql-files.ts'
 import { openToolSession } from './tool-session.ts'
 
 export interface RunOptions extends Omit<ApplyOptions, 'open'> {
@@ -207,10 +203,6 @@ export function createRunner(options: RunOptions): Runner {
       await endSessions()
     },
   }
-}
-
-function isCommitted(file: string): boolean {
-  return file.startsWith('committed')
 }
 
 /** Notes what was not noted of the same topic the time before. */

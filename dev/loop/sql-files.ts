@@ -6,6 +6,14 @@ import { join } from 'node:path'
  * gone once it is read does not exist, and a name that begins with a dot is no migration's.
  */
 
+/** The folder of the committed migrations, in the migrations folder. */
+export const COMMITTED = 'committed'
+
+/** Whether a file is one of these; its path is relative to the migrations folder. */
+export function isCommitted(file: string): boolean {
+  return file.startsWith(join(COMMITTED, '/'))
+}
+
 /** Lists the SQL files below the folder, sorted, as paths in it. */
 export function listSqlFiles(folder: string, below = ''): string[] {
   const entries = readFolder(join(folder, below)).filter(({ name }) => !name.startsWith('.'))

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import pg from 'pg'
+import pg, { type DatabaseError } from 'pg'
 import { applicationName } from '../../src/postgres/application-name.ts'
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
 import { openSession } from '../../src/postgres/connection/session.ts'
@@ -102,4 +102,14 @@ async function openObserved({ open, onFailure }: ToolSessions): Promise<SessionC
       }
     },
   }) as SessionClient
+}
+
+/** Whether the tool gave up because another process migrates. It reports this without a code. */
+export function isToolLockBusy(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Failed to get exclusive lock'
+}
+
+/** Whether an error is PostgreSQL's: these have a severity, the driver's and the tool's do not. */
+export function isOfPostgres(error: unknown): boolean {
+  return (error as DatabaseError).severity !== undefined
 }
