@@ -10,7 +10,7 @@ import type { CommandRun } from './tool.ts'
 
 type Command = (run: CommandRun, given: Arguments) => Promise<number>
 
-/** Each is imported when it is called: a watch needs nothing of what a commit does. */
+/** Each is imported when it is called: a watch needs none of the modules of a commit. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   watch: async () => (await import('./commands/watch.ts')).watch,
   commit: async () => (await import('./commands/commit.ts')).commit,

@@ -44,7 +44,7 @@ export async function openDevelopmentDatabase(
   }
 }
 
-/** Says what a command waits for, once for each reason. */
+/** Reports what a command waits for, once for each reason. */
 function createWaitNote(): (detail: string) => void {
   let last: string | undefined
   return (detail) => {

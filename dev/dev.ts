@@ -48,7 +48,7 @@ interface Run {
   readonly signal: AbortSignal
 }
 
-/** Puts a database in use that fits the committed files. Returns whether it is another one, or was copied. */
+/** Switches to a database that fits the committed files. Returns whether it is another one, or was copied. */
 async function follow({ config, ...deps }: Run): Promise<boolean> {
   const database = await openDevelopmentDatabase(config, deps)
   try {
@@ -67,7 +67,7 @@ async function follow({ config, ...deps }: Run): Promise<boolean> {
 async function runOnce(run: Run): Promise<number | OtherHistoryError> {
   // Only now: another checkout may start at the same time.
   const service = startService({ ...run.config, port: await choosePort(run.config) })
-  // While the service starts: they take as long as it does.
+  // Imported while the service starts: that takes as long.
   const modules = loadLoop()
   const ending = new AbortController()
   const end = () => ending.abort()

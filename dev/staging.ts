@@ -49,7 +49,7 @@ export function stageMigrations(migrationsDir: string): StagedMigrations {
   }
 }
 
-/** Reads every file below the folder, by its relative path; none that is hidden. */
+/** Reads every file below the folder that is not hidden, by its relative path. */
 function readFiles(dir: string): Files {
   const names = readdirSync(dir, { recursive: true, encoding: 'utf8' })
   const files = names.filter(

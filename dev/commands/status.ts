@@ -46,7 +46,7 @@ async function readAll(client: Client, migrationsDir: string) {
   return { ...status, drift, changes }
 }
 
-/** What current.sql has changed in the database since the last commit, as `/status` lists it; with an empty file, what is left. */
+/** What current.sql has changed in the database since the last commit, as `/status` lists it; with an empty file, what is left over. */
 function describeCurrent(changes: readonly Difference[], isEmpty: boolean): string[] {
   return changes.map(
     ({ change, kind, name, detail }) =>

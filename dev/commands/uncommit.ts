@@ -38,7 +38,7 @@ async function uncommitLast(run: CommandRun, { shadowUrl }: ShadowUrls): Promise
     const problem =
       last === undefined
         ? 'there is no committed migration'
-        : 'current.sql has statements, which it would replace; commit them or take them out first'
+        : 'current.sql has statements, which it would replace; commit or remove them first'
     throw new ServiceError(
       'migration_command_failed',
       `nothing was uncommitted: ${problem}; ${migrationsDir} is unchanged`,

@@ -2,13 +2,13 @@ import { ServiceError } from '../../src/errors/service-error.ts'
 import { RULES } from './rules/index.ts'
 import { hasSquawkRule, SQUAWK } from './squawk.ts'
 
-/** What the service refuses as well, whatever a commit allows. */
+/** The service refuses these, too, so a commit cannot allow them. */
 const NEVER = [
   ...['transaction-control', 'psql-command', 'copy-through-client', 'not-utf8', 'nul-byte'],
   ...['byte-order-mark', 'ignored-header', 'ignored-include'],
 ]
 
-/** Reads the value of `--allow`: names of rules, with commas between them. Rejects for one that does not exist. */
+/** Reads the value of `--allow`: names of rules, with commas between them. Rejects if one does not exist. */
 export async function readAllowed(value: string | undefined): Promise<ReadonlySet<string>> {
   const names = (value ?? '').split(',').map((name) => name.trim())
   const wanted = names.filter((name) => name !== '')

@@ -14,7 +14,7 @@ export interface BodyStatement {
   readonly siblings: readonly Tree[]
 }
 
-/** Lists what the bodies of the functions that the migration defines run, as far as it is no text at run time. */
+/** Lists the statements in the bodies of the functions that the migration defines, except those that are texts until run time. */
 export function listBodyStatements(text: MigrationText): BodyStatement[] {
   const { parser } = text
   return listDefinedRoutines(text).flatMap((routine) => {

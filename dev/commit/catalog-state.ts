@@ -37,7 +37,7 @@ export interface RoutineState {
   readonly inputDefaults: readonly (string | null)[]
   readonly language: string
   readonly hasSearchPath: boolean
-  /** Nothing was granted or revoked yet, so everyone may execute it. */
+  /** Nothing was granted or revoked, so everyone may execute it. */
   readonly hasDefaultPrivileges: boolean
 }
 

@@ -10,9 +10,9 @@ export interface CoveringTest {
 }
 
 /**
- * Finds the test files below `test/` that mention a changed object by its name: those named after one first. Parts of a
- * table are looked for by the table's name. Where files have a relation's name with its schema, others do not count: `batch`
- * is a word of many.
+ * Finds the test files below `test/` that mention a changed object by its name: files that are named after one come first. Parts of a
+ * table are looked for by the table's name. If any file has a relation's name with its schema, the others do not count: many
+ * use the word `batch`.
  */
 export function findCoveringTests(root: string, changed: readonly CatalogObject[]): CoveringTest[] {
   const wanted = listWanted(changed)

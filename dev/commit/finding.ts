@@ -1,6 +1,6 @@
 import type { Place } from '../loop/locate.ts'
 
-/** Something about the migration that would bite later. */
+/** Something about the migration that would cause trouble later. */
 export interface Finding {
   /** The name of the rule, as `--allow` takes it. */
   readonly rule: string

@@ -1,7 +1,7 @@
 import type { Queryable } from '../../src/postgres/client.ts'
 import { bodyFaultsSql, findPlpgsqlCheck, installPlpgsqlCheck } from '../plpgsql-check.ts'
 
-/** What plpgsql_check says of a function. */
+/** What plpgsql_check reports about a function. */
 export interface BodyFault {
   readonly schema: string
   readonly routine: string
@@ -9,7 +9,7 @@ export interface BodyFault {
   readonly line: number | null
   readonly level: string
   readonly message: string
-  /** The same for the same fault, whatever moved it. */
+  /** The same for the same fault, even if its line moved. */
   readonly key: string
 }
 

@@ -51,6 +51,6 @@ function inProgressError(
   return new ServiceError(
     'commit_in_progress',
     `${command} needs the shadow database ${shadow} for itself, and another db:commit or db:uncommit uses it (${holder}); ` +
-      'nothing was changed: run this again when that has ended',
+      'nothing was changed: run this again when that one has ended',
   )
 }

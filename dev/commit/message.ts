@@ -1,6 +1,6 @@
 import { ServiceError } from '../../src/errors/service-error.ts'
 
-/** As the tool has it. */
+/** The tool's limit. */
 const MAX_LENGTH = 512
 
 /** Checks the message of a commit, which becomes a header line of the migration and a part of its name. */
@@ -21,11 +21,11 @@ export function readMessage(given: string | undefined): string {
   throw new ServiceError(
     'commit_message_wrong',
     `expected a message of one line with at most ${MAX_LENGTH} characters, since it becomes a header of the migration; ` +
-      `this one ${problem}: put what else there is to say into comments in current.sql`,
+      `this one ${problem}: write the rest as comments in current.sql`,
   )
 }
 
-/** `unicode` for `✓ ünïcode`: what the name of the file has of the message, without accents. */
+/** `unicode` for `✓ ünïcode`: the part of the message that is in the name of the file, without accents. */
 export function slugOf(message: string): string {
   return message
     .normalize('NFKD')

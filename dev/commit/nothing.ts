@@ -22,7 +22,7 @@ export function assertSomething(migrationsDir: string): void {
   )
 }
 
-/** Says that current.sql has no statement, and which fixtures wait for one. */
+/** The error that current.sql has no statement; it names the fixtures that were changed. */
 export function nothingError(migrationsDir: string): ServiceError {
   const fixtures = readFixtures(migrationsDir)
   const committed = readCommittedFixtures(migrationsDir)

@@ -1,6 +1,6 @@
 import type { Tree } from './tree.ts'
 
-/** PostgreSQL's own grammar, as the library libpg-query has it. */
+/** PostgreSQL's own grammar, from the library libpg-query. */
 export interface Parser {
   /** Parses statements; undefined if it cannot, and PostgreSQL has the last word. */
   parse(sql: string): Tree | undefined

@@ -6,7 +6,7 @@ import { isMembers, type Members, namesOf, visitTree } from './tree.ts'
 /** A function that the migration defines, with its source. */
 export interface DefinedRoutine {
   readonly statement: ParsedStatement
-  /** As written: one or two. */
+  /** As written: with or without the schema. */
   readonly names: readonly string[]
   readonly language: string
   /** Undefined if it is not a string: `begin atomic … end`. */

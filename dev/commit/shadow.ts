@@ -50,7 +50,7 @@ async function runTool(
   )
 }
 
-/** Runs a command. Whatever it rejects with once it was interrupted, it says so: no file was changed before the end. */
+/** Runs a command. If it fails after an interrupt, the error says that it was interrupted: no file was changed before the end. */
 export async function orInterrupted<T>(
   { signal, config }: CommandRun,
   command: string,

@@ -35,10 +35,10 @@ export async function runSquawk(
     ['--reporter', 'json', '--stdin-filepath', 'current.sql', ...settings],
     text.sql,
   )
-  // Without the package of its platform it prints nothing here.
+  // Without the package for this platform, it prints nothing.
   if (output === undefined || !output.stdout.startsWith('[')) return undefined
   const reports = JSON.parse(output.stdout) as Report[]
-  // PostgreSQL has run it, so the syntax is right.
+  // PostgreSQL has run it, so the syntax is valid.
   const found = reports.filter(({ rule_name }) => rule_name !== 'syntax-error')
   return found.map(({ line, column, message, help, rule_name }) => ({
     rule: SQUAWK + rule_name,

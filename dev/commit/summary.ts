@@ -14,10 +14,10 @@ export interface Committed {
   readonly unchecked: readonly string[]
 }
 
-/** More of a list is counted. */
+/** The rest of a list is counted. */
 const MAX_LISTED = 5
 
-/** Says what a commit did, one thing a line, and which tests cover it. */
+/** Describes what a commit did, one thing a line, and which tests cover it. */
 export function describeCommitted({ path, trial, schema, tests, unchecked }: Committed): string {
   const files = schema.changes.map((change) => change.path)
   const lines: [string, readonly string[]][] = [

@@ -32,7 +32,7 @@ export interface Trial {
   readonly second: SecondRun
   /** What plpgsql_check finds since this migration. */
   readonly bodyFaults: readonly BodyFault[]
-  /** Why plpgsql_check could not look. */
+  /** Why plpgsql_check could not be used. */
   readonly bodyProblem: string | undefined
   readonly names: NameLists
 }

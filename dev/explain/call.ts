@@ -69,8 +69,8 @@ function callError(name: string | undefined, count: number, found: readonly Cand
     name === undefined
       ? `expected the name of a function: ${usage}`
       : found.length === 0
-        ? `there is no function ${name}: docs/schema/README.md lists those that there are`
-        : `${found.map(describe).join(', and ')}; found ${count}${found.length > 1 ? ', which decides for none of them' : ''}: ${usage}`,
+        ? `there is no function ${name}: docs/schema/README.md lists those that exist`
+        : `${found.map(describe).join(', and ')}; found ${count}${found.length > 1 ? ', which does not select one of them' : ''}: ${usage}`,
   )
 }
 

@@ -25,7 +25,7 @@ export interface ApplyOptions {
 export interface AppliedCurrent {
   /** Why it failed and was rolled back. */
   readonly failure?: Failure
-  /** It is what was applied last, and was not run. */
+  /** It was not run, because it is what was applied last. */
   readonly isUnchanged: boolean
 }
 

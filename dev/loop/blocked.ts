@@ -15,8 +15,8 @@ export interface BlockedOptions {
 }
 
 /**
- * Runs `work` with sessions that are watched: whom a statement waits for is noted once, after a while, and is the
- * detail of a failure that ran out of time for a lock.
+ * Runs `work` with watched sessions: after a while, the session that blocks a statement is noted once, and it is the
+ * detail of a failure by the lock timeout.
  */
 export async function nameBlockers<T extends { readonly failure?: Failure }>(
   { client, open, lockTimeoutMs, note }: BlockedOptions,

@@ -65,7 +65,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   'Unclosed text block': 'a quote is opened here and never closed',
   'Unclosed multi-line comment': 'a comment is opened here and never closed',
   'Unclosed quoted identifier': 'a quoted name is opened here and never closed',
-  'Multi-line quoted identifiers are not supported': 'a quoted name goes over the end of its line',
+  'Multi-line quoted identifiers are not supported': 'a quoted name does not end on its line',
 }
 
 const UNREADABLE_HINT =

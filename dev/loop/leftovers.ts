@@ -94,7 +94,7 @@ async function restoreRoutine(
       if (sqlstateOf(error) === undefined) throw error
       const { message, detail } = error as { message: string; detail?: string }
       problem ??= detail === undefined ? message : `${message}: ${detail}`
-      // Its result or the names of its arguments are others.
+      // If only its result or the names of its arguments differ, it has to be dropped first.
       if (sqlstateOf(error) !== SQLSTATE.invalidFunctionDefinition) break
     }
   }

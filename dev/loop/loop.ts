@@ -39,7 +39,7 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
   let waiting = new Map<string, number>()
   /** The text of each file when it was applied last. */
   const known = new Map<string, string | undefined>()
-  /** A commit moves what is applied already from one file to another: that is no news. */
+  /** A commit only moves what is applied already from one file to another, so it is not reported. */
   let committed = listCommitted()
   let isRunning = false
   const { promise: ended, resolve: end, reject: fail } = createPromise()
@@ -87,8 +87,7 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
         return await apply(files)
       } catch (error) {
         if (error instanceof OtherHistoryError || signal.aborted) throw error
-        if (!(error instanceof NotNowError))
-          return { ...describeUnforeseen(error), endedAt: Date.now() }
+        if (!(error instanceof NotNowError)) return { ...toFailed(error), endedAt: Date.now() }
         if (error.message !== reason) report.note(`waiting for the database: ${error.message}`)
         reason = error.message
       }
@@ -143,8 +142,8 @@ export function createLoop({ migrationsDir, apply, report, signal }: LoopOptions
   }
 }
 
-/** What no one expects, such as a file that may not be read, ends no loop: the next save may be better. */
-function describeUnforeseen(error: unknown) {
+/** An unexpected error, such as a file that cannot be read, does not end the loop: the next save may succeed. */
+function toFailed(error: unknown) {
   const message = describeError(error).replaceAll(/\s*\n\s*/g, '; ')
   return { failure: { message }, changes: undefined }
 }

@@ -5,7 +5,7 @@ import { readAppliedMigrations, readMigrationStatus } from '../../src/migrations
 import type { Queryable } from '../../src/postgres/client.ts'
 import type { Failure } from './failure.ts'
 
-/** The committed files are those of another branch: the database has to follow, or another has to be used. */
+/** The committed files are those of another branch: the database has to be migrated, or another one used. */
 export class OtherHistoryError extends Error {}
 
 /** How long git takes to replace files, and a commit to write its own. */

@@ -18,7 +18,7 @@ export interface Prepared {
   readonly committed: Texts
   /** `current.sql` as it was written; undefined if it was right. */
   readonly written?: string
-  /** Why the list of changed fixtures could not be written, and which are not applied therefore. */
+  /** Why the list of changed fixtures could not be written, and which fixtures are not applied because of that. */
   readonly problem?: string
 }
 

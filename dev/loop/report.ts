@@ -28,7 +28,7 @@ export interface ReportOptions {
   readonly now?: () => Date
 }
 
-/** More changes are counted. */
+/** The rest of the changes are counted. */
 const MAX_CHANGES = 3
 
 /** Creates the report of a terminal: one line for each save, or one error. */

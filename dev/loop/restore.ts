@@ -13,7 +13,7 @@ export interface Restorer {
    * the tool only ever applies. Returns why one failed.
    */
   restore(client: Queryable, prepared: Prepared): Promise<Failure | undefined>
-  /** What is included was applied. */
+  /** Tells the restorer that everything included was applied. */
   applied(prepared: Prepared): void
 }
 

@@ -1,12 +1,12 @@
 import type { SessionClient } from '../../src/postgres/connection/client.ts'
 
-/** Sessions that are open before they are needed: to open one takes longer than what is done in it. */
+/** Sessions that are opened before they are needed: opening one takes longer than the work in it. */
 export interface SpareSessions {
   /** Returns a session that nothing has used. Opens one if no spare one is left. */
   take(): Promise<SessionClient>
   /** Opens as many as a run takes, in the background. */
   refill(): void
-  /** Ends those that are left or being opened: settings of the role or the database that were changed are not in them. */
+  /** Ends those that are left or being opened, which lack settings of the role or the database that were changed since. */
   discard(): Promise<void>
 }
 

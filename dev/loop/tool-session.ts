@@ -59,7 +59,7 @@ class ToolPool {
 
   async connect(): Promise<SessionClient> {
     const client = await openObserved(this.#sessions)
-    // Its transaction has ended by now: nothing waits for the goodbye.
+    // Its transaction has ended by now, so nothing needs to wait until it is closed.
     return Object.assign(client, { release: () => void client.end() })
   }
 

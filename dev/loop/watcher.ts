@@ -38,7 +38,7 @@ export async function watchMigrations(
     for (const event of ['add', 'change', 'unlink'] as const) watcher.on(event, report)
     await new Promise<void>((resolve) => {
       watcher.once('ready', resolve)
-      // More files are watched on this machine than may be: polling still finds the change.
+      // The machine's limit of watched files is reached: polling still finds the change.
       watcher.on('error', () => resolve())
     })
   })

@@ -21,7 +21,7 @@ export interface WaitOptions {
   readonly signal: AbortSignal
   /** Receives what the wait is for, at the start and then with each log line. */
   readonly onWait?: (detail: string) => void
-  /** What to do about a database that is not there, for the error: to wait longer, among others, unless given. */
+  /** What the error advises; by default, among others, to raise DATABASE_WAIT_SECONDS. */
   readonly remedy?: string
 }
 

@@ -2,12 +2,12 @@ import type { BodyFault } from '../function-bodies.ts'
 import { findLineOfRoutine } from '../routine-lines.ts'
 import type { Rule } from './rule.ts'
 
-/** What plpgsql_check finds in a function, in any: a changed table may break functions that did not change. */
+/** What plpgsql_check finds in any function: a changed table may break functions that did not change. */
 export const functionBody: Rule = {
   name: 'function-body',
   refuses: 'what plpgsql_check finds in a PL/pgSQL function since this migration',
   check({ bodyFaults, text }) {
-    // What an error keeps from being read is reported as unused.
+    // Because of an error, plpgsql_check reads no further, and reports the rest as unused.
     const isWrong = ({ schema, routine }: BodyFault) =>
       bodyFaults.some(
         (one) => one.schema === schema && one.routine === routine && one.level === 'error',

@@ -3,7 +3,7 @@ import { findPlaceOf } from '../places.ts'
 import type { Trial } from '../trial.ts'
 import type { Rule } from './rule.ts'
 
-/** A function whose names mean something else for a caller with another search_path. */
+/** The names in such a function mean something else for a caller with another search_path. */
 export const functionSearchPath: Rule = {
   name: 'function-search-path',
   refuses: 'a function without a search_path of its own',
@@ -20,12 +20,12 @@ export const functionSearchPath: Rule = {
 /** A function that everyone may execute because nothing says otherwise. */
 export const functionGrants: Rule = {
   name: 'function-grants',
-  refuses: 'a function about which no grant was made, so that everyone may execute it',
+  refuses: 'a function on which nothing was granted or revoked, so that everyone may execute it',
   check: (trial) =>
     listOwn(trial)
       .filter(({ hasDefaultPrivileges }) => hasDefaultPrivileges)
       .map((routine) => ({
-        message: `everyone may execute ${routine.name}, for nothing was granted or revoked`,
+        message: `everyone may execute ${routine.name}, because nothing was granted or revoked`,
         remedy: `add "revoke all on ${routine.isProcedure ? 'procedure' : 'function'} ${routine.name} from public;", and grant it to those who need it`,
         place: findPlaceOf(trial.text, routine),
       })),

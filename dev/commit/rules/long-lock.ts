@@ -22,7 +22,7 @@ function findRewritten({ before, after, text }: Trial): Found[] {
       return is !== undefined && is.oid === was.oid && is.fileNode !== was.fileNode
     })
     .map(({ name }) => ({
-      message: `this writes the table ${name} again, and nothing can read it meanwhile`,
+      message: `this rewrites the table ${name}, and nothing can read it meanwhile`,
       remedy:
         'add a column beside the old one and fill it in pieces, or give a default that is constant',
       place: findPlaceOf(text, { name }, rewrites),
@@ -45,7 +45,7 @@ function findScans(trial: Trial): Found[] {
     .flatMap((object) => {
       const found = explain(object, trial)
       if (found === undefined) return []
-      // An index may have got its name from PostgreSQL.
+      // PostgreSQL may have named the index.
       const place =
         findPlaceOf(text, object) ??
         findPlaceOf(text, { name: object.parent ?? '' }, (one) => typeOf(one) === 'IndexStmt')

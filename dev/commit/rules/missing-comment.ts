@@ -12,7 +12,7 @@ const KINDS = [
   'type',
 ]
 
-/** An object of which docs/schema/ would say nothing. */
+/** docs/schema/ would say nothing about such an object. */
 export const missingComment: Rule = {
   name: 'missing-comment',
   refuses:

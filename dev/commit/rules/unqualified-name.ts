@@ -6,7 +6,7 @@ import type { Trial } from '../trial.ts'
 import { findUnqualified, listLocalNames } from '../unqualified.ts'
 import type { Rule } from './rule.ts'
 
-/** A name that search_path decides about. */
+/** search_path decides what such a name means. */
 export const unqualifiedName: Rule = {
   name: 'unqualified-name',
   refuses:

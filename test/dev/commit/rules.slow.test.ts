@@ -113,7 +113,7 @@ const CASES: Readonly<Record<string, [sql: string, rules: readonly string[], tex
   'a table that is rewritten': [
     'alter table app.part alter column id type bigint;',
     ['long-lock', 'squawk/changing-column-type'],
-    /this writes the table app\.part again/,
+    /this rewrites the table app\.part,/,
   ],
   'a foreign key that is checked': [
     `alter table app.part drop constraint if exists part_item_fkey;
