@@ -152,7 +152,7 @@ test('of two commits at once, the second says so', async (t) => {
     if (command === 'commit') {
       t.match(
         output,
-        /^db:commit needs the shadow database \w+ for itself, and another db:commit or db:uncommit uses it \(commandbus-db db:commit of process \d+, since \d\d:\d\d:\d\d\); nothing was changed: run this again when that has ended$/m,
+        /^db:commit needs the shadow database \w+ for itself, and another db:commit or db:uncommit uses it \(commandbus-db db:commit of process \d+, since \d\d:\d\d:\d\d\); nothing was changed: run this again when that one has ended$/m,
       )
     }
   }
