@@ -25,7 +25,7 @@ const runs = Number(values.runs)
 const tables = Number(values.tables)
 /** Checks before those that count: a session plans at its first. */
 const WARM_UP = 2
-/** The issue's: of one check. */
+/** The limits in the issue, for one check. */
 const LIMIT_MS = { ours: 5, large: 100 }
 
 interface Found {

@@ -28,7 +28,7 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const seconds = Number(values.seconds)
 const connections = Number(values.connections)
-/** Of the static route's requests a second, as the issue has it. */
+/** Of the static route's requests a second: the limit in the issue. */
 const LIMIT = 0.95
 
 interface Way {

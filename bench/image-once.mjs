@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 
 const [until, command, ...args] = process.argv.slice(1)
-// The first process that Node.js starts takes it ten milliseconds more.
+// Node.js takes ten milliseconds longer to start its first child process.
 await new Promise((resolve) => spawn('true').once('close', resolve))
 const startedAt = performance.now()
 const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] })

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import type { Checkout } from '../scripts/walkthrough/checkout.ts'
+import { until } from '../test/support/until.ts'
 
 /** The embedded server of a checkout's loop, seen from outside. */
 export interface LoopDatabase {
@@ -16,7 +17,7 @@ export interface LoopDatabase {
 }
 
 const DEADLINE_MS = 30_000
-/** Times are as coarse as that. */
+/** The resolution of the times. */
 const POLL_MS = 2
 
 export async function openLoopDatabase(checkout: Checkout): Promise<LoopDatabase> {
@@ -40,15 +41,14 @@ export async function openLoopDatabase(checkout: Checkout): Promise<LoopDatabase
     async createCopy(name) {
       const root = await connect('postgres')
       let template: string | undefined
-      // The loop makes it once it watches.
-      while (template === undefined) {
+      await until('the loop, which watches, makes a template', async () => {
         const { rows } = await root.query<{ datname: string }>(
           'select datname from pg_database where starts_with(datname, $1)',
           [`${own}_template_`],
         )
         template = rows[0]?.datname
-        if (template === undefined) await sleep(50)
-      }
+        return template !== undefined
+      })
       await root.query(`create database ${name} template ${template}`)
       return name
     },

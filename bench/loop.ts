@@ -20,7 +20,7 @@ const { values } = parseArgs({
     write: { type: 'boolean', default: false },
   },
 })
-/** The issue's. */
+/** The limits in the issue. */
 const LIMIT_MS = { save: 500, branch: 2000, tests: 1000 }
 const FIXTURE = 'migrations/fixtures/commandbus/functions/sp_start_batch.sql'
 const TEST = 'test/schema/commandbus/functions/sp_start_batch.test.ts'
@@ -58,7 +58,7 @@ function describe(found: readonly Found[]): string {
   return toTable(['in ms', 'median', 'most', 'runs', 'wanted', 'met'], lines)
 }
 
-/** A body that no save before had: the loop and the tool compare texts without their comments. */
+/** A body that no earlier save had: the loop and the tool compare texts without their comments. */
 function changeBody(text: string, run: number): string {
   return text.replace(
     /p_wait => \w+/,
@@ -106,7 +106,7 @@ async function timeUntilLive(
   return performance.now() - startedAt
 }
 
-/** The floor: nothing watches, and a person starts it. */
+/** The floor: nothing watches, and it is run by hand. */
 async function measurePsql(
   checkout: Checkout,
   database: LoopDatabase,
@@ -168,28 +168,31 @@ async function measureTests(checkout: Checkout, runs: number): Promise<Found[]> 
     const test = () => time('npm run test:sql -- sp_start_batch', ' passed')
     await test()
     const committed = checkout.read(FIXTURE)
-    const [warm, saved, peer, npm]: number[][] = [[], [], [], []]
+    const warm: number[] = []
+    const saved: number[] = []
+    const peer: number[] = []
+    const npm: number[] = []
     for (let run = 0; run < runs; run++) {
-      warm?.push(await test())
-      npm?.push(await time('npm run -s', ''))
+      warm.push(await test())
+      npm.push(await time('npm run -s', ''))
       checkout.write(FIXTURE, changeBody(committed, run * 2))
-      saved?.push(await test())
+      saved.push(await test())
       checkout.write(FIXTURE, committed)
       await test()
-      if (run < 3) peer?.push(await time(`npx tap ${TEST}`, 'pass'))
+      if (run < 3) peer.push(await time(`npx tap ${TEST}`, 'pass'))
     }
     return [
-      { what: '`npm run test:sql -- sp_start_batch`', times: warm ?? [], limitMs: LIMIT_MS.tests },
-      { what: 'the same after a save', times: saved ?? [], limitMs: LIMIT_MS.tests },
-      { what: '`npx tap` of the same file', times: peer ?? [] },
-      { what: '`npm run` without a script', times: npm ?? [] },
+      { what: '`npm run test:sql -- sp_start_batch`', times: warm, limitMs: LIMIT_MS.tests },
+      { what: 'the same after a save', times: saved, limitMs: LIMIT_MS.tests },
+      { what: '`npx tap` of the same file', times: peer },
+      { what: '`npm run` without a script', times: npm },
     ]
   } finally {
     await dev.interrupt()
   }
 }
 
-/** From `npm run dev` on the other branch until the loop watches: once more of a branch that had a database, or a new one. */
+/** From `npm run dev` on another branch until the loop watches: a branch that already has a database, or a new one. */
 async function measureBranches(checkout: Checkout, runs: number): Promise<Found[]> {
   const start = async () => {
     const startedAt = performance.now()
@@ -199,20 +202,22 @@ async function measureBranches(checkout: Checkout, runs: number): Promise<Found[
     await dev.interrupt()
     return ms
   }
-  const [created, again, same]: number[][] = [[], [], []]
+  const created: number[] = []
+  const again: number[] = []
+  const same: number[] = []
   await start()
   for (let run = 0; run < runs; run++) {
     checkout.git('switch', '--quiet', '-c', `branch-${run}`)
     commitMigration(checkout, `comment on table commandbus.batch is 'Branch ${run}.';`)
-    created?.push(await start())
+    created.push(await start())
     checkout.git('switch', '--quiet', 'main')
-    again?.push(await start())
-    same?.push(await start())
+    again.push(await start())
+    same.push(await start())
   }
   return [
-    { what: 'a new branch, with a migration', times: created ?? [], limitMs: LIMIT_MS.branch },
-    { what: 'back on a branch', times: again ?? [], limitMs: LIMIT_MS.branch },
-    { what: 'the same branch', times: same ?? [] },
+    { what: 'a new branch, with a migration', times: created, limitMs: LIMIT_MS.branch },
+    { what: 'back on a branch', times: again, limitMs: LIMIT_MS.branch },
+    { what: 'the same branch', times: same },
   ]
 }
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { type Config, loadConfig } from '../src/config/config.ts'
-import { environmentWith, listGiven } from '../src/config/environment.ts'
+import { environmentWith, isGiven } from '../src/config/environment.ts'
 import { createMask } from '../src/config/redact.ts'
 import { EXIT } from '../src/errors/codes.ts'
 import { createLogger, type Log, loadLineFormat } from '../src/logger.ts'
@@ -119,13 +119,13 @@ type Ports = Pick<Config, 'port' | 'embeddedPort'>
 
 /** A port that is set is used; instead of a default one that another checkout uses, the next free one is taken. */
 async function chooseEmbeddedPort({ embeddedPort, databaseUrl }: Config): Promise<number> {
-  const isFixed = listGiven(['EMBEDDED_PORT']).has('EMBEDDED_PORT') || databaseUrl !== undefined
+  const isFixed = isGiven('EMBEDDED_PORT') || databaseUrl !== undefined
   return isFixed ? embeddedPort : findFreePort(LOOPBACK, embeddedPort)
 }
 
 /** The same for where the service listens; 0 is any. */
 async function choosePort({ host, port, embeddedPort }: Config): Promise<number> {
-  const isFixed = listGiven(['PORT']).has('PORT') && port !== 0
+  const isFixed = isGiven('PORT') && port !== 0
   return isFixed ? port : findFreePort(host, port, { not: embeddedPort })
 }
 

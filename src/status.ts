@@ -1,8 +1,7 @@
 import { isDisposable } from './baseline/disposable.ts'
 import { type DatabaseFacts, inspectDatabase } from './catalog/summary.ts'
 import type { Database } from './database/database.ts'
-import type { CurrentFailure } from './drift/current-changes.ts'
-import type { Difference } from './drift/describe.ts'
+import type { CurrentState } from './drift/current-changes.ts'
 import type { DriftState } from './drift/drift.ts'
 import type { Status } from './http/schemas/status.ts'
 import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
@@ -38,9 +37,8 @@ type DescribedDatabase = Pick<Database, 'kind' | 'host' | 'port' | 'name' | 'poo
 const MAX_READS_PER_SECOND = 20
 
 type Facts = DatabaseFacts & {
-  /** What the uncommitted migration has changed, also if it is empty by now. */
-  readonly currentChanges: readonly Difference[]
-  readonly currentFailure?: CurrentFailure | undefined
+  /** Of the uncommitted migration, also if it is empty by now. */
+  readonly current: CurrentState
   readonly applied: readonly AppliedMigration[]
   readonly isDisposable: boolean
   readonly testDatabases?: Status['testDatabases'] | undefined
@@ -50,25 +48,20 @@ type Facts = DatabaseFacts & {
 export function createStatusReader(sources: StatusSources): () => Promise<Status> {
   const { startedAt, migrationsDir, readiness, reset, testDatabases } = sources
   const readKnownFacts = createLastKnown<DescribedDatabase, Facts>(
-    { pgmq: null, schemas: {}, applied: [], isDisposable: false, currentChanges: [] },
+    { pgmq: null, schemas: {}, applied: [], isDisposable: false, current: { changes: [] } },
     async (database) => ({
       ...(await readFacts(database)),
-      ...(await readCurrent(database)),
+      current: await readCurrent(database),
       testDatabases: await testDatabases?.count(),
     }),
   )
   const readFolder = createFolderReader(migrationsDir)
 
-  async function readCurrent({
-    pool,
-  }: DescribedDatabase): Promise<Pick<Facts, 'currentChanges' | 'currentFailure'>> {
-    if (!(await readFolder()).hasCurrent) return { currentChanges: [] }
+  async function readCurrent({ pool }: DescribedDatabase): Promise<CurrentState> {
+    if (!(await readFolder()).hasCurrent) return { changes: [] }
     // Outside of development there is no uncommitted migration.
-    const { readCurrentChanges, readCurrentFailure } = await import('./drift/current-changes.ts')
-    return {
-      currentChanges: await readCurrentChanges(pool),
-      currentFailure: await readCurrentFailure(pool),
-    }
+    const { readCurrentState } = await import('./drift/current-changes.ts')
+    return readCurrentState(pool)
   }
 
   async function read(): Promise<Status> {
@@ -127,9 +120,7 @@ export function isReachable({ current }: Pick<Readiness, 'current'>): boolean {
 }
 
 /** One query after the other, on one connection: many services may start on one database. */
-async function readFacts({
-  pool,
-}: DescribedDatabase): Promise<Omit<Facts, 'currentChanges' | 'currentFailure'>> {
+async function readFacts({ pool }: DescribedDatabase): Promise<Omit<Facts, 'current'>> {
   const found = await inspectDatabase(pool)
   const applied = await readAppliedMigrations(pool)
   return { ...found, applied, isDisposable: await isDisposable(pool) }
@@ -162,7 +153,7 @@ function describeDatabase(
 
 function describeMigrations(
   { files, currentEmpty }: FolderFacts,
-  { applied, currentChanges: changes, currentFailure: failure }: Facts,
+  { applied, current: { changes, failure } }: Facts,
 ): Status['migrations'] {
   const recorded = new Set(applied.map(({ recordedAs }) => recordedAs))
   const byRecord = new Map(files.map((file) => [file.recordedAs, file]))

@@ -102,7 +102,8 @@ function isLeaseGone({ status, body }: Answer): boolean {
 }
 
 const REMEDIES: Readonly<Record<string, string>> = {
-  route_not_found: 'start the service with TEST_DATABASES_MAX above 0 and TEST_DATABASES_TOKEN',
+  route_not_found:
+    'start the service with TEST_DATABASES_MAX above 0 and the same TEST_DATABASES_TOKEN as the tests',
   token_wrong: 'set TEST_DATABASES_TOKEN to the token of that service',
 }
 

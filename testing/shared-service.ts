@@ -18,6 +18,7 @@ export async function acquireSharedService(
   { settings, runnerPid }: Pick<TestEnvironment, 'settings' | 'runnerPid'>,
   { verify = false } = {},
 ): Promise<ServiceAddress> {
+  assertLends(settings)
   const folder = findRunFolder(settings)
   const record = folder.readRecord()
   const isKnown = record?.address !== undefined && folder.hasUser(runnerPid) && isAlive(record.pid)
@@ -31,6 +32,15 @@ export async function acquireSharedService(
       return running ?? startService(folder, settings)
     },
     { waitMs: LOCK_MS },
+  )
+}
+
+/** Throws if the service would lend nothing: its answer would be that of a service without these routes. */
+function assertLends({ TEST_DATABASES_MAX: max }: TestEnvironment['settings']): void {
+  if (!max?.trim() || Number(max) !== 0) return
+  throw new Error(
+    `TEST_DATABASES_MAX is ${max}, so the service that the tests start would lend no database: unset it, or set it ` +
+      'above 0; for a service that is running, set COMMANDBUS_DB_URL and TEST_DATABASES_TOKEN',
   )
 }
 

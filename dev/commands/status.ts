@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
 import { type Comparison, compareWithRecord } from '../../src/drift/compare.ts'
-import { readCurrentChanges } from '../../src/drift/current-changes.ts'
+import { readCurrentState } from '../../src/drift/current-changes.ts'
 import type { Difference } from '../../src/drift/describe.ts'
 import { EXIT } from '../../src/errors/codes.ts'
 import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
@@ -42,7 +42,7 @@ async function readAll(client: Client, migrationsDir: string) {
   const drift = await compareWithRecord(client).catch(
     (error): Comparison => ({ inSync: null, reason: describeError(error), differences: [] }),
   )
-  const changes = await readCurrentChanges(client).catch(() => [])
+  const { changes } = await readCurrentState(client).catch(() => ({ changes: [] }))
   return { ...status, drift, changes }
 }
 

@@ -1,4 +1,5 @@
-import { definitionsSql, USER_SCHEMAS } from '../../src/catalog/definitions/definitions.ts'
+import { definitionsSql } from '../../src/catalog/definitions/definitions.ts'
+import { USER_SCHEMAS } from '../../src/catalog/scope.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
 
 /** What the catalogue says before or after the migration. */

@@ -1,4 +1,4 @@
-import { USER_SCHEMAS } from '../../src/catalog/definitions/definitions.ts'
+import { USER_SCHEMAS } from '../../src/catalog/scope.ts'
 import type { Queryable } from '../../src/postgres/client.ts'
 
 export interface Argument {

@@ -55,14 +55,14 @@ export function createCheckout(): Checkout {
     })
   execFileSync('git', ['clone', '--quiet', root, dir], { stdio: 'ignore' })
   git('switch', '--quiet', '-C', 'main')
-  // What git says of a branch depends on the clone that this one was made from.
+  // Otherwise what git says about a branch depends on the clone that this one was made from.
   git('remote', 'remove', 'origin')
   git('config', 'user.name', 'You')
   git('config', 'user.email', 'you@example.org')
   git('config', 'core.abbrev', '7')
-  // It says so in the output of a commit.
+  // The output of a commit would mention it.
   git('config', 'gc.auto', '0')
-  // A link is no folder, which .gitignore names.
+  // .gitignore names a folder, and this is a link.
   appendFileSync(join(dir, '.git', 'info', 'exclude'), 'node_modules\n')
   copyUncommitted(dir)
   if (git('status', '--porcelain') !== '') {

@@ -1,6 +1,6 @@
 /**
- * What differs between two runs of the same commands is written as if it had been the same: times of day, durations, process
- * ids, hashes of git, ports, the version of Node.js, and the folder.
+ * Replaces what differs between two runs of the same commands with fixed values: times of day, durations, process ids,
+ * hashes of git, ports, the version of Node.js, and the folder.
  */
 export function normalize(text: string, dir: string): string {
   const pids = new Map<string, string>()

@@ -1,4 +1,5 @@
-import { definitionsSql, USER_SCHEMAS } from '../catalog/definitions/definitions.ts'
+import { definitionsSql } from '../catalog/definitions/definitions.ts'
+import { USER_SCHEMAS } from '../catalog/scope.ts'
 import { SERVICE_SESSION } from '../postgres/service-session.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { LAST_CURRENT_SQL, LAST_MIGRATION_SQL } from './last-migration.ts'

@@ -1,7 +1,7 @@
 import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { OVERVIEW_LIMIT } from './overview.ts'
-import { isExtensionMember, isUserSchema } from './scope.ts'
+import { isExtensionMember, USER_SCHEMAS } from './scope.ts'
 
 /** What takes the place of the overview where there is more than anybody reads. Names are not quoted. */
 export interface LargeOverview {
@@ -20,7 +20,7 @@ export interface ObjectCounts {
   readonly routines: number
 }
 
-/** As PostgreSQL estimated them last, of all partitions together; null where it has not yet. */
+/** PostgreSQL's latest estimates, for all partitions together; null if there are none yet. */
 export interface TableSize {
   readonly schema: string
   readonly name: string
@@ -34,15 +34,18 @@ const MAX_SCHEMAS = 50
 const MAX_TABLES = 20
 
 /**
- * Reads what there is in the user's schemas, in numbers, if that is more than OVERVIEW_LIMIT tables and views, or
- * routines; undefined otherwise. One statement that locks no table.
+ * Counts what is in the user's schemas, if they hold more than OVERVIEW_LIMIT tables and views, or routines;
+ * undefined otherwise. One statement that locks no table.
  */
 export async function readLargeOverview(client: Queryable): Promise<LargeOverview | undefined> {
   const { rows } = await client.query<{ overview: LargeOverview | null }>(LARGE_OVERVIEW)
   return rows[0]?.overview ?? undefined
 }
 
-const count = (column: string) => `coalesce(sum(${column}), 0)`
+const COUNTS = sql`
+  coalesce(sum(tables), 0)::int as tables,
+  coalesce(sum(views), 0)::int as views,
+  coalesce(sum(routines), 0)::int as routines`
 
 const LARGEST_TABLES = sql`
   (select coalesce(jsonb_agg(to_jsonb(largest) - 'size' order by size desc, largest.schema, name), '[]')
@@ -65,9 +68,7 @@ const LARGE_OVERVIEW = sql`
   with user_schema as materialized (
     select oid, nspname
       from pg_namespace
-     where ${isUserSchema('nspname')}
-       and nspname <> 'pgmq'
-       and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}),
+     where ${USER_SCHEMAS}),
   found as (
     select relnamespace as schema,
            case when relkind in ('r', 'p', 'f') then 1 else 0 end as tables,
@@ -83,12 +84,12 @@ const LARGE_OVERVIEW = sql`
      where not ${isExtensionMember('pg_proc', 'pg_proc.oid')}),
   schema as materialized (
     select nspname as name,
-           ${count('tables')}::int as tables, ${count('views')}::int as views, ${count('routines')}::int as routines
+           ${COUNTS}
       from user_schema
       join found on found.schema = user_schema.oid
      group by nspname),
   total as materialized (
-    select ${count('tables')}::int as tables, ${count('views')}::int as views, ${count('routines')}::int as routines,
+    select ${COUNTS},
            count(*)::int as schemas
       from schema)
   select case when greatest(tables + views, routines) > ${OVERVIEW_LIMIT} then

@@ -1,6 +1,6 @@
 import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
-import { isExtensionMember, isUserSchema } from './scope.ts'
+import { isExtensionMember, USER_SCHEMAS } from './scope.ts'
 
 /** What the user's schemas hold, for people to read. Names are as in the catalogue, not quoted. */
 export interface SchemaOverview {
@@ -130,14 +130,12 @@ const ROUTINES = sql`
      from routine as pg_proc
     where pronamespace = pg_namespace.oid)`
 
-// As in /status: an empty public schema is PostgreSQL's default, and PGMQ's tables are its own.
+// As in /status: an empty public schema is PostgreSQL's default.
 const OVERVIEW = sql`
   with user_schema as materialized (
     select oid, nspname
       from pg_namespace
-     where ${isUserSchema('nspname')}
-       and nspname <> 'pgmq'
-       and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}),
+     where ${USER_SCHEMAS}),
   relation as materialized (
     select oid, relname, relnamespace, relkind
       from pg_class

@@ -58,6 +58,12 @@ export function isExtensionMember(catalog: string, oid: string): string {
          and deptype = 'e')`
 }
 
+/** A condition on pg_namespace: the schemas of the user's, without PGMQ's. */
+export const USER_SCHEMAS = sql`
+  ${isUserSchema('nspname')}
+  and nspname <> 'pgmq'
+  and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}`
+
 export interface RelationOptions {
   /** Schemas whose relations are left out. */
   readonly leftOut?: readonly string[]

@@ -1,5 +1,5 @@
 import type { Queryable } from '../postgres/client.ts'
-import { isExtensionMember, isUserSchema } from './scope.ts'
+import { isExtensionMember, USER_SCHEMAS } from './scope.ts'
 
 /** How PGMQ was installed; its version is known only where it is an extension. */
 export interface PgmqFacts {
@@ -64,9 +64,7 @@ with user_schema as (
                   and not ${isExtensionMember('pg_proc', 'pg_proc.oid')}
                 order by 1) as functions
     from pg_catalog.pg_namespace
-   where ${isUserSchema('nspname')}
-     and nspname <> 'pgmq'
-     and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}
+   where ${USER_SCHEMAS}
 )
 select schema, tables, functions
   from user_schema

@@ -1,9 +1,6 @@
-/** The names among these of settings that the environment has; an empty value counts as not set. */
-export function listGiven<Name extends string>(
-  names: readonly Name[],
-  env: NodeJS.ProcessEnv = process.env,
-): ReadonlySet<Name> {
-  return new Set(names.filter((name) => env[name]))
+/** Whether the environment has this setting; an empty value counts as not set. */
+export function isGiven(name: string): boolean {
+  return Boolean(process.env[name])
 }
 
 /** These variables as the environment of this process has them, for a child process that gets no others. */

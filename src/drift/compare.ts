@@ -31,7 +31,7 @@ interface Base {
   readonly differences: readonly ObjectDifference[]
 }
 
-/** Nothing can be said at this moment; the next one may be better. */
+/** Migrations are running: compare again later. */
 export class MigrationsRunningError extends Error {}
 
 /** Migrations that another session began so long ago were interrupted. */

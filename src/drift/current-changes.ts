@@ -122,17 +122,12 @@ export async function readCurrentDifferences(client: Queryable): Promise<ObjectD
   return (await client.query<ObjectDifference>(CHANGES_SQL)).rows
 }
 
-/** The same, described. */
-export async function readCurrentChanges(client: Queryable): Promise<readonly Difference[]> {
-  return describeAll(await readCurrentDifferences(client))
-}
-
-/** Describes the differences; what says nothing that another one does not is left out. */
+/** Describes the differences; one that adds nothing to another is left out. */
 export function describeAll(differences: readonly ObjectDifference[]): Difference[] {
   return differences.flatMap((one) => describeDifference(one) ?? [])
 }
 
-/** Why the uncommitted migration was not applied when it was saved last. */
+/** Why the uncommitted migration could not be applied when it was last saved. */
 export interface CurrentFailure {
   readonly message: string
   /** Relative to the migrations folder. */
@@ -150,16 +145,25 @@ export function recordFailureSql(failure: CurrentFailure | undefined): string {
     values ('failure', 'failure', '', null, null, ${literal(JSON.stringify(failure))}, 0, 0, 0)`
 }
 
-/** Reads why the uncommitted migration was not applied; undefined if it was, or if nothing is known. */
-export async function readCurrentFailure(client: Queryable): Promise<CurrentFailure | undefined> {
-  if (!(await mayRead(client))) return undefined
-  const { rows } = await client.query<{ failure: CurrentFailure }>(
-    `select aspects as failure from provisioning.recorded_object where moment = 'failure'`,
-  )
-  return rows[0]?.failure
+/** What the database says about the uncommitted migration. */
+export interface CurrentState {
+  /** What it has changed since the last commit. */
+  readonly changes: readonly Difference[]
+  /** Undefined if it was applied, or if nothing is known. */
+  readonly failure?: CurrentFailure | undefined
 }
 
-/** Asked first: a query that fails would leave an error in PostgreSQL's log at each status. */
+/** Reads what the uncommitted migration has changed, and why it could not be applied; empty where nothing is recorded. */
+export async function readCurrentState(client: Queryable): Promise<CurrentState> {
+  if (!(await mayRead(client))) return { changes: [] }
+  const { rows } = await client.query<ObjectDifference>(CHANGES_SQL)
+  const { rows: failures } = await client.query<{ failure: CurrentFailure }>(
+    `select aspects as failure from provisioning.recorded_object where moment = 'failure'`,
+  )
+  return { changes: describeAll(rows), failure: failures[0]?.failure }
+}
+
+/** Checked first: a query that fails would leave an error in PostgreSQL's log for each status. */
 async function mayRead(client: Queryable): Promise<boolean> {
   const { rows } = await client.query<{ mayRead: boolean }>(MAY_READ_SQL)
   return rows[0]?.mayRead ?? false

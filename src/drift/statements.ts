@@ -15,7 +15,7 @@ export interface Statements {
 /** How long to wait for a lock: a session that waits for the same table has to wait behind this one. */
 const LOCK_LIMIT = `set local lock_timeout = '50ms'`
 
-/** The session has other work, which must not be late. */
+/** The session also does other work, which must not be delayed. */
 const MAX_MS = 250
 
 const listSql = (list: readonly string[] | undefined) =>
@@ -28,7 +28,7 @@ export function plainStatements(client: Queryable): Statements {
   }
 }
 
-/** A session in which so many fail in a row has too large a schema for it, or is not what it seems. */
+/** After so many failures in a row the schema is too large for it, or the session is not one of a single backend. */
 const MAX_FAILURES = 3
 
 /**

@@ -340,7 +340,7 @@ const development = {
   },
   nothing_to_commit: {
     exitCode: EXIT.settings,
-    meaning: '`current.sql` has no statement, nor has a fixture that it includes.',
+    meaning: 'Neither `current.sql` nor a fixture that it includes has a statement.',
   },
   call_not_possible: {
     exitCode: EXIT.settings,
@@ -365,8 +365,8 @@ const development = {
   commit_refused: {
     exitCode: EXIT.history,
     meaning:
-      '`npm run db:commit` found something that would bite later. It named each rule, with the place and what to do, and how to ' +
-      'insist (`--allow`). Nothing was changed.',
+      '`npm run db:commit` found something that would cause trouble later. It named each rule, with the place and what to do, ' +
+      'and how to override it (`--allow`). Nothing was changed.',
   },
   commit_rule_unknown: {
     exitCode: EXIT.settings,

@@ -2,6 +2,7 @@ import type { ErrorObject, ValidateFunction } from 'ajv'
 import type { FastifyServerOptions } from 'fastify'
 import type { TSchema } from 'typebox'
 import { ServiceError } from '../errors/service-error.ts'
+import { MEANINGS } from './schemas/patterns.ts'
 
 type Compilers = NonNullable<
   NonNullable<FastifyServerOptions['schemaController']>['compilersFactory']
@@ -54,24 +55,34 @@ const TYPES: Readonly<Record<string, string>> = {
   string: 'a text',
 }
 
-/** Says what a person would, instead of ajv's words. */
-function describeMismatch({ instancePath, keyword, message, params, parentSchema }: ErrorObject) {
+/** Says what was expected and what was found, instead of ajv's words. */
+function describeMismatch(error: ErrorObject): string {
+  const { instancePath, keyword, message, params, parentSchema, data } = error
   const name = instancePath.slice(1) || 'the body'
+  const found = shorten(JSON.stringify(data))
   switch (keyword) {
-    case 'additionalProperties':
-      return `it has the unknown member ${shorten(params.additionalProperty)}`
+    case 'additionalProperties': {
+      const known = Object.keys(parentSchema?.properties ?? {}).join(', ')
+      return `it has the unknown member ${shorten(params.additionalProperty)}, expected only ${known}`
+    }
+    case 'required':
+      return `${params.missingProperty} is missing`
     case 'enum':
-      return `${name} must be ${params.allowedValues.join(' or ')}`
+      return `${name} must be ${params.allowedValues.join(' or ')}, found ${found}`
     case 'type':
-      return `${name} must be ${TYPES[params.type] ?? `of the type ${params.type}`}`
+      return `${name} must be ${TYPES[params.type] ?? `of the type ${params.type}`}, found ${found}`
     case 'minimum':
     case 'maximum':
-      return `${name} must be from ${parentSchema?.minimum} to ${parentSchema?.maximum}`
+      return `${name} must be from ${parentSchema?.minimum} to ${parentSchema?.maximum}, found ${found}`
+    case 'maxLength':
+      return `${name} must have at most ${params.limit} characters, found ${[...String(data)].length}`
+    case 'pattern':
+      return `${name} must be ${MEANINGS[params.pattern] ?? `like ${params.pattern}`}, found ${found}`
     default:
       return `${name} ${message}`
   }
 }
 
-function shorten(name: string): string {
-  return name.length > 50 ? `${name.slice(0, 50)}…` : name
+function shorten(text: string): string {
+  return text.length > 50 ? `${text.slice(0, 50)}…` : text
 }

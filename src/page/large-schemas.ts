@@ -7,7 +7,7 @@ export function renderLargeSchemas(overview: LargeOverview): Html {
   const { counts, schemaCount, schemas, largestTables } = overview
   const summary = [plural(schemaCount, 'schema'), ...listCounts(counts)].join(' · ')
   return html`<p class="summary">${summary}</p>
-<p class="note">That is too much for a diagram or a list: here are the largest. Sizes and rows are what PostgreSQL estimated when it last vacuumed or analyzed the table.</p>
+<p class="note">Too many for a diagram or a list: only the largest are shown. Sizes and rows are estimates from when PostgreSQL last vacuumed or analyzed the table.</p>
 ${largestTables.length > 0 && renderLargestTables(largestTables)}
 ${renderSchemaCounts(schemas, schemaCount)}
 `

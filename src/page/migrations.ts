@@ -42,8 +42,8 @@ function renderCurrent({ empty, changes = [], failure }: Current): Html | false 
   const what = empty
     ? html`<code>current.sql</code> is empty. This database still has what it changed:`
     : html`It has changed in this database:`
-  return html`${!empty && html`<p class="note">An uncommitted migration stands in <code>current.sql</code>; the service never runs it.</p>`}
-${failure !== undefined && html`<p class="note" id="current-failure">It was not applied when it was saved last: ${failure.file !== undefined && html`<code>${failure.file}:${failure.line}</code> `}<bdi>${failure.message}</bdi></p>`}
+  return html`${!empty && html`<p class="note">An uncommitted migration is in <code>current.sql</code>; the service never runs it.</p>`}
+${failure !== undefined && html`<p class="note" id="current-failure">It could not be applied when it was last saved: ${failure.file !== undefined && html`<code>${failure.file}:${failure.line}</code> `}<bdi>${failure.message}</bdi></p>`}
 ${
   changes.length > 0 &&
   html`<p class="note">${what}</p>

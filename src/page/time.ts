@@ -41,7 +41,7 @@ export function formatDuration(ms: number): string {
 
 /** Returns `1 table`, `2 tables`, `no tables`. */
 export function plural(count: number, noun: string): string {
-  const number = count === 0 ? 'no' : count.toLocaleString('en-US')
+  const number = count === 0 ? 'no' : formatCount(count)
   return `${number} ${noun}${count === 1 ? '' : 's'}`
 }
 

@@ -3,9 +3,9 @@ import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
 import type { Drift } from '../drift/drift.ts'
+import type { Status } from '../http/schemas/status.ts'
 import type { Readiness } from '../readiness.ts'
 import type { Resetter } from '../reset/resetter.ts'
-import type { createStatusReader } from '../status.ts'
 import type { TestDatabases } from '../test-databases/test-databases.ts'
 import type { Ending } from './ending.ts'
 import type { Observation } from './observation.ts'
@@ -40,7 +40,7 @@ export interface ServiceContext {
   readonly readiness: Readiness
   readonly mask: (text: string) => string
   readonly observation: Observation
-  readonly readStatus: ReturnType<typeof createStatusReader>
+  readonly readStatus: () => Promise<Status>
   readonly drift: Drift
   readonly ending: Ending
 }

@@ -12,12 +12,16 @@ const STAY_REASONS: Readonly<
   [EXIT.lock]: { reason: 'waiting_for_lock', happened: 'could not acquire the migration lock' },
 }
 
+/** Whether the service stays up although its start failed. */
+export function mayStay({ config, options, ending }: ServiceContext): boolean {
+  return config.onMigrationFailure === 'stay' && !options.once && !ending.signal.aborted
+}
+
 /** With ON_MIGRATION_FAILURE=stay the service stays up, not ready, so that its status can be read. */
 export function stayOrThrow(context: ServiceContext, error: unknown): void {
-  const { config, log, readiness, ending, options } = context
+  const { log, readiness } = context
   const stay = error instanceof ServiceError ? STAY_REASONS[error.exitCode] : undefined
-  const mayStay = config.onMigrationFailure === 'stay' && !options.once && !ending.signal.aborted
-  if (stay === undefined || !mayStay) throw error
+  if (stay === undefined || !mayStay(context)) throw error
   const { reason, happened } = stay
   reportFailure(context, error)
   log.error({ err: error }, `${happened}; staying up, not ready (ON_MIGRATION_FAILURE=stay)`)

@@ -8,6 +8,7 @@ import type { SessionClient } from '../postgres/connection/client.ts'
 import type { TestDatabases } from '../test-databases/test-databases.ts'
 import { SERVICE } from '../version.ts'
 import { lends, type ServiceContext } from './context.ts'
+import { mayStay } from './failed-start.ts'
 
 export interface MigrateInput {
   readonly database: Database
@@ -26,7 +27,7 @@ export async function migrateUntilReached(
   context: ServiceContext,
   input: MigrateInput,
 ): Promise<void> {
-  const { config, log, readiness, options } = context
+  const { log, readiness } = context
   const { signal } = context.ending
   let { session } = input
   while (true) {
@@ -34,8 +35,7 @@ export async function migrateUntilReached(
       return await migrate(context, { ...input, session })
     } catch (error) {
       const isLost = error instanceof ServiceError && error.exitCode === EXIT.database
-      const mayStay = config.onMigrationFailure === 'stay' && !options.once && !signal.aborted
-      if (!isLost || !mayStay) throw error
+      if (!isLost || !mayStay(context)) throw error
       log.error({ err: error }, 'lost the database; staying up, not ready, until it is back')
       const detail = `${error.message}; trying again`
       readiness.set({ ready: false, reason: 'database_unavailable', detail })

@@ -16,7 +16,7 @@ export interface FileFacts {
 export interface FolderFacts {
   readonly files: readonly FileFacts[]
   readonly currentEmpty: boolean
-  /** Whether there is a place for an uncommitted migration: outside of development, mostly not. */
+  /** Whether `current.sql`, or a file in `current/`, exists: outside of development it usually does not. */
   readonly hasCurrent: boolean
 }
 

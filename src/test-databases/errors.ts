@@ -26,7 +26,7 @@ export function noDatabaseFreeError(found: NoDatabaseFree): ServiceError {
   const [first] = leases.toSorted((a, b) => a.expiresAt.getTime() - b.expiresAt.getTime())
   const nextMs = (first?.expiresAt.getTime() ?? Date.now()) - Date.now()
   const retryAfterSeconds = Math.max(1, Math.min(LONGEST_RETRY_SECONDS, Math.ceil(nextMs / 1000)))
-  const holders = leases.map(({ label, name }) => label ?? name).join(', ')
+  const holders = leases.map(({ label, name }) => label || name).join(', ')
   const reason =
     leases.length < max
       ? 'the next one is still being made'

@@ -83,7 +83,7 @@ export function createWatch(options: WatchOptions): Watch {
     const pool = findPool(template)
     // A template that is not in use any more.
     if (state === 'ready' && pool === undefined) await dropAbandoned(row)
-    // Listed by a statement whose answer never came: nobody makes it.
+    // The answer to the statement that listed it never came: nothing is creating it.
     if (state === 'creating' && !isTemplate && !pool?.isFilling) await dropAbandoned(row)
     if (state === 'lent') pool?.noteLent(oid)
     else if (state === 'returned' && !pool?.takeBack(oid)) await dropAbandoned(row)

@@ -69,7 +69,7 @@ test('the page shows what the uncommitted migration has changed, and why it fail
   t.strictSame(await findProblems(failing), [])
   t.match(
     textOf(failing),
-    'was not applied when it was saved last: fixtures/f.sql:3 column "totl" does not exist',
+    'could not be applied when it was last saved: fixtures/f.sql:3 column "totl" does not exist',
   )
   t.match(textOf(failing), 'It has changed in this database: view shop.&lt;seen&gt; added')
   const left = renderCurrent({ empty: true, changes: [...changes] })

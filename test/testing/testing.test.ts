@@ -10,6 +10,7 @@ import { registerDatabase } from '../../testing/hooks.ts'
 import { leaseDatabase } from '../../testing/lease.ts'
 import { withLock } from '../../testing/lock.ts'
 import { openRunFolder } from '../../testing/run-folder.ts'
+import { acquireSharedService } from '../../testing/shared-service.ts'
 import { stopWhenUnused } from '../../testing/stop-when-unused.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -101,6 +102,14 @@ test('a service that starts is waited for; refusals say what to do', async (t) =
   t.match(error, { name: 'TestDatabaseError', code: 'service_unreachable', status: undefined })
   t.match(error.message, /cannot reach the service .* at http:\/\/127\.0\.0\.1:1/)
   t.notOk(String(error.stack).includes(TOKEN))
+})
+
+test('a service that would lend nothing is not started', async (t) => {
+  const settings = { TEST_DATABASES_MAX: '0' }
+  await t.rejects(
+    acquireSharedService({ settings, runnerPid: process.pid }),
+    /^TEST_DATABASES_MAX is 0, .*: unset it, or set it above 0/,
+  )
 })
 
 test('an option that is unknown is refused with those that are known', async (t) => {

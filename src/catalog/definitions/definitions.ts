@@ -1,5 +1,5 @@
 import { sql } from '../../postgres/sql-text.ts'
-import { isExtensionMember, isUserSchema } from '../scope.ts'
+import { USER_SCHEMAS } from '../scope.ts'
 import { DATABASE_OBJECTS } from './database-objects.ts'
 import { RELATION_PARTS } from './relation-parts.ts'
 import { RELATIONS, relationCte } from './relations.ts'
@@ -87,12 +87,6 @@ export function definitionsFingerprintSql(options: DefinitionsOptions = {}): str
         ${definitionsSql(options)}
       ) as definition`
 }
-
-/** A condition on pg_namespace: the schemas of the user's, without PGMQ's. */
-export const USER_SCHEMAS = sql`
-  ${isUserSchema('nspname')}
-  and nspname <> 'pgmq'
-  and not ${isExtensionMember('pg_namespace', 'pg_namespace.oid')}`
 
 /** The privileges in `acl`, as an aspect for each role but the owner. A star marks the right to grant. */
 function privilegesSql(roles: string | undefined): string {

@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import { ServiceError } from '../../errors/service-error.ts'
-import { leaseNotFoundError } from '../../test-databases/errors.ts'
+import { clientGoneError, leaseNotFoundError } from '../../test-databases/errors.ts'
 import type { Lease, LeaseInUse } from '../../test-databases/leases.ts'
 import type { TestDatabases } from '../../test-databases/test-databases.ts'
 import { defaultToEmptyBody, readBodiesAsJson, rejectWrongBody } from '../json-body.ts'
@@ -50,6 +51,8 @@ export const databasesRoute: RoutePlugin<DatabasesRouteOptions> = async (
       const lent = await databases.lend(request).catch((error) => {
         throw addRetryAfter(error, reply)
       })
+      // For the event loop to report a client that has just disconnected: a write to its socket may still succeed.
+      await setImmediate()
       client.onGone(() => void databases.giveBack(lent.id).catch(() => {}))
       reply.code(201).header('location', `/databases/${lent.id}`)
       // Written here, because the mask for answers would hide the password.
@@ -113,9 +116,13 @@ function addRetryAfter(error: unknown, reply: FastifyReply): unknown {
 /** A signal that aborts if the client disconnects before its answer was sent. */
 function watchClient({ raw }: FastifyReply) {
   const gone = new AbortController()
-  const reason = new ServiceError('client_gone', 'the client disconnected while it waited')
+  let isSent = false
+  // `writableEnded` and `writableFinished` are also true of an answer to a socket that is broken.
+  raw.once('finish', () => {
+    isSent = true
+  })
   raw.once('close', () => {
-    if (!raw.writableEnded) gone.abort(reason)
+    if (!isSent) gone.abort(clientGoneError())
   })
   return {
     signal: gone.signal,

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { EXAMPLE_LEASE, LEASE, LeaseSchema } from './lease.ts'
+import { LABEL, MIGRATION_NUMBER } from './patterns.ts'
 import { problemResponses } from './problem.ts'
 import { MIGRATING } from './reset.ts'
 
@@ -20,7 +21,7 @@ export const LendRequestSchema = Type.Object(
     label: Type.Optional(
       Type.String({
         maxLength: 200,
-        pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+        pattern: LABEL,
         description:
           'Who borrows it, for people: such as the name of a test file and its worker. Without control characters.',
       }),
@@ -35,7 +36,7 @@ export const LendRequestSchema = Type.Object(
     ),
     through: Type.Optional(
       Type.String({
-        pattern: '^[0-9]{1,9}$',
+        pattern: MIGRATION_NUMBER,
         description:
           'The number of the last migration to have, such as `000002`; then without seeds.',
       }),

@@ -79,7 +79,7 @@ export const PROBLEM_DETAILS: Partial<Record<ErrorCode, ProblemDetails>> = {
       }),
     },
   },
-  body_wrong: { detail: 'the body is wrong: mode must be data or rebuild' },
+  body_wrong: { detail: 'the body is wrong: mode must be data or rebuild, found "all"' },
   not_ready: {
     detail: 'the service is not ready (migrating): applying 000002-orders.sql, 2 of 2',
     members: { reason: { schema: Type.Enum(NOT_READY_REASONS), example: 'migrating' } },

@@ -51,7 +51,7 @@ const CurrentFailure = Type.Object(
     file: Type.Optional(Type.String({ description: 'Relative to the migrations folder.' })),
     line: Type.Optional(Type.Integer()),
   },
-  { description: 'Why the development loop could not apply it when it was saved last.' },
+  { description: 'Why the development loop could not apply it when it was last saved.' },
 )
 
 const Drift = Type.Object(

@@ -5,7 +5,7 @@ import { test } from 'tap'
 import { createRunner, type RunOptions } from '../../../dev/loop/run.ts'
 import { ensureRecorder } from '../../../src/baseline/recorder.ts'
 import { compareWithRecord } from '../../../src/drift/compare.ts'
-import { readCurrentChanges } from '../../../src/drift/current-changes.ts'
+import { readCurrentState } from '../../../src/drift/current-changes.ts'
 import { calculateHash, createFolder } from '../../support/migrations-folder.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { projectDir } from '../../support/server.ts'
@@ -30,11 +30,15 @@ test('a changed fixture includes itself, and is restored when it is as committed
     )
     return rows[0]?.prosrc as string
   }
-  t.strictSame(await readCurrentChanges(database.pool), [], 'without a record, nothing is known')
+  t.strictSame(
+    await readCurrentState(database.pool),
+    { changes: [] },
+    'without a record, nothing is known',
+  )
   await ensureRecorder(database.pool)
   await database.pool.query('select provisioning.record_schema()')
   const listChanges = async () => {
-    const changes = await readCurrentChanges(database.pool)
+    const { changes } = await readCurrentState(database.pool)
     return changes.map(({ kind, name, change }) => `${kind} ${name} ${change}`)
   }
   const before = await readSource()

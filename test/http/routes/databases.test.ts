@@ -1,7 +1,9 @@
-import { request } from 'node:http'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { type Test, test } from 'tap'
 import { ServiceError } from '../../../src/errors/service-error.ts'
 import type { DatabasesRouteOptions } from '../../../src/http/routes/databases.ts'
+import { noDatabaseFreeError } from '../../../src/test-databases/errors.ts'
 import type { LendOptions, LentDatabase } from '../../../src/test-databases/test-databases.ts'
 import { createTestApp } from '../../support/app.ts'
 import { until } from '../../support/until.ts'
@@ -118,6 +120,46 @@ for (const body of [
   })
 }
 
+test('a wrong body is answered with what was expected, and what was found', async (t) => {
+  const { call } = createWorld(t)
+  for (const [body, detail] of [
+    ['null', 'the body must be a JSON object, found null'],
+    ['{"ttlSeconds": 0}', 'ttlSeconds must be from 1 to 86400, found 0'],
+    ['{"ttlSeconds": "5"}', 'ttlSeconds must be a whole number, found "5"'],
+    [
+      JSON.stringify({ label: '東'.repeat(201) }),
+      'label must have at most 200 characters, found 201',
+    ],
+    [
+      JSON.stringify({ label: 'two\nlines' }),
+      'label must be a text without control characters, found "two\\nlines"',
+    ],
+    [
+      '{"through": "latest"}',
+      'through must be the number of a migration, such as 000002, found "latest"',
+    ],
+    [
+      '{"other": 1}',
+      'it has the unknown member other, expected only ttlSeconds, label, waitMs, through',
+    ],
+  ]) {
+    const { body: problem } = await call('POST', '/databases', body)
+    t.equal(problem.detail, `the body is wrong: ${detail}`)
+  }
+  const { body: problem } = await call('PUT', `/databases/${ID}/expiry`, '{}')
+  t.equal(problem.detail, 'the body is wrong: ttlSeconds is missing')
+})
+
+test('a borrower with an empty label is named by its database', (t) => {
+  const leases = [
+    { ...lease, label: '', connections: 0 },
+    { ...lease, connections: 0 },
+  ]
+  const error = noDatabaseFreeError({ max: 2, waitMs: 5, leases, problem: undefined })
+  t.match(error.message, / all 2 are lent \(TEST_DATABASES_MAX\), to bus_test_1, worker 3; /)
+  t.end()
+})
+
 for (const id of ['xyz', `${ID}0`, '%00']) {
   test(`the id ${id} is that of no lease`, async (t) => {
     const { call, asked } = createWorld(t)
@@ -226,4 +268,38 @@ test('what is lent to a client that has gone is given back', async (t) => {
 
   await until('the condition', () => returned.length > 0)
   t.strictSame(returned, [ID])
+})
+
+for (const how of ['destroy', 'resetAndDestroy'] as const) {
+  test(`what is lent to a client that disconnects just before the answer is given back: ${how}`, async (t) => {
+    const returned: string[] = []
+    let lend: ((lent: LentDatabase) => void) | undefined
+    const { app } = createWorld(t, {
+      lend: () =>
+        new Promise((resolve) => {
+          lend = resolve
+        }),
+      giveBack: async (id) => void returned.push(id),
+    })
+    const sent = send(await app.listen({ port: 0 }))
+    await until('the request waits', () => lend !== undefined)
+    // In the same turn of the event loop: when the lease is made, the service has not seen the disconnection.
+    sent.socket?.[how]()
+    lend?.(lent)
+
+    await until('the lease is given back', () => returned.length > 0)
+    t.strictSame(returned, [ID])
+  })
+}
+
+test('what is lent to a client that has read its answer and disconnects is not given back', async (t) => {
+  const { app, asked } = createWorld(t)
+  const sent = send(await app.listen({ port: 0 }))
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
+  await response.toArray()
+  sent.socket?.destroy()
+  await app.close()
+
+  t.match(asked, [{ label: null }])
+  t.equal(asked.length, 1)
 })
