@@ -4,7 +4,7 @@ import type { Database } from './database/database.ts'
 import type { CurrentState } from './drift/current-changes.ts'
 import type { DriftState } from './drift/drift.ts'
 import type { Status } from './http/schemas/status.ts'
-import { type AppliedMigration, readAppliedMigrations } from './migrations/history.ts'
+import { type DatedMigration, readAppliedMigrations } from './migrations/history.ts'
 import type { Readiness } from './readiness.ts'
 import type { ResetStats } from './reset/resetter.ts'
 import { createFolderReader, type FileFacts, type FolderFacts } from './status/files.ts'
@@ -39,7 +39,7 @@ const MAX_READS_PER_SECOND = 20
 type Facts = DatabaseFacts & {
   /** Of the uncommitted migration, also if it is empty by now. */
   readonly current: CurrentState
-  readonly applied: readonly AppliedMigration[]
+  readonly applied: readonly DatedMigration[]
   readonly isDisposable: boolean
   readonly testDatabases?: Status['testDatabases'] | undefined
 }

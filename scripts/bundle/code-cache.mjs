@@ -115,7 +115,8 @@ async function recordService(folder, migrationsDir, server) {
   })
   const ended = new Promise((resolve) => child.once('close', resolve))
   try {
-    const isWatched = () => server.hasSeen('as fingerprint')
+    // Once as the start compares the history, and then by the watch.
+    const isWatched = () => server.count('as fingerprint') >= 2
     await until(child, () => output.includes('"msg":"ready"') && isWatched())
     const [address] = /http:\/\/[^"]+/.exec(output) ?? []
     // The last one is answered when what a start reads in the background is there.

@@ -55,8 +55,8 @@ export async function startStandInServer() {
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `postgres://user:password@127.0.0.1:${server.address().port}/database`,
-    /** Whether a statement with this text was run. */
-    hasSeen: (text) => seen.some((statement) => statement.includes(text)),
+    /** How many statements with this text were run. */
+    count: (text) => seen.filter((statement) => statement.includes(text)).length,
     close() {
       for (const socket of sockets) socket.destroy()
       server.close()
@@ -163,7 +163,10 @@ function formatOf({ seen }) {
 }
 
 function fingerprint(history) {
-  const text = history.map(({ recordedAs, hash }) => `${recordedAs} ${hash}\n`).join('')
+  const lines = history.map(({ recordedAs, hash, previousHash }) =>
+    [recordedAs, hash, previousHash].map((value) => JSON.stringify(value)).join(' '),
+  )
+  const text = lines.map((line) => `${line}\n`).join('')
   return {
     count: history.length,
     fingerprint: createHash('sha256').update(text).digest('hex'),

@@ -5,13 +5,18 @@ import { SQLSTATE } from '../postgres/sqlstate.ts'
 import { readCommittedMigrations } from './files/committed.ts'
 import type { CommittedMigration } from './files/migration.ts'
 import { type HistoryProblem, historyRefusedError } from './history-error.ts'
+import {
+  fingerprintHistory,
+  type HistoryFingerprint,
+  type HistoryRow,
+  readFingerprint,
+} from './history-fingerprint.ts'
 
-/** A row of graphile-migrate's history in the database. */
-export interface AppliedMigration {
-  /** Number and extension, `000001.sql`: neither slug nor message is recorded. */
-  readonly recordedAs: string
-  readonly hash: string
-  readonly previousHash: string | null
+/** A migration in graphile-migrate's history in the database: neither slug nor message is recorded. */
+export type AppliedMigration = HistoryRow
+
+/** A row of that history. */
+export interface DatedMigration extends AppliedMigration {
   readonly appliedAt: Date
 }
 
@@ -32,11 +37,30 @@ export async function readMigrationStatus(
   migrationsDir: string,
   whenAhead: WhenAhead = 'refuse',
 ): Promise<MigrationStatus> {
+  // The database makes the fingerprint while this process reads the files.
+  const reading = readFingerprint(client)
+  // What is wrong with the files is reported first.
+  reading.catch(() => {})
   const committed = await readCommittedMigrations(migrationsDir)
-  const applied = await readAppliedMigrations(client)
+  const applied = await readDifferent(client, committed, await reading)
   const pending = findPendingMigrations(committed, applied, whenAhead)
   if (pending.length > 0) await assertAsTheySeem(pending)
   return { committed, applied, pending, ahead: applied.slice(committed.length) }
+}
+
+/** Reads the history, unless it is known from its fingerprint: then it is empty, or the same as the files. */
+async function readDifferent(
+  client: Queryable,
+  committed: readonly CommittedMigration[],
+  found: HistoryFingerprint,
+): Promise<readonly AppliedMigration[]> {
+  if (found.count === 0) return []
+  const isSame =
+    found.count === committed.length &&
+    found.fingerprint === fingerprintHistory(committed).fingerprint
+  if (!isSame) return readAppliedMigrations(client)
+  // Without the texts of the files, which are not kept.
+  return committed.map(({ recordedAs, hash, previousHash }) => ({ recordedAs, hash, previousHash }))
 }
 
 /** An applied file is left alone: it ran as it did, and must not be changed any more. */
@@ -65,10 +89,10 @@ export function describeAhead(ahead: readonly AppliedMigration[]): string | unde
 const MAX_NAMED = 5
 
 /** Reads the history, oldest first; empty for a database that has never been migrated. */
-export async function readAppliedMigrations(client: Queryable): Promise<AppliedMigration[]> {
+export async function readAppliedMigrations(client: Queryable): Promise<DatedMigration[]> {
   try {
     // The names are compared as text only among those of one length, so that 9999 precedes 10000.
-    const { rows } = await client.query<AppliedMigration>(
+    const { rows } = await client.query<DatedMigration>(
       `select filename as "recordedAs", hash, previous_hash as "previousHash", date as "appliedAt"
          from graphile_migrate.migrations
         order by pg_catalog.length(filename), filename`,

@@ -3,11 +3,8 @@ import { createMonitor, type Verdict } from '../database/monitor.ts'
 import { findReadOnlyReason, readIdentity } from '../database/state.ts'
 import type { Log } from '../logger.ts'
 import type { AppliedMigration } from '../migrations/history.ts'
-import {
-  type ExpectedHistory,
-  expectHistory,
-  findHistoryProblem,
-} from '../migrations/history-check.ts'
+import { findHistoryProblem } from '../migrations/history-check.ts'
+import { fingerprintHistory, type HistoryFingerprint } from '../migrations/history-fingerprint.ts'
 import { applicationName } from '../postgres/application-name.ts'
 import type { Queryable } from '../postgres/client.ts'
 import type { SessionClient } from '../postgres/connection/client.ts'
@@ -42,7 +39,7 @@ const LOCK_TIMEOUT = '400ms'
  */
 export function startWatch({ database, readiness, log, stopping }: WatchOptions): Watch {
   const ended = new AbortController()
-  let expected: ExpectedHistory | undefined
+  let expected: HistoryFingerprint | undefined
   let identity: string | undefined
   let lastHistoryProblem: string | undefined
 
@@ -85,7 +82,7 @@ export function startWatch({ database, readiness, log, stopping }: WatchOptions)
   const running = monitor.run()
   return {
     async expect(applied) {
-      expected = expectHistory(applied)
+      expected = fingerprintHistory(applied)
       lastHistoryProblem = undefined
       await monitor.recheck()
     },

@@ -16,7 +16,8 @@ import {
   createMigrationParser,
   type UnreadableMigration,
 } from './migration.ts'
-import { createPauses, PIECE_BYTES, readPieces } from './pieces.ts'
+import { createPauses, type Pause, PIECE_BYTES, readPieces } from './pieces.ts'
+import { createUsualReader } from './usual.ts'
 
 /** The migrations that can be read, in order, and what is wrong with the other files. */
 export interface CommittedFolder {
@@ -62,13 +63,18 @@ export async function readCommittedFolder(migrationsDir: string): Promise<Commit
 
 async function readFiles(folder: string): Promise<CommittedFolder> {
   const pause = createPauses()
+  const readUsual = createUsualReader()
   const read = createFileReader()
   const problems: HistoryProblem[] = []
   const migrations: CommittedMigration[] = []
   for (const filename of listFiles(folder)) {
-    const result = await readMigration(folder, filename, read, pause)
+    const usual = readUsual(`${folder}/${filename}`)
+    const result = usual ?? (await readMigration(folder, filename, read, pause))
     if ('problem' in result) problems.push({ filename, problem: result.problem })
     else migrations.push(result)
+    // Not awaited each time: that alone would take as long as to read the file.
+    const pausing = pause()
+    if (pausing !== undefined) await pausing
   }
   migrations.sort((a, b) => a.number - b.number)
   return { migrations, problems }
@@ -119,7 +125,7 @@ async function readMigration(
   folder: string,
   filename: string,
   read: ReadFile,
-  pause: () => Promise<void>,
+  pause: Pause,
 ): Promise<CommittedMigration | UnreadableMigration> {
   const path = `${folder}/${filename}`
   const parser = createMigrationParser(path)
@@ -133,7 +139,6 @@ async function readMigration(
         await pause()
       }
     }
-    await pause()
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     const isBrokenLink = code === 'ENOENT' && !isGone(folder, filename)

@@ -29,12 +29,15 @@ export async function* readPieces(path: string): AsyncGenerator<Buffer, void> {
 
 const MAX_STRETCH_MS = 8
 
-/** Returns a function that lets other work of the process run if this work has kept it for a while. */
-export function createPauses(): () => Promise<void> {
+/** Lets other work of the process run if this work has kept it for a while; undefined if it has not. */
+export type Pause = () => Promise<void> | undefined
+
+/** Returns the function to call between short stretches of one work. */
+export function createPauses(): Pause {
   let startedAt = performance.now()
-  return async () => {
-    if (performance.now() - startedAt < MAX_STRETCH_MS) return
+  const pause = async () => {
     await setImmediate()
     startedAt = performance.now()
   }
+  return () => (performance.now() - startedAt < MAX_STRETCH_MS ? undefined : pause())
 }
