@@ -5,7 +5,7 @@ import { sql } from '../postgres/sql-text.ts'
  * A sign that nobody has written to a catalogue, at a tenth of the cost of looking at its rows: how many pages
  * it has, and what its visibility map says. In the map PostgreSQL marks the pages whose rows all sessions see.
  *
- * - Whoever inserts, updates or deletes a row takes the mark of its page away, in the same critical section.
+ * - To insert, update or delete a row takes the mark of its page away, in the same critical section.
  *   There is no other way to write a row, also not for a superuser.
  * - Only VACUUM marks a page again, which gives the map's own page the position of that record in the
  *   write-ahead log. Positions never come again.
