@@ -25,7 +25,7 @@ export async function measureInsideServer(
     declare
       v_started_at timestamptz;
       v_outcome    jsonb;
-      v_plan_ids   uuid[];
+      v_known      jsonb;
     begin
       for round in 0..${rounds} loop
         ${dirt
@@ -35,13 +35,13 @@ export async function measureInsideServer(
         commit;
         perform set_config('search_path', 'pg_catalog, pg_temp', false);
         v_started_at := clock_timestamp();
-        v_outcome := pg_temp.reset_data(null, 5000, v_plan_ids, false);
+        v_outcome := pg_temp.reset_data(null, 5000, v_known, false);
         commit;
         if round > 0 then
           insert into pg_temp.duration
           values ('reset', 1000 * extract(epoch from clock_timestamp() - v_started_at));
         end if;
-        v_plan_ids := array(select jsonb_array_elements_text(v_outcome -> 'planIds')::uuid);
+        v_known := v_outcome -> 'known';
         commit;
         v_started_at := clock_timestamp();
         update provisioning.baseline set captured_at = captured_at;

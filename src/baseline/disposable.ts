@@ -3,11 +3,46 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { Log } from '../logger.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { literal } from '../postgres/quote.ts'
+import { sql } from '../postgres/sql-text.ts'
 import { hasStore, isOwnRelation } from './store.ts'
 
 /** True where the row names the very server, database and timeline on which it is read. */
 export const IS_DISPOSABLE_SQL = `exists (
   select from provisioning.disposable natural join provisioning.this_database)`
+
+/** The columns of provisioning.this_database, as text. */
+export interface ThisDatabase {
+  readonly systemIdentifier: string
+  readonly databaseOid: string
+  readonly databaseName: string
+  readonly timeline: string
+}
+
+/** Reads what a mark has to name. It is the same for as long as the session lasts. */
+export async function readThisDatabase(client: Queryable): Promise<ThisDatabase> {
+  const { rows } = await client.query<ThisDatabase>(
+    `select system_identifier::text as "systemIdentifier",
+            database_oid::text as "databaseOid",
+            database_name::text as "databaseName",
+            timeline::text as timeline
+       from provisioning.this_database`,
+  )
+  return rows[0] as ThisDatabase
+}
+
+/**
+ * The same as IS_DISPOSABLE_SQL, and cheaper, in the session that has read which database it is in: none is
+ * renamed while a session is in it, and a session of a standby that is promoted has nothing to reset before.
+ */
+export function isMarkedSql(here: ThisDatabase): string {
+  return sql`
+    exists (
+      select from provisioning.disposable
+       where system_identifier = ${here.systemIdentifier}
+         and database_oid = ${here.databaseOid}
+         and database_name = ${literal(here.databaseName)}
+         and timeline = ${here.timeline})`
+}
 
 /** Whether the database is marked disposable, so that a reset may throw its data away. */
 export async function isDisposable(client: Queryable): Promise<boolean> {

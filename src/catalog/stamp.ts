@@ -12,6 +12,7 @@ const SOURCES: readonly (readonly [catalogue: string, condition?: string])[] = [
   ['pg_trigger'],
   ['pg_rewrite', 'oid >= 16384'],
   ['pg_policy'],
+  ['pg_proc', 'oid >= 16384'],
   ['pg_type', 'oid >= 16384'],
   ['pg_enum'],
   ['pg_sequence'],
@@ -22,10 +23,6 @@ const SOURCES: readonly (readonly [catalogue: string, condition?: string])[] = [
   ['pg_publication'],
   ['pg_publication_rel'],
   ['pg_publication_namespace'],
-]
-
-const ROUTINES: readonly (readonly [catalogue: string, condition: string])[] = [
-  ['pg_proc', 'oid >= 16384'],
 ]
 
 /** Not objects of a schema themselves, but definitions mention them, or leave out what an extension has. */
@@ -46,16 +43,10 @@ const ROLES = 'select hashtextextended(rolname, oid::bigint) from pg_roles'
  * Selects a number that changes whenever a definition does, at a tenth of the cost of reading them: it is
  * made from the versions of the catalogues' rows, and the names of roles. It may change without need.
  */
-export const DEFINITIONS_STAMP_SQL = sumOf([...SOURCES, ...ROUTINES, ...MENTIONED], ROLES)
-
-/** The same for the definitions of routines, which change more often than any others. */
-export const ROUTINES_STAMP_SQL = sumOf(ROUTINES)
-
-/** The same for all other definitions, and for what those of routines mention. */
-export const OTHERS_STAMP_SQL = sumOf([...SOURCES, ...MENTIONED], ROLES)
+export const DEFINITIONS_STAMP_SQL = sumOf([...SOURCES, ...MENTIONED])
 
 /** The same for what several objects may mention: after a change, any definition may read differently. */
-export const MENTIONED_STAMP_SQL = sumOf(MENTIONED, ROLES)
+export const MENTIONED_STAMP_SQL = sumOf(MENTIONED)
 
 /**
  * An expression: a number for the version of one row, by where it lies and which transaction wrote it; see
@@ -66,10 +57,7 @@ export function rowVersion(table?: string): string {
   return `hashtidextended(${prefix}ctid, age('3'::xid)::bigint - age(${prefix}xmin))`
 }
 
-function sumOf(
-  sources: readonly (readonly [catalogue: string, condition?: string])[],
-  ...others: readonly string[]
-): string {
+function sumOf(sources: readonly (readonly [catalogue: string, condition?: string])[]): string {
   const rows = sources.map(
     ([catalogue, condition]) =>
       `select ${rowVersion()} from ${catalogue}${condition === undefined ? '' : ` where ${condition}`}`,
@@ -78,6 +66,6 @@ function sumOf(
   return sql`
     select sum(version)
       from (
-        ${[...rows, ...others].join('\nunion all\n')}
+        ${[...rows, ROLES].join('\nunion all\n')}
       ) as part (version)`
 }

@@ -1,5 +1,10 @@
 import type { Client } from 'pg'
-import { type DatabaseIdentity, isDisposable, notDisposableError } from '../baseline/disposable.ts'
+import {
+  type DatabaseIdentity,
+  isDisposable,
+  notDisposableError,
+  readThisDatabase,
+} from '../baseline/disposable.ts'
 import { type BaselineSchema, loadBaselineSchema } from '../baseline/schema.ts'
 import { listAppliedSeeds, type StoredSeed } from '../baseline/seeds.ts'
 import { findBaseline } from '../baseline/store.ts'
@@ -134,8 +139,11 @@ async function createSession(
   const seeds = await listAppliedSeeds(client)
   const schema = await loadBaselineSchema(client, others)
   const lockWaitMs = await readLockWaitMs(client)
-  await client.query(generateResetFunction({ baseline, schema, searchPath, lockWaitMs }))
-  let planIds: readonly string[] | undefined
+  const thisDatabase = await readThisDatabase(client)
+  await client.query(
+    generateResetFunction({ baseline, thisDatabase, schema, searchPath, lockWaitMs }),
+  )
+  let known: ResetOutcome['known'] | undefined
   return {
     client,
     schema,
@@ -144,10 +152,10 @@ async function createSession(
       const { rows } = await client.query<{ outcome: ResetOutcome }>({
         name: 'reset_data',
         text: 'select pg_temp.reset_data($1, $2, $3, false) as outcome',
-        values: [lockFirst, Math.max(1, Math.round(lockTimeoutMs)), planIds],
+        values: [lockFirst, Math.max(1, Math.round(lockTimeoutMs)), known && JSON.stringify(known)],
       })
       const outcome = rows[0]?.outcome as ResetOutcome
-      planIds = outcome.planIds
+      known = outcome.known
       return describeChanges(schema, outcome)
     },
     async isClean() {

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import { readThisDatabase } from '../../src/baseline/disposable.ts'
 import { loadBaselineSchema } from '../../src/baseline/schema.ts'
 import { findBaseline } from '../../src/baseline/store.ts'
 import { generateResetFunction, type ResetOutcome } from '../../src/reset/function/generate.ts'
@@ -45,6 +46,7 @@ for (const hasSequenceData of [true, false]) {
     await client.query(
       generateResetFunction({
         baseline,
+        thisDatabase: await readThisDatabase(client),
         schema: { ...model, hasSequenceData },
         searchPath: '',
         lockWaitMs: 100,

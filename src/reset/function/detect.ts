@@ -2,7 +2,7 @@ import { rowsFingerprintSql } from '../../catalog/fingerprint.ts'
 import { literal } from '../../postgres/quote.ts'
 import { explain, lines, sql } from '../../postgres/sql-text.ts'
 import { forEachTable, inChunks } from './chunks.ts'
-import type { NumberedTable, ReadOnlyTable } from './numbered.ts'
+import type { NumberedSchema, NumberedTable, ReadOnlyTable } from './numbered.ts'
 
 /** Up to this many tables, looking for a row in each is faster than asking for their sizes first. */
 const MANY_TABLES = 200
@@ -13,9 +13,41 @@ const TRUNCATE_FROM_BYTES = 1024 * 1024
 /** From this size of a table's main file on, its other files are measured, too. */
 const MEASURE_FROM_BYTES = 64 * 1024
 
-/** Fills v_dirty: by table, whether its rows differ from the baseline. */
-export function detectDirtyTables(tables: readonly NumberedTable[]): string {
-  return tables.length > MANY_TABLES ? detectBySize(tables) : detectByRows(tables)
+/**
+ * Fills v_dirty: by table, whether its rows differ from the baseline; and v_plan_ids: by statement, a value
+ * that changes if one of the relations that it names may have been altered (see pg_temp.new_plan_id).
+ */
+export function detectDirtyTables({ tables, parts }: NumberedSchema): string {
+  const start = sql`
+    v_plan_ids := '{}';
+    v_dirty := '{}';`
+  if (tables.length > MANY_TABLES) {
+    return lines(start, readPlanIds(parts.relations), detectBySize(tables))
+  }
+  const read = new Set(tables.filter(isRead).map(({ name }) => name))
+  return lines(
+    start,
+    readPlanIds(parts.relations.filter((name) => !read.has(name))),
+    detectByRows(tables),
+  )
+}
+
+/** Row security would hide the rows. */
+const isRead = ({ isRowSecurityActive }: NumberedTable) => !isRowSecurityActive
+
+/** One plan id for a number of relations, which are named for that and never read. */
+function readPlanIds(relations: readonly string[]): string {
+  const queries = inChunks(relations).map(
+    (names) => sql`
+      select pg_temp.new_plan_id() into v_plan_id
+       where true
+          ${names.map((name) => `or exists (select from ${name})`).join('\n')};
+      v_plan_ids := v_plan_ids || v_plan_id;`,
+  )
+  return explain(
+    'These relations are only named, for the sake of the plan id: `true or` spares reading them.',
+    ...queries,
+  )
 }
 
 /** An expression: the table has a row, or the fingerprint of its rows is not that of the baseline. */
@@ -31,12 +63,15 @@ export function hasOtherRows(
 
 function detectByRows(tables: readonly NumberedTable[]): string {
   const expressionOf = (table: NumberedTable) =>
-    `/* ${table.number} */ ${table.isRowSecurityActive ? 'false /* row security: see below */' : hasOtherRows(table)}`
+    `/* ${table.number} */ ${isRead(table) ? hasOtherRows(table) : 'false /* row security: see below */'}`
   const chunks = inChunks(tables).map(
     (chunk) => sql`
-      v_dirty := v_dirty || array[
-        ${chunk.map(expressionOf).join(',\n')}
-      ];`,
+      select pg_temp.new_plan_id(), array[
+               ${chunk.map(expressionOf).join(',\n')}
+             ]
+        into v_plan_id, v_found;
+      v_plan_ids := v_plan_ids || v_plan_id;
+      v_dirty := v_dirty || v_found;`,
   )
   return explain(
     'Dirty is a table that was empty and has a row, or that had rows whose fingerprint differs.',
@@ -82,13 +117,12 @@ export function detectLargeTables(tables: readonly NumberedTable[]): string {
     sql`
       -- Truncate dirty tables from ${TRUNCATE_FROM_BYTES / 1024} kB on. Measuring all files of a table takes long, so do it only
       -- for those whose main file has ${MEASURE_FROM_BYTES / 1024} kB.
-      v_large := array(
-        select number
-          from unnest(array_positions(v_dirty, true)) as number
-         where case
-                 when pg_relation_size(c_table_oids[number]) < ${MEASURE_FROM_BYTES} then false
-                 else pg_table_size(c_table_oids[number]) >= ${TRUNCATE_FROM_BYTES}
-               end);`,
+      foreach v_number in array array_positions(v_dirty, true) loop
+        continue when pg_relation_size(c_table_oids[v_number]) < ${MEASURE_FROM_BYTES};
+        if pg_table_size(c_table_oids[v_number]) >= ${TRUNCATE_FROM_BYTES} then
+          v_large := v_large || v_number;
+        end if;
+      end loop;`,
     ...partitioned.map(
       ({ oid, number, isDirty }) => sql`
         if ${isDirty} and ${TRUNCATE_FROM_BYTES} <= (

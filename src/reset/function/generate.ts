@@ -1,18 +1,14 @@
+import type { ThisDatabase } from '../../baseline/disposable.ts'
 import type { BaselineSchema } from '../../baseline/schema.ts'
 import type { Baseline } from '../../baseline/store.ts'
 import { literal } from '../../postgres/quote.ts'
 import { dollarQuote, lines, paragraphs, sql } from '../../postgres/sql-text.ts'
-import {
-  compareRows,
-  detectDirtyTables,
-  detectLargeTables,
-  refuseReadOnlyTables,
-} from './detect.ts'
+import { compareRows, detectLargeTables, refuseReadOnlyTables } from './detect.ts'
 import { lockLastBlocker, lockMaterializedViews, lockTables } from './locks.ts'
 import { detectStaleViews, refreshViews } from './materialized-views.ts'
 import { type NumberedSchema, numberSchema } from './numbered.ts'
 import { dropNewPartitions, hasPartitioned } from './partitions.ts'
-import { dropNewQueues, dropQueueFunction } from './queues.ts'
+import { dropQueueFunction } from './queues.ts'
 import { detectHiddenRows, forceRowSecurity } from './row-security.ts'
 import { deleteRows, insertRows, restoreReferrers } from './rows.ts'
 import {
@@ -27,6 +23,8 @@ import { truncateLargeTables } from './truncate.ts'
 
 export interface ResetFunctionOptions {
   readonly baseline: Baseline
+  /** Read in the session for which the function is generated. */
+  readonly thisDatabase: ThisDatabase
   readonly schema: BaselineSchema
   /** Set while rows are inserted: constraints and generated columns may call functions that depend on it. */
   readonly searchPath: string
@@ -38,8 +36,8 @@ export interface ResetFunctionOptions {
 export interface ResetOutcome {
   /** The whole outcome of a call that only detects changes. */
   readonly isClean?: boolean
-  /** To be passed to the next call, which compares fewer fingerprints while they stay the same. */
-  readonly planIds: readonly string[]
+  /** To be passed to the next call, which compares fewer fingerprints while these stay the same. */
+  readonly known: Readonly<Record<string, unknown>>
   /** Tables whose rows differed from the baseline. */
   readonly dirty: readonly number[]
   /** These, and the tables that were restored because of them. */
@@ -72,7 +70,7 @@ export function generateResetFunction(options: ResetFunctionOptions): string {
         create or replace function pg_temp.reset_data(
           p_lock_first      text,    -- The relation that blocked the last attempt, or null.
           p_lock_timeout_ms int,     -- How much of the lock timeout is left.
-          p_known_plan_ids  uuid[],  -- The planIds that the last call returned, or null.
+          p_known           jsonb,   -- What the last call returned as known, or null.
           p_only_detect     boolean, -- Only return whether there is anything to restore.
           p_is_same_schema  boolean default false -- The caller knows that no definition has changed.
         )
@@ -83,15 +81,16 @@ export function generateResetFunction(options: ResetFunctionOptions): string {
   )
 }
 
-function lock(schema: NumberedSchema, { baseline, lockWaitMs }: ResetFunctionOptions): string {
+function lock(
+  schema: NumberedSchema,
+  { baseline, thisDatabase, lockWaitMs }: ResetFunctionOptions,
+): string {
   return paragraphs(
     heading('Lock: everything that may have to wait does so before anything is changed'),
     lockLastBlocker(lockWaitMs),
-    lockTables(schema, { baseline, lockWaitMs }),
+    lockTables(schema, { baseline, thisDatabase, lockWaitMs }),
     checkEmptiedSchemas(schema),
     lockMaterializedViews(schema.materializedViews),
-    dropNewQueues(schema),
-    checkSchema(schema),
   )
 }
 
@@ -99,7 +98,7 @@ function detectChanges(schema: NumberedSchema): string {
   const { tables, materializedViews } = schema
   return paragraphs(
     heading('Detect changes'),
-    detectDirtyTables(tables),
+    checkSchema(schema),
     detectHiddenRows(tables),
     refuseReadOnlyTables(schema.readOnlyTables),
     detectUsedSequences(schema),
@@ -161,12 +160,15 @@ function change(schema: NumberedSchema, { searchPath }: ResetFunctionOptions): s
         update provisioning.baseline set last_attempt = v_attempt + 1;
         -- A rollback does not undo setval. If the commit fails, last_attempt and the sequence differ,
         -- which tells the next start that a reset was interrupted.
-        perform setval('provisioning.reset_attempt', v_attempt + 1);
+        v_ignored := setval('provisioning.reset_attempt', v_attempt + 1);
         ${setSequences(schema)}
       end if;`,
     sql`
       return jsonb_build_object(
-        'planIds', v_plan_ids,
+        'known', jsonb_build_object(
+          'objectsVersion', v_objects_version::text,
+          'objectsFingerprint', v_objects_fingerprint_now::text,
+          'planIds', v_plan_ids),
         'dirty', array_positions(v_dirty, true),
         'restored', array_positions(v_restore, true),
         'sequences', v_used_sequences,
@@ -175,7 +177,7 @@ function change(schema: NumberedSchema, { searchPath }: ResetFunctionOptions): s
 }
 
 function declare(schema: NumberedSchema): string {
-  const { tables, sequences, fingerprinted, queues } = schema
+  const { tables, sequences, queues } = schema
   const array = (items: readonly unknown[]) => `'{${items.join(',')}}'`
   const names = (items: readonly { readonly name: string }[]) =>
     nameList(items.map(({ name }) => name))
@@ -190,12 +192,6 @@ function declare(schema: NumberedSchema): string {
         ${names(sequences)}
       ]::text[];
       c_sequence_oids constant oid[] := ${array(sequences.map(({ oid }) => oid))}::oid[];
-      c_sequence_values constant int8[] := ${array(sequences.map(({ lastValue }) => lastValue))}::int8[];
-      c_sequence_is_called constant bool[] := ${array(sequences.map(({ isCalled }) => (isCalled ? 't' : 'f')))}::bool[];
-      -- The relations whose rows have a fingerprint in the baseline: tables that had rows, and views.
-      c_fingerprinted constant text[] := array[
-        ${nameList(fingerprinted)}
-      ]::text[];
       -- The queues of the baseline.
       c_queue_names constant text[] := array[
         ${nameList((queues ?? []).map((queue) => queue.toLowerCase()))}
@@ -206,13 +202,15 @@ function declare(schema: NumberedSchema): string {
       v_relation      text;                 -- The relation that is being locked.
       v_is_disposable boolean;
       v_queue         text;
+      v_ignored       text;                 -- An assignment takes no query, where perform takes one.
 
       -- The baseline, and what is compared with it
       v_objects_fingerprint     numeric;
       v_objects_fingerprint_now numeric;
+      v_objects_version         numeric;
       v_parts_fingerprint       numeric;
       v_parts_fingerprint_now   numeric;
-      v_rows_fingerprints       numeric[];
+      v_compare                 boolean := false; -- The definitions, one by one.
       v_differences             jsonb;
       v_plan_id                 uuid;
       v_plan_ids                uuid[] := '{}';
@@ -220,6 +218,7 @@ function declare(schema: NumberedSchema): string {
       v_attempt                 bigint;     -- The last reset that began to set sequences.
 
       -- What has to be restored, by the number of the table or view
+      v_found   boolean[];                  -- A part of v_dirty.
       v_dirty   boolean[] := '{}';          -- The rows of the table differ from the baseline.
       v_restore boolean[] := '{}';          -- It is dirty, or foreign keys tie it to a dirty one.
       v_stale   boolean[] := '{}';          -- The materialized view has to be refreshed.
@@ -241,7 +240,7 @@ function declare(schema: NumberedSchema): string {
       }
 
       -- What the next reset has to compare
-      v_transactions      text;             -- Those that were running when the schema was checked.
+      v_snapshot          pg_snapshot;      -- Those transactions that were running when the schema was checked.
       v_keep_fingerprints boolean := false; -- The fingerprints differ, although no definition does.
       v_wrote_catalog     boolean := false; -- The reset itself has changed them.`
 }

@@ -1,4 +1,4 @@
-import { IS_DISPOSABLE_SQL } from '../../baseline/disposable.ts'
+import { isMarkedSql, type ThisDatabase } from '../../baseline/disposable.ts'
 import { LAST_MIGRATION_SQL } from '../../baseline/last-migration.ts'
 import type { Baseline } from '../../baseline/store.ts'
 import { literal } from '../../postgres/quote.ts'
@@ -24,13 +24,15 @@ export function lockLastBlocker(lockWaitMs: number): string {
 
 export interface LockTablesOptions {
   readonly baseline: Baseline
+  /** Read in the session of the function. */
+  readonly thisDatabase: ThisDatabase
   readonly lockWaitMs: number
 }
 
 /** Locks the row that marks the database disposable, reads the baseline, and locks every table. */
 export function lockTables(
   { tables }: NumberedSchema,
-  { baseline, lockWaitMs }: LockTablesOptions,
+  { baseline, thisDatabase, lockWaitMs }: LockTablesOptions,
 ): string {
   return sql`
     -- From here on the reset waits while it holds locks: for less than deadlock_timeout, so that no
@@ -38,18 +40,12 @@ export function lockTables(
     v_deadline := clock_timestamp() + make_interval(secs => least(p_lock_timeout_ms, ${lockWaitMs}) / 1000.0);
     v_relation := 'provisioning.disposable';
     begin
-      perform set_config('lock_timeout', least(p_lock_timeout_ms, ${lockWaitMs})::text, true);
-      lock table provisioning.disposable in share row exclusive mode;
+      v_ignored := set_config('lock_timeout', least(p_lock_timeout_ms, ${lockWaitMs})::text, true);
+      lock table only provisioning.disposable in share row exclusive mode;
       select objects_fingerprint, parts_fingerprint, last_attempt, last_value,
-             ${IS_DISPOSABLE_SQL},
-             array(
-               select rows_fingerprint
-                 from unnest(c_fingerprinted) with ordinality as relation (name, number)
-                 left join provisioning.baseline_relation using (name)
-                order by number)
+             ${isMarkedSql(thisDatabase)}
         into v_objects_fingerprint, v_parts_fingerprint, v_last_attempt, v_attempt,
-             v_is_disposable,
-             v_rows_fingerprints
+             v_is_disposable
         from provisioning.reset_attempt
         left join provisioning.baseline
           on baseline_id = ${baseline.id}
@@ -71,12 +67,12 @@ export function lockTables(
 /** Against writers only, and with one statement as long as nothing blocks it. */
 function lockAllTables(tables: readonly NumberedTable[]): string {
   if (tables.length === 0) return ''
-  const names = tables.map(({ name }) => name).toSorted()
+  const sources = tables.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ source }) => source)
   return sql`
     -- Then every table. Plain readers go on beside an exclusive lock.
     begin
       lock table
-        ${names.join(',\n')}
+        ${sources.join(',\n')}
       in exclusive mode nowait;
     exception when lock_not_available then
       -- A writer has locked one of them: wait for one table after the other until the deadline.

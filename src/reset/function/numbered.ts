@@ -1,6 +1,7 @@
 import type { BaselineSchema, BaselineTable } from '../../baseline/schema.ts'
 import type { MaterializedView } from '../../catalog/tables.ts'
 import { sourceOf } from '../../catalog/tables.ts'
+import { literal } from '../../postgres/quote.ts'
 
 /** A table as the reset function knows it: by its number. */
 export interface NumberedTable extends BaselineTable {
@@ -33,17 +34,10 @@ export interface NumberedSchema
   readonly readOnlyTables: readonly ReadOnlyTable[]
   readonly materializedViews: readonly NumberedView[]
   readonly tableOf: ReadonlyMap<string, NumberedTable>
-  /** The relations whose rows have a fingerprint in the baseline: tables with rows, and materialized views. */
-  readonly fingerprinted: readonly string[]
 }
 
 /** Numbers the tables, and the materialized views. */
 export function numberSchema(schema: BaselineSchema): NumberedSchema {
-  const fingerprinted = [
-    ...[...schema.tables, ...schema.readOnlyTables].filter((table) => table.hasRows),
-    ...schema.materializedViews,
-  ].map(({ name }) => name)
-  const fingerprintOf = (name: string) => `v_rows_fingerprints[${fingerprinted.indexOf(name) + 1}]`
   const tables = schema.tables.map((table, index) => ({
     ...table,
     number: index + 1,
@@ -68,6 +62,9 @@ export function numberSchema(schema: BaselineSchema): NumberedSchema {
       isStale: `v_stale[${index + 1}]`,
       baselineFingerprint: fingerprintOf(view.name),
     })),
-    fingerprinted,
   }
+}
+
+function fingerprintOf(name: string): string {
+  return `(select rows_fingerprint from provisioning.baseline_relation where name = ${literal(name)})`
 }

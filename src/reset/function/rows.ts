@@ -64,9 +64,9 @@ export function insertRows({ groups }: NumberedSchema, searchPath: string): stri
     return ifToRestore(
       group,
       sql`
-        perform set_config('search_path', ${literal(searchPath)}, true);
+        v_ignored := set_config('search_path', ${literal(searchPath)}, true);
         ${inOneStatement(filled.map(insertInto))};
-        perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+        v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
         ${lines(...filled.map(keepFingerprint))}`,
     )
   })

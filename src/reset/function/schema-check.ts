@@ -1,15 +1,19 @@
 import { STORED_OBJECTS_SQL } from '../../baseline/store.ts'
 import { differencesSql } from '../../catalog/diff.ts'
 import { emptiedStateSql } from '../../catalog/emptied.ts'
-import { OBJECTS_FINGERPRINT_SQL, PARTS_FINGERPRINT_SQL } from '../../catalog/fingerprint.ts'
+import {
+  OBJECTS_FINGERPRINT_SQL,
+  OBJECTS_VERSION_SQL,
+  PARTS_FINGERPRINT_SQL,
+} from '../../catalog/fingerprint.ts'
 import { notCompared } from '../../catalog/scope.ts'
 import { literal } from '../../postgres/quote.ts'
-import { explain, paragraphs, sql } from '../../postgres/sql-text.ts'
+import { paragraphs, sql } from '../../postgres/sql-text.ts'
 import { RESET_STATE } from '../../postgres/sqlstate.ts'
-import { inChunks } from './chunks.ts'
+import { detectDirtyTables } from './detect.ts'
 import type { NumberedSchema } from './numbered.ts'
 import { findNewPartitions, hasPartitioned } from './partitions.ts'
-import { dropUnlistedQueues } from './queues.ts'
+import { dropNewQueues, dropUnlistedQueues } from './queues.ts'
 
 /** The functions that the schema check calls. */
 export function schemaCheckFunctions(schema: NumberedSchema): string {
@@ -23,11 +27,14 @@ export function schemaCheckFunctions(schema: NumberedSchema): string {
       -- triggers, rules and policies are not among them.
       ${functionReturning('numeric', 'objects_fingerprint()', OBJECTS_FINGERPRINT_SQL)}
 
+      -- Changes with every change of objects_fingerprint, and with temporary objects.
+      ${functionReturning('numeric', 'objects_version()', OBJECTS_VERSION_SQL)}
+
       -- Changes with the columns, constraints, triggers, rules and policies of relations.
       ${functionReturning('numeric', 'parts_fingerprint()', PARTS_FINGERPRINT_SQL)}
 
-      -- Changes when a transaction that wrote anything ends. This one is not counted.
-      ${functionReturning('text', 'running_transactions()', RUNNING_TRANSACTIONS)}
+      -- Another text when a transaction that wrote anything has ended. This one is not counted.
+      ${functionReturning('text', 'running_transactions(p_snapshot pg_snapshot)', RUNNING_TRANSACTIONS)}
 
       -- The objects whose definition is not that of the baseline; null if there are none.
       ${functionReturning(
@@ -76,8 +83,7 @@ const NEW_PLAN_ID = sql`
   $$;`
 
 const RUNNING_TRANSACTIONS = sql`
-  select concat(pg_snapshot_xmax(snapshot), ' ', array(select pg_snapshot_xip(snapshot)))
-    from pg_current_snapshot() as snapshot`
+  select concat(pg_snapshot_xmax(p_snapshot), ' ', array(select pg_snapshot_xip(p_snapshot)))`
 
 /** A function in PL/pgSQL, which keeps the plan of its query; one in SQL would not before PostgreSQL 18. */
 function functionReturning(type: string, signature: string, query: string): string {
@@ -107,70 +113,82 @@ export function checkEmptiedSchemas({ others }: NumberedSchema): string {
     end if;`
 }
 
-/** Raises an error if the schema is not that of the baseline, or not the one that was generated for. */
+/**
+ * Raises an error if the schema is not that of the baseline, or not the one that was generated for; and looks
+ * for rows, by statements that tell on the way whether their relations have been altered.
+ */
 export function checkSchema(schema: NumberedSchema): string {
-  const check = paragraphs(
-    readPlanIds(schema.parts.relations),
-    sql`
-      -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
-      -- have been truncated, or a column renamed and renamed back.
-      v_objects_fingerprint_now := pg_temp.objects_fingerprint();
-      if v_objects_fingerprint is distinct from v_objects_fingerprint_now
-         or ${havePartsChanged(schema)}
-      then
-        -- Taken before the definitions are read, so that the next reset notices a change in between.
-        v_parts_fingerprint_now := pg_temp.parts_fingerprint();
-        v_keep_fingerprints := true;
-        ${dropUnlistedQueues(schema)}
-        ${findNewPartitions(schema)}
-        v_differences := pg_temp.schema_differences(${hasPartitioned(schema) ? 'v_new_partitions' : ''});
-        if v_differences is not null then
-          raise exception 'schema changed'
-            using errcode = '${RESET_STATE.schemaChanged}', detail = v_differences::text;
-        end if;
-        -- An object that was dropped and created again just as it was has another oid.
-        if exists (
-          select from unnest(c_table_names || c_sequence_names, c_table_oids || c_sequence_oids)
-                      as generated_for (name, oid)
-           where to_regclass(name) is distinct from oid
-        ) then
-          raise exception 'stale' using errcode = '${RESET_STATE.stale}';
-        end if;
-      end if;`,
-  )
-  return paragraphs(
-    'v_transactions := pg_temp.running_transactions();',
-    sql`
-      if not p_is_same_schema then
-        ${check}
-      end if;`,
-  )
+  return sql`
+    v_snapshot := pg_current_snapshot();
+
+    if not p_is_same_schema then
+      ${readObjectsFingerprint()}
+      v_compare := v_objects_fingerprint is distinct from v_objects_fingerprint_now;
+      ${dropNewQueuesFirst(schema)}
+    end if;
+
+    -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
+    -- have been truncated, or a column renamed and renamed back.
+    loop
+      if v_compare then
+        ${compareDefinitions(schema)}
+      end if;
+
+      ${detectDirtyTables(schema)}
+
+      exit when v_compare or p_is_same_schema${schema.parts.hasCompositeTypes ? '' : SAME_PLANS};
+      v_compare := v_parts_fingerprint is distinct from pg_temp.parts_fingerprint();
+      exit when not v_compare;
+    end loop;`
 }
 
 /** Plans say nothing about composite types: no statement can name one as it names a relation. */
-function havePartsChanged({ parts }: NumberedSchema): string {
-  const isOther = 'v_parts_fingerprint is distinct from pg_temp.parts_fingerprint()'
-  if (parts.hasCompositeTypes) return isOther
+const SAME_PLANS = ` or to_jsonb(v_plan_ids) = p_known -> 'planIds'`
+
+function readObjectsFingerprint(): string {
   return sql`
-    (v_plan_ids is distinct from p_known_plan_ids
-     and ${isOther})`
+    -- The version is read first. If the catalogue changes before the fingerprint is read, it is the version
+    -- that is out of date, and the next reset reads the fingerprint again.
+    v_objects_version := pg_temp.objects_version();
+    if v_objects_version::text = p_known ->> 'objectsVersion' then
+      v_objects_fingerprint_now := (p_known ->> 'objectsFingerprint')::numeric;
+    else
+      v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+    end if;`
 }
 
-/** One plan id for a number of relations, which are named for that and never read. */
-function readPlanIds(relations: readonly string[]): string {
-  if (relations.length === 0) return ''
-  const queries = inChunks(relations).map(
-    (names) => sql`
-      select pg_temp.new_plan_id() into v_plan_id
-       where true
-          ${names.map((name) => `or exists (select from ${name})`).join('\n')};
-      v_plan_ids := v_plan_ids || v_plan_id;`,
-  )
-  return explain(
-    'The plan id is a new one if one of these relations was altered. They are only named: ' +
-      '`true or` spares reading them.',
-    ...queries,
-  )
+function dropNewQueuesFirst(schema: NumberedSchema): string {
+  if (schema.queues === undefined) return ''
+  return sql`
+    if v_compare then
+      ${dropNewQueues(schema)}
+      if v_dropped_queues <> '{}' then
+        ${readObjectsFingerprint()}
+        v_compare := v_objects_fingerprint is distinct from v_objects_fingerprint_now;
+      end if;
+    end if;`
+}
+
+function compareDefinitions(schema: NumberedSchema): string {
+  return sql`
+    -- Taken before the definitions are read, so that the next reset notices a change in between.
+    v_parts_fingerprint_now := pg_temp.parts_fingerprint();
+    v_keep_fingerprints := true;
+    ${dropUnlistedQueues(schema)}
+    ${findNewPartitions(schema)}
+    v_differences := pg_temp.schema_differences(${hasPartitioned(schema) ? 'v_new_partitions' : ''});
+    if v_differences is not null then
+      raise exception 'schema changed'
+        using errcode = '${RESET_STATE.schemaChanged}', detail = v_differences::text;
+    end if;
+    -- An object that was dropped and created again just as it was has another oid.
+    if exists (
+      select from unnest(c_table_names || c_sequence_names, c_table_oids || c_sequence_oids)
+                  as generated_for (name, oid)
+       where to_regclass(name) is distinct from oid
+    ) then
+      raise exception 'stale' using errcode = '${RESET_STATE.stale}';
+    end if;`
 }
 
 /** Keeps the fingerprints for the next reset, where they differ although no definition does. */
@@ -181,7 +199,8 @@ export const KEEP_FINGERPRINTS = sql`
     update provisioning.baseline
        set (objects_fingerprint, parts_fingerprint) = (
              select pg_temp.objects_fingerprint(), pg_temp.parts_fingerprint()
-              where v_transactions = pg_temp.running_transactions());
+              where pg_temp.running_transactions(v_snapshot)
+                    = pg_temp.running_transactions(pg_current_snapshot()));
   elsif v_keep_fingerprints then
     update provisioning.baseline
        set objects_fingerprint = v_objects_fingerprint_now,

@@ -7,22 +7,21 @@ import type { NumberedSchema } from './numbered.ts'
 /** Fills v_used_sequences: the numbers of the sequences whose value is not that of the baseline. */
 export function detectUsedSequences({ sequences, hasSequenceData }: NumberedSchema): string {
   if (sequences.length === 0) return ''
-  return hasSequenceData ? READ_BY_FUNCTION : readByQuery(sequences)
+  return hasSequenceData ? readByFunction(sequences) : readByQuery(sequences)
 }
 
-const READ_BY_FUNCTION = sql`
-  -- Has the sequence another value than in the baseline? Without \`offset 0\`, each would be read twice.
-  v_used_sequences := array(
-    select number
-      from (
-        select number, pg_get_sequence_data(oid) as now, last_value, is_called
-          from unnest(c_sequence_oids, c_sequence_values, c_sequence_is_called)
-               with ordinality as baseline (oid, last_value, is_called, number)
-        offset 0
-      ) as sequence
-     where (now).last_value is distinct from sequence.last_value
-        or (now).is_called is distinct from sequence.is_called
-     order by number);`
+/** An expression without a query, which PL/pgSQL evaluates by itself: a third of what a query over all takes. */
+function readByFunction(sequences: readonly BaselineSequence[]): string {
+  const expressions = sequences.map(
+    ({ oid, lastValue, isCalled }, index) =>
+      `/* ${index + 1} */ not starts_with(pg_get_sequence_data(${oid})::text, '(${lastValue},${isCalled ? 't' : 'f'}')`,
+  )
+  return sql`
+    -- Has the sequence another value than in the baseline? Its data are (last_value,is_called).
+    v_used_sequences := array_positions(array[
+      ${expressions.join(',\n')}
+    ], true);`
+}
 
 function readByQuery(sequences: readonly BaselineSequence[]): string {
   const queries = sequences.map(
@@ -63,7 +62,13 @@ function restart(name: string, number: number): string {
 /** Sets the used sequences. It is not undone by a rollback, so it is the last thing that a reset does. */
 export function setSequences({ sequences }: NumberedSchema): string {
   if (sequences.length === 0) return ''
+  const array = (items: readonly unknown[]) => `'{${items.join(',')}}'`
   return sql`
-    perform setval(c_sequence_oids[number], c_sequence_values[number], c_sequence_is_called[number])
-       from unnest(v_used_sequences) as number;`
+    perform setval(oid, last_value, is_called)
+       from unnest(
+              c_sequence_oids,
+              ${array(sequences.map(({ lastValue }) => lastValue))}::int8[],
+              ${array(sequences.map(({ isCalled }) => (isCalled ? 't' : 'f')))}::bool[]
+            ) with ordinality as baseline (oid, last_value, is_called, number)
+      where number = any (v_used_sequences);`
 }

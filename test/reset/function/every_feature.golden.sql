@@ -66,6 +66,47 @@ begin
 end;
 $$;
 
+-- Changes with every change of objects_fingerprint, and with temporary objects.
+create or replace function pg_temp.objects_version()
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin)))
+      from (
+        select ctid, xmin
+          from pg_class
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_enum
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_type
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_constraint
+         where contypid >= 16384
+        union all
+        select ctid, xmin
+          from pg_proc
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_namespace
+         where not starts_with(nspname, 'pg_')
+        union all
+        select ctid, xmin
+          from pg_extension
+      ) as versions
+  );
+end;
+$$;
+
 -- Changes with the columns, constraints, triggers, rules and policies of relations.
 create or replace function pg_temp.parts_fingerprint()
 returns numeric
@@ -103,16 +144,15 @@ begin
 end;
 $$;
 
--- Changes when a transaction that wrote anything ends. This one is not counted.
-create or replace function pg_temp.running_transactions()
+-- Another text when a transaction that wrote anything has ended. This one is not counted.
+create or replace function pg_temp.running_transactions(p_snapshot pg_snapshot)
 returns text
 language plpgsql
 stable
 as $$
 begin
   return (
-    select concat(pg_snapshot_xmax(snapshot), ' ', array(select pg_snapshot_xip(snapshot)))
-      from pg_current_snapshot() as snapshot
+    select concat(pg_snapshot_xmax(p_snapshot), ' ', array(select pg_snapshot_xip(p_snapshot)))
   );
 end;
 $$;
@@ -371,7 +411,7 @@ $$;
 create or replace function pg_temp.reset_data(
   p_lock_first      text,    -- The relation that blocked the last attempt, or null.
   p_lock_timeout_ms int,     -- How much of the lock timeout is left.
-  p_known_plan_ids  uuid[],  -- The planIds that the last call returned, or null.
+  p_known           jsonb,   -- What the last call returned as known, or null.
   p_only_detect     boolean, -- Only return whether there is anything to restore.
   p_is_same_schema  boolean default false -- The caller knows that no definition has changed.
 )
@@ -400,19 +440,6 @@ declare
     /* 2 */ 'app.used'
   ]::text[];
   c_sequence_oids constant oid[] := '{3001,3002}'::oid[];
-  c_sequence_values constant int8[] := '{5,12}'::int8[];
-  c_sequence_is_called constant bool[] := '{f,t}'::bool[];
-  -- The relations whose rows have a fingerprint in the baseline: tables that had rows, and views.
-  c_fingerprinted constant text[] := array[
-    /* 1 */ 'app.circle_a',
-    /* 2 */ 'app.referrer',
-    /* 3 */ 'app.hidden_with_rows',
-    /* 4 */ '"Odd schema"."it''s ""odd"""',
-    /* 5 */ 'pgmq.meta',
-    /* 6 */ 'gis.spatial_ref_sys',
-    /* 7 */ 'app.counted',
-    /* 8 */ 'app.unfilled'
-  ]::text[];
   -- The queues of the baseline.
   c_queue_names constant text[] := array[
     /* 1 */ 'work',
@@ -424,13 +451,15 @@ declare
   v_relation      text;                 -- The relation that is being locked.
   v_is_disposable boolean;
   v_queue         text;
+  v_ignored       text;                 -- An assignment takes no query, where perform takes one.
 
   -- The baseline, and what is compared with it
   v_objects_fingerprint     numeric;
   v_objects_fingerprint_now numeric;
+  v_objects_version         numeric;
   v_parts_fingerprint       numeric;
   v_parts_fingerprint_now   numeric;
-  v_rows_fingerprints       numeric[];
+  v_compare                 boolean := false; -- The definitions, one by one.
   v_differences             jsonb;
   v_plan_id                 uuid;
   v_plan_ids                uuid[] := '{}';
@@ -438,6 +467,7 @@ declare
   v_attempt                 bigint;     -- The last reset that began to set sequences.
 
   -- What has to be restored, by the number of the table or view
+  v_found   boolean[];                  -- A part of v_dirty.
   v_dirty   boolean[] := '{}';          -- The rows of the table differ from the baseline.
   v_restore boolean[] := '{}';          -- It is dirty, or foreign keys tie it to a dirty one.
   v_stale   boolean[] := '{}';          -- The materialized view has to be refreshed.
@@ -453,7 +483,7 @@ declare
   v_parent             text;
 
   -- What the next reset has to compare
-  v_transactions      text;             -- Those that were running when the schema was checked.
+  v_snapshot          pg_snapshot;      -- Those transactions that were running when the schema was checked.
   v_keep_fingerprints boolean := false; -- The fingerprints differ, although no definition does.
   v_wrote_catalog     boolean := false; -- The reset itself has changed them.
 begin
@@ -478,19 +508,17 @@ begin
   v_deadline := clock_timestamp() + make_interval(secs => least(p_lock_timeout_ms, 400) / 1000.0);
   v_relation := 'provisioning.disposable';
   begin
-    perform set_config('lock_timeout', least(p_lock_timeout_ms, 400)::text, true);
-    lock table provisioning.disposable in share row exclusive mode;
+    v_ignored := set_config('lock_timeout', least(p_lock_timeout_ms, 400)::text, true);
+    lock table only provisioning.disposable in share row exclusive mode;
     select objects_fingerprint, parts_fingerprint, last_attempt, last_value,
            exists (
-             select from provisioning.disposable natural join provisioning.this_database),
-           array(
-             select rows_fingerprint
-               from unnest(c_fingerprinted) with ordinality as relation (name, number)
-               left join provisioning.baseline_relation using (name)
-              order by number)
+             select from provisioning.disposable
+              where system_identifier = 7000000000000000000
+                and database_oid = 16384
+                and database_name = 'commandbus'
+                and timeline = 1)
       into v_objects_fingerprint, v_parts_fingerprint, v_last_attempt, v_attempt,
-           v_is_disposable,
-           v_rows_fingerprints
+           v_is_disposable
       from provisioning.reset_attempt
       left join provisioning.baseline
         on baseline_id = 1
@@ -509,18 +537,18 @@ begin
     -- Then every table. Plain readers go on beside an exclusive lock.
     begin
       lock table
-        "Odd schema"."it's ""odd""",
-        app.circle_a,
-        app.circle_b,
-        app.hidden,
-        app.hidden_with_rows,
+        only "Odd schema"."it's ""odd""",
+        only app.circle_a,
+        only app.circle_b,
+        only app.hidden,
+        only app.hidden_with_rows,
         app.measurement,
-        app.of_published,
-        app.published,
-        app.referrer,
-        app.watched,
-        jobs.job,
-        pgmq.meta
+        only app.of_published,
+        only app.published,
+        only app.referrer,
+        only app.watched,
+        only jobs.job,
+        only pgmq.meta
       in exclusive mode nowait;
     exception when lock_not_available then
       -- A writer has locked one of them: wait for one table after the other until the deadline.
@@ -599,52 +627,56 @@ begin
       using errcode = 'KBRLK', detail = 'app.unfilled', hint = 'all';
   end;
 
-  -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
-  foreach v_queue in array array(
-    select queue_name
-      from pgmq.meta
-     where lower(queue_name) <> all (c_queue_names)
-     order by 1
-  ) loop
-    v_dropped_queues := v_dropped_queues || v_queue;
-    if not p_only_detect then
-      perform pg_temp.drop_queue(v_queue);
-    end if;
-  end loop;
-  if p_only_detect and v_dropped_queues <> '{}' then
-    return jsonb_build_object('isClean', false);
-  end if;
+  ------------------------------------------------------------------------------------------
+  -- Detect changes
+  ------------------------------------------------------------------------------------------
 
-  v_transactions := pg_temp.running_transactions();
+  v_snapshot := pg_current_snapshot();
 
   if not p_is_same_schema then
-    -- The plan id is a new one if one of these relations was altered. They are only named: `true
-    -- or` spares reading them.
-    select pg_temp.new_plan_id() into v_plan_id
-     where true
-        or exists (select from app.circle_a)
-        or exists (select from app.circle_b)
-        or exists (select from app.referrer)
-        or exists (select from app.watched)
-        or exists (select from app.measurement)
-        or exists (select from app.hidden)
-        or exists (select from app.hidden_with_rows)
-        or exists (select from "Odd schema"."it's ""odd""")
-        or exists (select from app.published)
-        or exists (select from app.of_published)
-        or exists (select from pgmq.meta)
-        or exists (select from jobs.job)
-        or exists (select from app.measurement_2026)
-        or exists (select from app.counted)
-        or exists (select from app.unfilled);
-    v_plan_ids := v_plan_ids || v_plan_id;
+    -- The version is read first. If the catalogue changes before the fingerprint is read, it is the version
+    -- that is out of date, and the next reset reads the fingerprint again.
+    v_objects_version := pg_temp.objects_version();
+    if v_objects_version::text = p_known ->> 'objectsVersion' then
+      v_objects_fingerprint_now := (p_known ->> 'objectsFingerprint')::numeric;
+    else
+      v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+    end if;
+    v_compare := v_objects_fingerprint is distinct from v_objects_fingerprint_now;
+    if v_compare then
+      -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
+      foreach v_queue in array array(
+        select queue_name
+          from pgmq.meta
+         where lower(queue_name) <> all (c_queue_names)
+         order by 1
+      ) loop
+        v_dropped_queues := v_dropped_queues || v_queue;
+        if not p_only_detect then
+          perform pg_temp.drop_queue(v_queue);
+        end if;
+      end loop;
+      if p_only_detect and v_dropped_queues <> '{}' then
+        return jsonb_build_object('isClean', false);
+      end if;
+      if v_dropped_queues <> '{}' then
+        -- The version is read first. If the catalogue changes before the fingerprint is read, it is the version
+        -- that is out of date, and the next reset reads the fingerprint again.
+        v_objects_version := pg_temp.objects_version();
+        if v_objects_version::text = p_known ->> 'objectsVersion' then
+          v_objects_fingerprint_now := (p_known ->> 'objectsFingerprint')::numeric;
+        else
+          v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+        end if;
+        v_compare := v_objects_fingerprint is distinct from v_objects_fingerprint_now;
+      end if;
+    end if;
+  end if;
 
-    -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
-    -- have been truncated, or a column renamed and renamed back.
-    v_objects_fingerprint_now := pg_temp.objects_fingerprint();
-    if v_objects_fingerprint is distinct from v_objects_fingerprint_now
-       or v_parts_fingerprint is distinct from pg_temp.parts_fingerprint()
-    then
+  -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
+  -- have been truncated, or a column renamed and renamed back.
+  loop
+    if v_compare then
       -- Taken before the definitions are read, so that the next reset notices a change in between.
       v_parts_fingerprint_now := pg_temp.parts_fingerprint();
       v_keep_fingerprints := true;
@@ -726,39 +758,53 @@ begin
         raise exception 'stale' using errcode = 'KBROL';
       end if;
     end if;
-  end if;
 
-  ------------------------------------------------------------------------------------------
-  -- Detect changes
-  ------------------------------------------------------------------------------------------
+    v_plan_ids := '{}';
+    v_dirty := '{}';
+    -- These relations are only named, for the sake of the plan id: `true or` spares reading them.
+    select pg_temp.new_plan_id() into v_plan_id
+     where true
+        or exists (select from app.hidden)
+        or exists (select from app.hidden_with_rows)
+        or exists (select from app.measurement_2026)
+        or exists (select from app.counted)
+        or exists (select from app.unfilled);
+    v_plan_ids := v_plan_ids || v_plan_id;
+    -- Dirty is a table that was empty and has a row, or that had rows whose fingerprint differs.
+    select pg_temp.new_plan_id(), array[
+             /* 1 */ (
+               select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+                 from only app.circle_a
+             ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'app.circle_a'),
+             /* 2 */ exists (select from only app.circle_b),
+             /* 3 */ (
+               select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+                 from only app.referrer
+             ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'app.referrer'),
+             /* 4 */ exists (select from only app.watched),
+             /* 5 */ exists (select from app.measurement),
+             /* 6 */ false /* row security: see below */,
+             /* 7 */ false /* row security: see below */,
+             /* 8 */ (
+               select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+                 from only "Odd schema"."it's ""odd"""
+             ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = '"Odd schema"."it''s ""odd"""'),
+             /* 9 */ exists (select from only app.published),
+             /* 10 */ exists (select from only app.of_published),
+             /* 11 */ (
+               select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+                 from only pgmq.meta
+             ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'pgmq.meta'),
+             /* 12 */ exists (select from only jobs.job)
+           ]
+      into v_plan_id, v_found;
+    v_plan_ids := v_plan_ids || v_plan_id;
+    v_dirty := v_dirty || v_found;
 
-  -- Dirty is a table that was empty and has a row, or that had rows whose fingerprint differs.
-  v_dirty := v_dirty || array[
-    /* 1 */ (
-      select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
-        from only app.circle_a
-    ) is distinct from v_rows_fingerprints[1],
-    /* 2 */ exists (select from only app.circle_b),
-    /* 3 */ (
-      select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
-        from only app.referrer
-    ) is distinct from v_rows_fingerprints[2],
-    /* 4 */ exists (select from only app.watched),
-    /* 5 */ exists (select from app.measurement),
-    /* 6 */ false /* row security: see below */,
-    /* 7 */ false /* row security: see below */,
-    /* 8 */ (
-      select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
-        from only "Odd schema"."it's ""odd"""
-    ) is distinct from v_rows_fingerprints[4],
-    /* 9 */ exists (select from only app.published),
-    /* 10 */ exists (select from only app.of_published),
-    /* 11 */ (
-      select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
-        from only pgmq.meta
-    ) is distinct from v_rows_fingerprints[5],
-    /* 12 */ exists (select from only jobs.job)
-  ];
+    exit when v_compare or p_is_same_schema;
+    v_compare := v_parts_fingerprint is distinct from pg_temp.parts_fingerprint();
+    exit when not v_compare;
+  end loop;
 
   -- Row security hides rows from this role as well: lift it in order to see them.
   if pg_relation_size(1006) > 0 then
@@ -785,28 +831,21 @@ begin
   v_dirty[7] := (
     select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
       from only app.hidden_with_rows
-  ) is distinct from v_rows_fingerprints[3];
+  ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'app.hidden_with_rows');
 
   -- Tables of extensions that this role may read but not write.
   if (
     select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
       from only gis.spatial_ref_sys
-  ) is distinct from v_rows_fingerprints[6] then
+  ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'gis.spatial_ref_sys') then
     raise insufficient_privilege using message = 'gis.spatial_ref_sys';
   end if;
 
-  -- Has the sequence another value than in the baseline? Without `offset 0`, each would be read twice.
-  v_used_sequences := array(
-    select number
-      from (
-        select number, pg_get_sequence_data(oid) as now, last_value, is_called
-          from unnest(c_sequence_oids, c_sequence_values, c_sequence_is_called)
-               with ordinality as baseline (oid, last_value, is_called, number)
-        offset 0
-      ) as sequence
-     where (now).last_value is distinct from sequence.last_value
-        or (now).is_called is distinct from sequence.is_called
-     order by number);
+  -- Has the sequence another value than in the baseline? Its data are (last_value,is_called).
+  v_used_sequences := array_positions(array[
+    /* 1 */ not starts_with(pg_get_sequence_data(3001)::text, '(5,f'),
+    /* 2 */ not starts_with(pg_get_sequence_data(3002)::text, '(12,t')
+  ], true);
 
   -- A materialized view is stale if its rows differ from the baseline, or whether it is
   -- populated. Asked in two statements, because a view that is not populated cannot be read.
@@ -815,7 +854,7 @@ begin
     v_stale[1] := (
       select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
         from app.counted
-    ) is distinct from v_rows_fingerprints[7];
+    ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'app.counted');
   end if;
   v_stale[2] := (select relispopulated from pg_class where oid = 2002) <> false;
 
@@ -899,13 +938,12 @@ begin
 
   -- Truncate dirty tables from 1024 kB on. Measuring all files of a table takes long, so do it only
   -- for those whose main file has 64 kB.
-  v_large := array(
-    select number
-      from unnest(array_positions(v_dirty, true)) as number
-     where case
-             when pg_relation_size(c_table_oids[number]) < 65536 then false
-             else pg_table_size(c_table_oids[number]) >= 1048576
-           end);
+  foreach v_number in array array_positions(v_dirty, true) loop
+    continue when pg_relation_size(c_table_oids[v_number]) < 65536;
+    if pg_table_size(c_table_oids[v_number]) >= 1048576 then
+      v_large := v_large || v_number;
+    end if;
+  end loop;
   if v_dirty[5] and 1048576 <= (
     select sum(pg_relation_size(relid)) from pg_partition_tree(1005)
   ) then
@@ -1032,7 +1070,7 @@ begin
   -- generated columns may call functions that depend on it.
   if true = any (v_restore[1:12]) then
     if v_restore[1] then
-      perform set_config('search_path', '"$user", public', true);
+      v_ignored := set_config('search_path', '"$user", public', true);
       insert into app.circle_a (id, label) overriding system value
       select (stored.whole_row).id, (stored.whole_row).label
         from (
@@ -1042,7 +1080,7 @@ begin
            order by position
           offset 0
         ) as stored;
-      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       update provisioning.baseline_relation
          set rows_fingerprint = (
                select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
@@ -1050,7 +1088,7 @@ begin
        where name = 'app.circle_a';
     end if;
     if v_restore[3] then
-      perform set_config('search_path', '"$user", public', true);
+      v_ignored := set_config('search_path', '"$user", public', true);
       insert into app.referrer (id, label) overriding system value
       select (stored.whole_row).id, (stored.whole_row).label
         from (
@@ -1060,7 +1098,7 @@ begin
            order by position
           offset 0
         ) as stored;
-      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       update provisioning.baseline_relation
          set rows_fingerprint = (
                select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
@@ -1068,7 +1106,7 @@ begin
        where name = 'app.referrer';
     end if;
     if v_restore[7] then
-      perform set_config('search_path', '"$user", public', true);
+      v_ignored := set_config('search_path', '"$user", public', true);
       insert into app.hidden_with_rows (id, label) overriding system value
       select (stored.whole_row).id, (stored.whole_row).label
         from (
@@ -1078,7 +1116,7 @@ begin
            order by position
           offset 0
         ) as stored;
-      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       update provisioning.baseline_relation
          set rows_fingerprint = (
                select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
@@ -1086,7 +1124,7 @@ begin
        where name = 'app.hidden_with_rows';
     end if;
     if v_restore[8] then
-      perform set_config('search_path', '"$user", public', true);
+      v_ignored := set_config('search_path', '"$user", public', true);
       insert into "Odd schema"."it's ""odd""" ("sel ect", "a\b") overriding system value
       select (stored.whole_row)."sel ect", (stored.whole_row)."a\b"
         from (
@@ -1096,7 +1134,7 @@ begin
            order by position
           offset 0
         ) as stored;
-      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       update provisioning.baseline_relation
          set rows_fingerprint = (
                select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
@@ -1104,7 +1142,7 @@ begin
        where name = '"Odd schema"."it''s ""odd"""';
     end if;
     if v_restore[11] then
-      perform set_config('search_path', '"$user", public', true);
+      v_ignored := set_config('search_path', '"$user", public', true);
       insert into pgmq.meta (id, label) overriding system value
       select (stored.whole_row).id, (stored.whole_row).label
         from (
@@ -1114,7 +1152,7 @@ begin
            order by position
           offset 0
         ) as stored;
-      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       update provisioning.baseline_relation
          set rows_fingerprint = (
                select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
@@ -1197,7 +1235,8 @@ begin
     update provisioning.baseline
        set (objects_fingerprint, parts_fingerprint) = (
              select pg_temp.objects_fingerprint(), pg_temp.parts_fingerprint()
-              where v_transactions = pg_temp.running_transactions());
+              where pg_temp.running_transactions(v_snapshot)
+                    = pg_temp.running_transactions(pg_current_snapshot()));
   elsif v_keep_fingerprints then
     update provisioning.baseline
        set objects_fingerprint = v_objects_fingerprint_now,
@@ -1208,13 +1247,21 @@ begin
     update provisioning.baseline set last_attempt = v_attempt + 1;
     -- A rollback does not undo setval. If the commit fails, last_attempt and the sequence differ,
     -- which tells the next start that a reset was interrupted.
-    perform setval('provisioning.reset_attempt', v_attempt + 1);
-    perform setval(c_sequence_oids[number], c_sequence_values[number], c_sequence_is_called[number])
-       from unnest(v_used_sequences) as number;
+    v_ignored := setval('provisioning.reset_attempt', v_attempt + 1);
+    perform setval(oid, last_value, is_called)
+       from unnest(
+              c_sequence_oids,
+              '{5,12}'::int8[],
+              '{f,t}'::bool[]
+            ) with ordinality as baseline (oid, last_value, is_called, number)
+      where number = any (v_used_sequences);
   end if;
 
   return jsonb_build_object(
-    'planIds', v_plan_ids,
+    'known', jsonb_build_object(
+      'objectsVersion', v_objects_version::text,
+      'objectsFingerprint', v_objects_fingerprint_now::text,
+      'planIds', v_plan_ids),
     'dirty', array_positions(v_dirty, true),
     'restored', array_positions(v_restore, true),
     'sequences', v_used_sequences,

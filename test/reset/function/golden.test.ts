@@ -1,5 +1,9 @@
 import { type Test, test } from 'tap'
-import { type BaselineSchema, loadBaselineSchema } from '../../../src/baseline/schema.ts'
+import {
+  type BaselineSchema,
+  type BaselineTable,
+  loadBaselineSchema,
+} from '../../../src/baseline/schema.ts'
 import { generateResetFunction } from '../../../src/reset/function/generate.ts'
 import { loadServer } from '../../support/server.ts'
 import { createResetWorld } from '../world.ts'
@@ -10,6 +14,12 @@ const generate = (schema: BaselineSchema): string =>
   `${generateResetFunction({
     schema,
     baseline: { id: '1' },
+    thisDatabase: {
+      systemIdentifier: '7000000000000000000',
+      databaseOid: '16384',
+      databaseName: 'commandbus',
+      timeline: '1',
+    },
     searchPath: '"$user", public',
     lockWaitMs: 400,
   })}\n`
@@ -37,6 +47,34 @@ test('the reset function for a schema that has everything is the one that was re
   assertTidy(t, sql)
   // Creating a function checks the syntax of its statements, and asks for none of their tables.
   await world.pool.query(sql)
+})
+
+test('each relation is named by a statement with a plan id, and so no change to one goes unnoticed', async (t) => {
+  const many = Array.from({ length: 201 }, (_, index) => ({
+    ...(EVERY_FEATURE.tables[0] as BaselineTable),
+    name: `app.many_${index}`,
+  }))
+  const withMany: BaselineSchema = {
+    ...EVERY_FEATURE,
+    tables: [...EVERY_FEATURE.tables, ...many],
+    groups: [...EVERY_FEATURE.groups, ...many.map((table) => [table])],
+    parts: {
+      ...EVERY_FEATURE.parts,
+      relations: [...EVERY_FEATURE.parts.relations, ...many.map(({ name }) => name)],
+    },
+  }
+  for (const schema of [EVERY_FEATURE, withMany]) {
+    const statements = generate(schema).match(/select pg_temp\.new_plan_id\(\)[^;]*;/g) ?? []
+    const named = new Set(
+      statements.flatMap((one) =>
+        one.split('\n').map((line) => /from (?:only )?(.+?)[),;]*$/.exec(line)?.[1]),
+      ),
+    )
+    t.same(
+      schema.parts.relations.filter((name) => !named.has(name)),
+      [],
+    )
+  }
 })
 
 /** The oids of a database are its own: numbers them in the order of the schema. */

@@ -66,6 +66,47 @@ begin
 end;
 $$;
 
+-- Changes with every change of objects_fingerprint, and with temporary objects.
+create or replace function pg_temp.objects_version()
+returns numeric
+language plpgsql
+stable
+as $$
+begin
+  return (
+    select sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin)))
+      from (
+        select ctid, xmin
+          from pg_class
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_enum
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_type
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_constraint
+         where contypid >= 16384
+        union all
+        select ctid, xmin
+          from pg_proc
+         where oid >= 16384
+        union all
+        select ctid, xmin
+          from pg_namespace
+         where not starts_with(nspname, 'pg_')
+        union all
+        select ctid, xmin
+          from pg_extension
+      ) as versions
+  );
+end;
+$$;
+
 -- Changes with the columns, constraints, triggers, rules and policies of relations.
 create or replace function pg_temp.parts_fingerprint()
 returns numeric
@@ -103,16 +144,15 @@ begin
 end;
 $$;
 
--- Changes when a transaction that wrote anything ends. This one is not counted.
-create or replace function pg_temp.running_transactions()
+-- Another text when a transaction that wrote anything has ended. This one is not counted.
+create or replace function pg_temp.running_transactions(p_snapshot pg_snapshot)
 returns text
 language plpgsql
 stable
 as $$
 begin
   return (
-    select concat(pg_snapshot_xmax(snapshot), ' ', array(select pg_snapshot_xip(snapshot)))
-      from pg_current_snapshot() as snapshot
+    select concat(pg_snapshot_xmax(p_snapshot), ' ', array(select pg_snapshot_xip(p_snapshot)))
   );
 end;
 $$;
@@ -346,7 +386,7 @@ $$;
 create or replace function pg_temp.reset_data(
   p_lock_first      text,    -- The relation that blocked the last attempt, or null.
   p_lock_timeout_ms int,     -- How much of the lock timeout is left.
-  p_known_plan_ids  uuid[],  -- The planIds that the last call returned, or null.
+  p_known           jsonb,   -- What the last call returned as known, or null.
   p_only_detect     boolean, -- Only return whether there is anything to restore.
   p_is_same_schema  boolean default false -- The caller knows that no definition has changed.
 )
@@ -412,13 +452,6 @@ declare
     /* 16 */ 'pgmq.q_test__replies_msg_id_seq'
   ]::text[];
   c_sequence_oids constant oid[] := '{3001,3002,3003,3004,3005,3006,3007,3008,3009,3010,3011,3012,3013,3014,3015,3016}'::oid[];
-  c_sequence_values constant int8[] := '{1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}'::int8[];
-  c_sequence_is_called constant bool[] := '{f,f,f,f,f,f,f,f,f,f,f,f,f,f,f,f}'::bool[];
-  -- The relations whose rows have a fingerprint in the baseline: tables that had rows, and views.
-  c_fingerprinted constant text[] := array[
-    /* 1 */ 'e2e.config',
-    /* 2 */ 'pgmq.meta'
-  ]::text[];
   -- The queues of the baseline.
   c_queue_names constant text[] := array[
     /* 1 */ 'e2e__commands',
@@ -439,13 +472,15 @@ declare
   v_relation      text;                 -- The relation that is being locked.
   v_is_disposable boolean;
   v_queue         text;
+  v_ignored       text;                 -- An assignment takes no query, where perform takes one.
 
   -- The baseline, and what is compared with it
   v_objects_fingerprint     numeric;
   v_objects_fingerprint_now numeric;
+  v_objects_version         numeric;
   v_parts_fingerprint       numeric;
   v_parts_fingerprint_now   numeric;
-  v_rows_fingerprints       numeric[];
+  v_compare                 boolean := false; -- The definitions, one by one.
   v_differences             jsonb;
   v_plan_id                 uuid;
   v_plan_ids                uuid[] := '{}';
@@ -453,6 +488,7 @@ declare
   v_attempt                 bigint;     -- The last reset that began to set sequences.
 
   -- What has to be restored, by the number of the table or view
+  v_found   boolean[];                  -- A part of v_dirty.
   v_dirty   boolean[] := '{}';          -- The rows of the table differ from the baseline.
   v_restore boolean[] := '{}';          -- It is dirty, or foreign keys tie it to a dirty one.
   v_stale   boolean[] := '{}';          -- The materialized view has to be refreshed.
@@ -465,7 +501,7 @@ declare
   v_dropped_queues text[] := '{}';
 
   -- What the next reset has to compare
-  v_transactions      text;             -- Those that were running when the schema was checked.
+  v_snapshot          pg_snapshot;      -- Those transactions that were running when the schema was checked.
   v_keep_fingerprints boolean := false; -- The fingerprints differ, although no definition does.
   v_wrote_catalog     boolean := false; -- The reset itself has changed them.
 begin
@@ -490,19 +526,17 @@ begin
   v_deadline := clock_timestamp() + make_interval(secs => least(p_lock_timeout_ms, 400) / 1000.0);
   v_relation := 'provisioning.disposable';
   begin
-    perform set_config('lock_timeout', least(p_lock_timeout_ms, 400)::text, true);
-    lock table provisioning.disposable in share row exclusive mode;
+    v_ignored := set_config('lock_timeout', least(p_lock_timeout_ms, 400)::text, true);
+    lock table only provisioning.disposable in share row exclusive mode;
     select objects_fingerprint, parts_fingerprint, last_attempt, last_value,
            exists (
-             select from provisioning.disposable natural join provisioning.this_database),
-           array(
-             select rows_fingerprint
-               from unnest(c_fingerprinted) with ordinality as relation (name, number)
-               left join provisioning.baseline_relation using (name)
-              order by number)
+             select from provisioning.disposable
+              where system_identifier = 7000000000000000000
+                and database_oid = 16384
+                and database_name = 'commandbus'
+                and timeline = 1)
       into v_objects_fingerprint, v_parts_fingerprint, v_last_attempt, v_attempt,
-           v_is_disposable,
-           v_rows_fingerprints
+           v_is_disposable
       from provisioning.reset_attempt
       left join provisioning.baseline
         on baseline_id = 1
@@ -521,41 +555,41 @@ begin
     -- Then every table. Plain readers go on beside an exclusive lock.
     begin
       lock table
-        commandbus.adoption_report,
-        commandbus.audit,
-        commandbus.batch,
-        commandbus.batch_counter,
-        commandbus.command,
-        commandbus.payload_archive,
-        commandbus.process,
-        commandbus.process_audit,
-        e2e.batch_summary,
-        e2e.config,
-        e2e.test_command,
-        pgmq.a_e2e__commands,
-        pgmq.a_e2e__replies,
-        pgmq.a_payments__commands,
-        pgmq.a_payments__replies,
-        pgmq.a_reporting__commands,
-        pgmq.a_reporting__process_replies,
-        pgmq.a_reporting__replies,
-        pgmq.a_reports__commands,
-        pgmq.a_reports__replies,
-        pgmq.a_test__commands,
-        pgmq.a_test__replies,
-        pgmq.meta,
-        pgmq.notify_insert_throttle,
-        pgmq.q_e2e__commands,
-        pgmq.q_e2e__replies,
-        pgmq.q_payments__commands,
-        pgmq.q_payments__replies,
-        pgmq.q_reporting__commands,
-        pgmq.q_reporting__process_replies,
-        pgmq.q_reporting__replies,
-        pgmq.q_reports__commands,
-        pgmq.q_reports__replies,
-        pgmq.q_test__commands,
-        pgmq.q_test__replies
+        only commandbus.adoption_report,
+        only commandbus.audit,
+        only commandbus.batch,
+        only commandbus.batch_counter,
+        only commandbus.command,
+        only commandbus.payload_archive,
+        only commandbus.process,
+        only commandbus.process_audit,
+        only e2e.batch_summary,
+        only e2e.config,
+        only e2e.test_command,
+        only pgmq.a_e2e__commands,
+        only pgmq.a_e2e__replies,
+        only pgmq.a_payments__commands,
+        only pgmq.a_payments__replies,
+        only pgmq.a_reporting__commands,
+        only pgmq.a_reporting__process_replies,
+        only pgmq.a_reporting__replies,
+        only pgmq.a_reports__commands,
+        only pgmq.a_reports__replies,
+        only pgmq.a_test__commands,
+        only pgmq.a_test__replies,
+        only pgmq.meta,
+        only pgmq.notify_insert_throttle,
+        only pgmq.q_e2e__commands,
+        only pgmq.q_e2e__replies,
+        only pgmq.q_payments__commands,
+        only pgmq.q_payments__replies,
+        only pgmq.q_reporting__commands,
+        only pgmq.q_reporting__process_replies,
+        only pgmq.q_reporting__replies,
+        only pgmq.q_reports__commands,
+        only pgmq.q_reports__replies,
+        only pgmq.q_test__commands,
+        only pgmq.q_test__replies
       in exclusive mode nowait;
     exception when lock_not_available then
       -- A writer has locked one of them: wait for one table after the other until the deadline.
@@ -570,80 +604,56 @@ begin
       using errcode = 'KBRLK', detail = v_relation;
   end;
 
-  -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
-  foreach v_queue in array array(
-    select queue_name
-      from pgmq.meta
-     where lower(queue_name) <> all (c_queue_names)
-     order by 1
-  ) loop
-    v_dropped_queues := v_dropped_queues || v_queue;
-    if not p_only_detect then
-      perform pg_temp.drop_queue(v_queue);
-    end if;
-  end loop;
-  if p_only_detect and v_dropped_queues <> '{}' then
-    return jsonb_build_object('isClean', false);
-  end if;
+  ------------------------------------------------------------------------------------------
+  -- Detect changes
+  ------------------------------------------------------------------------------------------
 
-  v_transactions := pg_temp.running_transactions();
+  v_snapshot := pg_current_snapshot();
 
   if not p_is_same_schema then
-    -- The plan id is a new one if one of these relations was altered. They are only named: `true
-    -- or` spares reading them.
-    select pg_temp.new_plan_id() into v_plan_id
-     where true
-        or exists (select from commandbus.adoption_report)
-        or exists (select from commandbus.audit)
-        or exists (select from commandbus.batch)
-        or exists (select from commandbus.batch_counter)
-        or exists (select from commandbus.batch_progress)
-        or exists (select from commandbus.command)
-        or exists (select from commandbus.payload_archive)
-        or exists (select from commandbus.process)
-        or exists (select from commandbus.process_audit)
-        or exists (select from e2e.batch_summary)
-        or exists (select from e2e.config)
-        or exists (select from e2e.test_command)
-        or exists (select from pgmq.a_e2e__commands)
-        or exists (select from pgmq.a_e2e__replies)
-        or exists (select from pgmq.a_payments__commands)
-        or exists (select from pgmq.a_payments__replies);
-    v_plan_ids := v_plan_ids || v_plan_id;
-    select pg_temp.new_plan_id() into v_plan_id
-     where true
-        or exists (select from pgmq.a_reporting__commands)
-        or exists (select from pgmq.a_reporting__process_replies)
-        or exists (select from pgmq.a_reporting__replies)
-        or exists (select from pgmq.a_reports__commands)
-        or exists (select from pgmq.a_reports__replies)
-        or exists (select from pgmq.a_test__commands)
-        or exists (select from pgmq.a_test__replies)
-        or exists (select from pgmq.meta)
-        or exists (select from pgmq.notify_insert_throttle)
-        or exists (select from pgmq.q_e2e__commands)
-        or exists (select from pgmq.q_e2e__replies)
-        or exists (select from pgmq.q_payments__commands)
-        or exists (select from pgmq.q_payments__replies)
-        or exists (select from pgmq.q_reporting__commands)
-        or exists (select from pgmq.q_reporting__process_replies)
-        or exists (select from pgmq.q_reporting__replies);
-    v_plan_ids := v_plan_ids || v_plan_id;
-    select pg_temp.new_plan_id() into v_plan_id
-     where true
-        or exists (select from pgmq.q_reports__commands)
-        or exists (select from pgmq.q_reports__replies)
-        or exists (select from pgmq.q_test__commands)
-        or exists (select from pgmq.q_test__replies);
-    v_plan_ids := v_plan_ids || v_plan_id;
+    -- The version is read first. If the catalogue changes before the fingerprint is read, it is the version
+    -- that is out of date, and the next reset reads the fingerprint again.
+    v_objects_version := pg_temp.objects_version();
+    if v_objects_version::text = p_known ->> 'objectsVersion' then
+      v_objects_fingerprint_now := (p_known ->> 'objectsFingerprint')::numeric;
+    else
+      v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+    end if;
+    v_compare := v_objects_fingerprint is distinct from v_objects_fingerprint_now;
+    if v_compare then
+      -- Drop the queues that are not in the baseline: without them, the catalogue should be the same.
+      foreach v_queue in array array(
+        select queue_name
+          from pgmq.meta
+         where lower(queue_name) <> all (c_queue_names)
+         order by 1
+      ) loop
+        v_dropped_queues := v_dropped_queues || v_queue;
+        if not p_only_detect then
+          perform pg_temp.drop_queue(v_queue);
+        end if;
+      end loop;
+      if p_only_detect and v_dropped_queues <> '{}' then
+        return jsonb_build_object('isClean', false);
+      end if;
+      if v_dropped_queues <> '{}' then
+        -- The version is read first. If the catalogue changes before the fingerprint is read, it is the version
+        -- that is out of date, and the next reset reads the fingerprint again.
+        v_objects_version := pg_temp.objects_version();
+        if v_objects_version::text = p_known ->> 'objectsVersion' then
+          v_objects_fingerprint_now := (p_known ->> 'objectsFingerprint')::numeric;
+        else
+          v_objects_fingerprint_now := pg_temp.objects_fingerprint();
+        end if;
+        v_compare := v_objects_fingerprint is distinct from v_objects_fingerprint_now;
+      end if;
+    end if;
+  end if;
 
-    -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
-    -- have been truncated, or a column renamed and renamed back.
-    v_objects_fingerprint_now := pg_temp.objects_fingerprint();
-    if v_objects_fingerprint is distinct from v_objects_fingerprint_now
-       or (v_plan_ids is distinct from p_known_plan_ids
-           and v_parts_fingerprint is distinct from pg_temp.parts_fingerprint())
-    then
+  -- Compare the definitions only if a fingerprint differs. That need not mean anything: a table may
+  -- have been truncated, or a column renamed and renamed back.
+  loop
+    if v_compare then
       -- Taken before the definitions are read, so that the next reset notices a change in between.
       v_parts_fingerprint_now := pg_temp.parts_fingerprint();
       v_keep_fingerprints := true;
@@ -679,73 +689,96 @@ begin
         raise exception 'stale' using errcode = 'KBROL';
       end if;
     end if;
-  end if;
 
-  ------------------------------------------------------------------------------------------
-  -- Detect changes
-  ------------------------------------------------------------------------------------------
+    v_plan_ids := '{}';
+    v_dirty := '{}';
+    -- These relations are only named, for the sake of the plan id: `true or` spares reading them.
+    select pg_temp.new_plan_id() into v_plan_id
+     where true
+        or exists (select from commandbus.batch_progress);
+    v_plan_ids := v_plan_ids || v_plan_id;
+    -- Dirty is a table that was empty and has a row, or that had rows whose fingerprint differs.
+    select pg_temp.new_plan_id(), array[
+             /* 1 */ exists (select from only commandbus.adoption_report),
+             /* 2 */ exists (select from only commandbus.audit),
+             /* 3 */ exists (select from only commandbus.batch),
+             /* 4 */ exists (select from only commandbus.batch_counter),
+             /* 5 */ exists (select from only commandbus.command),
+             /* 6 */ exists (select from only commandbus.payload_archive),
+             /* 7 */ exists (select from only commandbus.process),
+             /* 8 */ exists (select from only commandbus.process_audit),
+             /* 9 */ exists (select from only e2e.batch_summary),
+             /* 10 */ (
+               select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+                 from only e2e.config
+             ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'e2e.config'),
+             /* 11 */ exists (select from only e2e.test_command),
+             /* 12 */ exists (select from only pgmq.a_e2e__commands),
+             /* 13 */ exists (select from only pgmq.a_e2e__replies),
+             /* 14 */ exists (select from only pgmq.a_payments__commands),
+             /* 15 */ exists (select from only pgmq.a_payments__replies),
+             /* 16 */ exists (select from only pgmq.a_reporting__commands)
+           ]
+      into v_plan_id, v_found;
+    v_plan_ids := v_plan_ids || v_plan_id;
+    v_dirty := v_dirty || v_found;
+    select pg_temp.new_plan_id(), array[
+             /* 17 */ exists (select from only pgmq.a_reporting__process_replies),
+             /* 18 */ exists (select from only pgmq.a_reporting__replies),
+             /* 19 */ exists (select from only pgmq.a_reports__commands),
+             /* 20 */ exists (select from only pgmq.a_reports__replies),
+             /* 21 */ exists (select from only pgmq.a_test__commands),
+             /* 22 */ exists (select from only pgmq.a_test__replies),
+             /* 23 */ (
+               select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
+                 from only pgmq.meta
+             ) is distinct from (select rows_fingerprint from provisioning.baseline_relation where name = 'pgmq.meta'),
+             /* 24 */ exists (select from only pgmq.notify_insert_throttle),
+             /* 25 */ exists (select from only pgmq.q_e2e__commands),
+             /* 26 */ exists (select from only pgmq.q_e2e__replies),
+             /* 27 */ exists (select from only pgmq.q_payments__commands),
+             /* 28 */ exists (select from only pgmq.q_payments__replies),
+             /* 29 */ exists (select from only pgmq.q_reporting__commands),
+             /* 30 */ exists (select from only pgmq.q_reporting__process_replies),
+             /* 31 */ exists (select from only pgmq.q_reporting__replies),
+             /* 32 */ exists (select from only pgmq.q_reports__commands)
+           ]
+      into v_plan_id, v_found;
+    v_plan_ids := v_plan_ids || v_plan_id;
+    v_dirty := v_dirty || v_found;
+    select pg_temp.new_plan_id(), array[
+             /* 33 */ exists (select from only pgmq.q_reports__replies),
+             /* 34 */ exists (select from only pgmq.q_test__commands),
+             /* 35 */ exists (select from only pgmq.q_test__replies)
+           ]
+      into v_plan_id, v_found;
+    v_plan_ids := v_plan_ids || v_plan_id;
+    v_dirty := v_dirty || v_found;
 
-  -- Dirty is a table that was empty and has a row, or that had rows whose fingerprint differs.
-  v_dirty := v_dirty || array[
-    /* 1 */ exists (select from only commandbus.adoption_report),
-    /* 2 */ exists (select from only commandbus.audit),
-    /* 3 */ exists (select from only commandbus.batch),
-    /* 4 */ exists (select from only commandbus.batch_counter),
-    /* 5 */ exists (select from only commandbus.command),
-    /* 6 */ exists (select from only commandbus.payload_archive),
-    /* 7 */ exists (select from only commandbus.process),
-    /* 8 */ exists (select from only commandbus.process_audit),
-    /* 9 */ exists (select from only e2e.batch_summary),
-    /* 10 */ (
-      select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
-        from only e2e.config
-    ) is distinct from v_rows_fingerprints[1],
-    /* 11 */ exists (select from only e2e.test_command),
-    /* 12 */ exists (select from only pgmq.a_e2e__commands),
-    /* 13 */ exists (select from only pgmq.a_e2e__replies),
-    /* 14 */ exists (select from only pgmq.a_payments__commands),
-    /* 15 */ exists (select from only pgmq.a_payments__replies),
-    /* 16 */ exists (select from only pgmq.a_reporting__commands)
-  ];
-  v_dirty := v_dirty || array[
-    /* 17 */ exists (select from only pgmq.a_reporting__process_replies),
-    /* 18 */ exists (select from only pgmq.a_reporting__replies),
-    /* 19 */ exists (select from only pgmq.a_reports__commands),
-    /* 20 */ exists (select from only pgmq.a_reports__replies),
-    /* 21 */ exists (select from only pgmq.a_test__commands),
-    /* 22 */ exists (select from only pgmq.a_test__replies),
-    /* 23 */ (
-      select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
-        from only pgmq.meta
-    ) is distinct from v_rows_fingerprints[2],
-    /* 24 */ exists (select from only pgmq.notify_insert_throttle),
-    /* 25 */ exists (select from only pgmq.q_e2e__commands),
-    /* 26 */ exists (select from only pgmq.q_e2e__replies),
-    /* 27 */ exists (select from only pgmq.q_payments__commands),
-    /* 28 */ exists (select from only pgmq.q_payments__replies),
-    /* 29 */ exists (select from only pgmq.q_reporting__commands),
-    /* 30 */ exists (select from only pgmq.q_reporting__process_replies),
-    /* 31 */ exists (select from only pgmq.q_reporting__replies),
-    /* 32 */ exists (select from only pgmq.q_reports__commands)
-  ];
-  v_dirty := v_dirty || array[
-    /* 33 */ exists (select from only pgmq.q_reports__replies),
-    /* 34 */ exists (select from only pgmq.q_test__commands),
-    /* 35 */ exists (select from only pgmq.q_test__replies)
-  ];
+    exit when v_compare or p_is_same_schema or to_jsonb(v_plan_ids) = p_known -> 'planIds';
+    v_compare := v_parts_fingerprint is distinct from pg_temp.parts_fingerprint();
+    exit when not v_compare;
+  end loop;
 
-  -- Has the sequence another value than in the baseline? Without `offset 0`, each would be read twice.
-  v_used_sequences := array(
-    select number
-      from (
-        select number, pg_get_sequence_data(oid) as now, last_value, is_called
-          from unnest(c_sequence_oids, c_sequence_values, c_sequence_is_called)
-               with ordinality as baseline (oid, last_value, is_called, number)
-        offset 0
-      ) as sequence
-     where (now).last_value is distinct from sequence.last_value
-        or (now).is_called is distinct from sequence.is_called
-     order by number);
+  -- Has the sequence another value than in the baseline? Its data are (last_value,is_called).
+  v_used_sequences := array_positions(array[
+    /* 1 */ not starts_with(pg_get_sequence_data(3001)::text, '(1,f'),
+    /* 2 */ not starts_with(pg_get_sequence_data(3002)::text, '(1,f'),
+    /* 3 */ not starts_with(pg_get_sequence_data(3003)::text, '(1,f'),
+    /* 4 */ not starts_with(pg_get_sequence_data(3004)::text, '(1,f'),
+    /* 5 */ not starts_with(pg_get_sequence_data(3005)::text, '(1,f'),
+    /* 6 */ not starts_with(pg_get_sequence_data(3006)::text, '(1,f'),
+    /* 7 */ not starts_with(pg_get_sequence_data(3007)::text, '(1,f'),
+    /* 8 */ not starts_with(pg_get_sequence_data(3008)::text, '(1,f'),
+    /* 9 */ not starts_with(pg_get_sequence_data(3009)::text, '(1,f'),
+    /* 10 */ not starts_with(pg_get_sequence_data(3010)::text, '(1,f'),
+    /* 11 */ not starts_with(pg_get_sequence_data(3011)::text, '(1,f'),
+    /* 12 */ not starts_with(pg_get_sequence_data(3012)::text, '(1,f'),
+    /* 13 */ not starts_with(pg_get_sequence_data(3013)::text, '(1,f'),
+    /* 14 */ not starts_with(pg_get_sequence_data(3014)::text, '(1,f'),
+    /* 15 */ not starts_with(pg_get_sequence_data(3015)::text, '(1,f'),
+    /* 16 */ not starts_with(pg_get_sequence_data(3016)::text, '(1,f')
+  ], true);
 
   if p_only_detect then
     -- Rows that were written may still be those of the baseline. A reset restores them anyway.
@@ -784,13 +817,12 @@ begin
 
   -- Truncate dirty tables from 1024 kB on. Measuring all files of a table takes long, so do it only
   -- for those whose main file has 64 kB.
-  v_large := array(
-    select number
-      from unnest(array_positions(v_dirty, true)) as number
-     where case
-             when pg_relation_size(c_table_oids[number]) < 65536 then false
-             else pg_table_size(c_table_oids[number]) >= 1048576
-           end);
+  foreach v_number in array array_positions(v_dirty, true) loop
+    continue when pg_relation_size(c_table_oids[v_number]) < 65536;
+    if pg_table_size(c_table_oids[v_number]) >= 1048576 then
+      v_large := v_large || v_number;
+    end if;
+  end loop;
 
   ------------------------------------------------------------------------------------------
   -- Change: locks that block readers are taken at once, or not at all
@@ -934,7 +966,7 @@ begin
   -- generated columns may call functions that depend on it.
   if true = any (v_restore[1:16]) then
     if v_restore[10] then
-      perform set_config('search_path', '"$user", public', true);
+      v_ignored := set_config('search_path', '"$user", public', true);
       insert into e2e.config (key, value, updated_at) overriding system value
       select (stored.whole_row).key, (stored.whole_row).value, (stored.whole_row).updated_at
         from (
@@ -944,7 +976,7 @@ begin
            order by position
           offset 0
         ) as stored;
-      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       update provisioning.baseline_relation
          set rows_fingerprint = (
                select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
@@ -954,7 +986,7 @@ begin
   end if;
   if true = any (v_restore[17:32]) then
     if v_restore[23] then
-      perform set_config('search_path', '"$user", public', true);
+      v_ignored := set_config('search_path', '"$user", public', true);
       insert into pgmq.meta (queue_name, is_partitioned, is_unlogged, created_at) overriding system value
       select (stored.whole_row).queue_name, (stored.whole_row).is_partitioned, (stored.whole_row).is_unlogged, (stored.whole_row).created_at
         from (
@@ -964,7 +996,7 @@ begin
            order by position
           offset 0
         ) as stored;
-      perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
+      v_ignored := pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
       update provisioning.baseline_relation
          set rows_fingerprint = (
                select coalesce(sum(hashtidextended(ctid, (select age('3'::xid)::bigint) - age(xmin))), 0)
@@ -982,7 +1014,8 @@ begin
     update provisioning.baseline
        set (objects_fingerprint, parts_fingerprint) = (
              select pg_temp.objects_fingerprint(), pg_temp.parts_fingerprint()
-              where v_transactions = pg_temp.running_transactions());
+              where pg_temp.running_transactions(v_snapshot)
+                    = pg_temp.running_transactions(pg_current_snapshot()));
   elsif v_keep_fingerprints then
     update provisioning.baseline
        set objects_fingerprint = v_objects_fingerprint_now,
@@ -993,13 +1026,21 @@ begin
     update provisioning.baseline set last_attempt = v_attempt + 1;
     -- A rollback does not undo setval. If the commit fails, last_attempt and the sequence differ,
     -- which tells the next start that a reset was interrupted.
-    perform setval('provisioning.reset_attempt', v_attempt + 1);
-    perform setval(c_sequence_oids[number], c_sequence_values[number], c_sequence_is_called[number])
-       from unnest(v_used_sequences) as number;
+    v_ignored := setval('provisioning.reset_attempt', v_attempt + 1);
+    perform setval(oid, last_value, is_called)
+       from unnest(
+              c_sequence_oids,
+              '{1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1}'::int8[],
+              '{f,f,f,f,f,f,f,f,f,f,f,f,f,f,f,f}'::bool[]
+            ) with ordinality as baseline (oid, last_value, is_called, number)
+      where number = any (v_used_sequences);
   end if;
 
   return jsonb_build_object(
-    'planIds', v_plan_ids,
+    'known', jsonb_build_object(
+      'objectsVersion', v_objects_version::text,
+      'objectsFingerprint', v_objects_fingerprint_now::text,
+      'planIds', v_plan_ids),
     'dirty', array_positions(v_dirty, true),
     'restored', array_positions(v_restore, true),
     'sequences', v_used_sequences,

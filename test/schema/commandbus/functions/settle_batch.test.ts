@@ -42,7 +42,9 @@ test('settle_batch', async (t) => {
     'a retried command counts again when it is finished',
     rolledBack(async (t, db) => {
       const bus = createBus(db)
-      const { batchId, id } = await bus.troubledBatch(1)
+      const batchId = await bus.batch({ total: 1 })
+      const id = await bus.command({ batchId })
+      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
       await bus.set(id, 'PENDING')
       await bus.settle(batchId, 'retry')
 
@@ -55,7 +57,9 @@ test('settle_batch', async (t) => {
     'a finish counts a move that an operator did not settle',
     rolledBack(async (t, db) => {
       const bus = createBus(db)
-      const { batchId, id } = await bus.troubledBatch(1)
+      const batchId = await bus.batch({ total: 1 })
+      const id = await bus.command({ batchId })
+      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
       await bus.set(id, 'PENDING')
 
       t.equal(await bus.finish(id, 'COMPLETED'), true)
@@ -80,7 +84,9 @@ test('settle_batch', async (t) => {
 
   t.test('of two operators on one command, the second fails, and it counts once', async (t) => {
     const bus = createBus(pool)
-    const { batchId, id } = await bus.troubledBatch(2)
+    const batchId = await bus.batch({ total: 2 })
+    const id = await bus.command({ batchId })
+    await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
 
     await withTransaction(pool, async (first) => {
       await withTransaction(pool, async (late) => {
