@@ -163,10 +163,9 @@ function formatOf({ seen }) {
 }
 
 function fingerprint(history) {
-  const lines = history.map(({ recordedAs, hash, previousHash }) =>
-    [recordedAs, hash, previousHash].map((value) => JSON.stringify(value)).join(' '),
+  const text = JSON.stringify(
+    history.map(({ recordedAs, hash, previousHash }) => [recordedAs, hash, previousHash]),
   )
-  const text = lines.map((line) => `${line}\n`).join('')
   return {
     count: history.length,
     fingerprint: createHash('sha256').update(text).digest('hex'),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Queryable } from '../postgres/client.ts'
 import { sqlstateOf } from '../postgres/errors.ts'
 import { SQLSTATE } from '../postgres/sqlstate.ts'
@@ -20,12 +20,9 @@ export interface HistoryFingerprint {
 
 /** The fingerprint of these rows, oldest first, as `readFingerprint` reads it from a database that has them. */
 export function fingerprintHistory(rows: readonly HistoryRow[]): HistoryFingerprint {
-  let text = ''
-  for (const { recordedAs, hash, previousHash } of rows) {
-    // As JSON, so that no two histories have the same text.
-    text += `${JSON.stringify(recordedAs)} ${JSON.stringify(hash)} ${JSON.stringify(previousHash)}\n`
-  }
-  return { count: rows.length, fingerprint: createHash('sha256').update(text).digest('hex') }
+  // As JSON, so that no two histories have the same text.
+  const text = JSON.stringify(rows.map((row) => [row.recordedAs, row.hash, row.previousHash]))
+  return { count: rows.length, fingerprint: hash('sha256', text) }
 }
 
 /** Reads the fingerprint of the first `count` migrations, or of all; of none where there is no history. */
@@ -37,11 +34,11 @@ export async function readFingerprint(
     // By bytes: names are digits, and a collation of words takes ten times as long.
     const { rows } = await client.query<HistoryFingerprint>(
       `select pg_catalog.count(*)::integer as count,
-              pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(coalesce(pg_catalog.string_agg(
-                pg_catalog.to_json(filename) || ' ' || pg_catalog.to_json(hash) || ' '
-                  || coalesce(pg_catalog.to_json(previous_hash)::text, 'null') || e'\\n',
-                '' order by pg_catalog.length(filename), filename collate "C"
-              ), ''), 'UTF8')), 'hex') as fingerprint
+              pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to('[' || coalesce(pg_catalog.string_agg(
+                '[' || pg_catalog.to_json(filename) || ',' || pg_catalog.to_json(hash) || ','
+                  || coalesce(pg_catalog.to_json(previous_hash)::text, 'null') || ']',
+                ',' order by pg_catalog.length(filename), filename collate "C"
+              ), '') || ']', 'UTF8')), 'hex') as fingerprint
          from (select filename, hash, previous_hash from graphile_migrate.migrations
                 order by pg_catalog.length(filename), filename collate "C"
                 limit $1) as beginning`,
