@@ -22,8 +22,7 @@ await runProgram(runServiceAndWatch, EXIT.stopped)
 async function runServiceAndWatch({ signal }: AbortController): Promise<number> {
   const config = loadConfig()
   const log = createLogger(config.logLevel, createMask(config), await loadLineFormat())
-  const embeddedPort = await chooseEmbeddedPort(config)
-  const run = { config: { ...config, embeddedPort }, log, signal }
+  let run = { config: await withFreePorts(config), log, signal }
   const isEmbedded = config.databaseUrl === undefined
   if (isEmbedded && (await mayHaveOtherHistory(config))) await follow(run)
   let hasTried = false
@@ -36,6 +35,14 @@ async function runServiceAndWatch({ signal }: AbortController): Promise<number> 
       // The database was changed since then, by npm start or by a commit.
       hasTried = true
       if (!(await follow(run))) return outcome
+    } else if ((outcome === EXIT.settings || outcome === EXIT.database) && !signal.aborted) {
+      // A checkout that started at the same moment may have been faster.
+      const next = await withFreePorts(run.config)
+      if (!hasOtherPorts(run.config, next)) return outcome
+      log.info(
+        'another program took a port that was free: the service starts again, on the next one',
+      )
+      run = { ...run, config: next }
     } else {
       return typeof outcome === 'number' ? outcome : EXIT.stopped
     }
@@ -65,8 +72,7 @@ async function follow({ config, ...deps }: Run): Promise<boolean> {
  * the committed files are not those of its database any more.
  */
 async function runOnce(run: Run): Promise<number | OtherHistoryError> {
-  // Only now: another checkout may start at the same time.
-  const service = startService({ ...run.config, port: await choosePort(run.config) })
+  const service = startService(run.config)
   // Imported while the service starts: that takes as long.
   const modules = loadLoop()
   const ending = new AbortController()
@@ -117,16 +123,25 @@ async function loadLoop() {
 
 type Ports = Pick<Config, 'port' | 'embeddedPort'>
 
-/** A port that is set is used; instead of a default one that another checkout uses, the next free one is taken. */
-async function chooseEmbeddedPort({ embeddedPort, databaseUrl }: Config): Promise<number> {
-  const isFixed = isGiven('EMBEDDED_PORT') || databaseUrl !== undefined
-  return isFixed ? embeddedPort : findFreePort(LOOPBACK, embeddedPort)
+/**
+ * Chooses where the service and the embedded server listen. A port that is set is used; instead of a default one that
+ * another checkout uses, the next free one is taken. Called again, it keeps what it chose if that is still free.
+ */
+async function withFreePorts(config: Config): Promise<Config> {
+  const hasEmbeddedPort = isGiven('EMBEDDED_PORT') || config.databaseUrl !== undefined
+  const embeddedPort = hasEmbeddedPort
+    ? config.embeddedPort
+    : await findFreePort(LOOPBACK, config.embeddedPort)
+  // 0 is any free port.
+  const port =
+    isGiven('PORT') && config.port !== 0
+      ? config.port
+      : await findFreePort(config.host, config.port, { not: embeddedPort })
+  return { ...config, port, embeddedPort }
 }
 
-/** The same for where the service listens; 0 is any. */
-async function choosePort({ host, port, embeddedPort }: Config): Promise<number> {
-  const isFixed = isGiven('PORT') && port !== 0
-  return isFixed ? port : findFreePort(host, port, { not: embeddedPort })
+function hasOtherPorts(one: Ports, other: Ports): boolean {
+  return one.port !== other.port || one.embeddedPort !== other.embeddedPort
 }
 
 /** Starts the service in our process group, so that it also gets the terminal's signals; it sends when it is ready. */

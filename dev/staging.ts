@@ -9,7 +9,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { type FileChange, isSame } from './commit/journal.ts'
+import { type FileChange, isSame } from './commit/files/journal.ts'
 
 /** A copy of a migrations folder, for a command that may fail halfway. */
 export interface StagedMigrations {

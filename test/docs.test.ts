@@ -25,7 +25,9 @@ const scripts = Object.keys(
 
 test('every script that the documentation names exists', async (t) => {
   for (const page of pages) {
-    for (const [, name = ''] of readProjectFile(page).matchAll(/\bnpm run ([a-z][\w:-]*)/g)) {
+    for (const [, name = ''] of readProjectFile(page).matchAll(
+      /\bnpm run (?:-s )?([a-z][\w:-]*)/g,
+    )) {
       t.ok(scripts.includes(name), `${page}: npm run ${name}`)
     }
   }

@@ -6,7 +6,7 @@ import { EXIT } from '../../src/errors/codes.ts'
 import { isCurrentEmpty } from '../../src/migrations/files/current.ts'
 import { readMigrationStatus } from '../../src/migrations/history.ts'
 import { describeError } from '../../src/postgres/errors.ts'
-import { readJournal } from '../commit/journal.ts'
+import { readJournal } from '../commit/files/journal.ts'
 import type { CommandRun } from '../tool.ts'
 import { withClient } from '../with-client.ts'
 

@@ -1,6 +1,6 @@
 import { ServiceError } from '../../src/errors/service-error.ts'
 import { RULES } from './rules/index.ts'
-import { hasSquawkRule, SQUAWK } from './squawk.ts'
+import { hasSquawkRule, SQUAWK } from './rules/squawk.ts'
 
 /** The service refuses these, too, so a commit cannot allow them. */
 const NEVER = [

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { lastName, withoutArguments, wordOf } from '../words.ts'
-import type { CatalogObject } from './catalog-state.ts'
+import type { CatalogObject } from './trial/catalog-state.ts'
 
 /** A test file, and which of the changed objects it mentions. */
 export interface CoveringTest {

@@ -2,8 +2,8 @@ import { ServiceError } from '../../src/errors/service-error.ts'
 import { hasNoStatement } from '../../src/migrations/files/current.ts'
 import { listIncluded, readCommittedFixtures, readFixtures } from '../loop/fixtures.ts'
 import { nameFolder } from '../loop/format.ts'
-import { compileCurrent } from './migration-text.ts'
 import { listChangedFixtures, listGoneFixtures } from './rules/fixture-not-included.ts'
+import { compileCurrent } from './text/migration-text.ts'
 
 /** Throws if all that current.sql includes is empty: the tool would refuse the migration as blank. */
 export function assertSomething(migrationsDir: string): void {

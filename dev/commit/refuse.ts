@@ -6,11 +6,11 @@ import { formatFailure, nameFolder } from '../loop/format.ts'
 import { listPlaceholders } from '../loop/placeholders.ts'
 import type { ShadowUrls } from '../shadow-database.ts'
 import { type CommandRun, createCommandSettings } from '../tool.ts'
-import type { Finding } from './finding.ts'
 import { describeFindings } from './report.ts'
+import type { Finding } from './rules/finding.ts'
 import { RULES } from './rules/index.ts'
-import { runSquawk } from './squawk.ts'
-import { isFailure, type Trial, tryMigration } from './trial.ts'
+import { runSquawk } from './rules/squawk.ts'
+import { isFailure, type Trial, tryMigration } from './trial/trial.ts'
 
 /** What a commit may say and do. */
 export interface CommitOptions {

@@ -1,5 +1,5 @@
 import { formatLine, formatPlace } from '../loop/format.ts'
-import type { Finding } from './finding.ts'
+import type { Finding } from './rules/finding.ts'
 
 export interface RefusedCommit {
   /** The migrations folder as people write it. */

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
-import type { CatalogObject } from './catalog-state.ts'
 import type { CoveringTest } from './covering-tests.ts'
-import type { SchemaChanges } from './schema-files.ts'
-import type { Trial } from './trial.ts'
+import type { SchemaChanges } from './files/schema-files.ts'
+import type { CatalogObject } from './trial/catalog-state.ts'
+import type { Trial } from './trial/trial.ts'
 
 export interface Committed {
   /** Of the committed file, from the project's folder. */

@@ -36,7 +36,7 @@ const ANSWERS = [
 const RIGHTS = { mayUse: true, mayCreate: true }
 const RECORD = {
   ...{ isRunning: false, isRecorded: true, isOfThisHistory: true, isCurrentKnown: true },
-  ...{ recordedMajor: 17, serverMajor: 17, stamp: '1' },
+  ...{ recordedMajor: 17, serverMajor: 17, routinesStamp: '1', othersStamp: '1' },
 }
 
 const STATE = { defaults: '', has_login_trigger: false, holds_tool_lock: true, other_locks: 0 }

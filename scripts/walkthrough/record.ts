@@ -1,3 +1,4 @@
+import { findFreePort } from '../../dev/ports.ts'
 import { type Checkout, createCheckout, type Program } from './checkout.ts'
 import { normalize, withoutNpm } from './plain.ts'
 
@@ -51,7 +52,9 @@ async function makeChange(checkout: Checkout): Promise<Recordings> {
   }
 
   await run('git switch -c start-without-waiting', change)
-  const started = await startLoop(checkout)
+  // Another loop that starts at the same moment would show in the recording.
+  const ports = { PORT: await findAnyPort(), EMBEDDED_PORT: await findAnyPort() }
+  const started = await startLoop(checkout, ports)
   loop.push(`$ npm run dev\n${started.news()}`)
   change.push(`$ npm run dev\n…\n${lastLine(loop)}`)
 
@@ -82,15 +85,18 @@ async function makeChange(checkout: Checkout): Promise<Recordings> {
   say('Ctrl-C, and the other branch', loop)
   await started.program.interrupt()
   await run('git switch main', loop)
-  const other = await startLoop(checkout)
+  const other = await startLoop(checkout, ports)
   loop.push(`$ npm run dev\n${other.news()}`)
   await other.program.interrupt()
   return { change: change.join('\n'), loop: loop.join('\n') }
 }
 
 /** Runs `npm run dev`; `news` is what it has printed since it was asked last. */
-async function startLoop(checkout: Checkout): Promise<{ program: Program; news: () => string }> {
-  const program = checkout.start('npm run dev')
+async function startLoop(
+  checkout: Checkout,
+  ports: Readonly<Record<string, string>>,
+): Promise<{ program: Program; news: () => string }> {
+  const program = checkout.start('npm run dev', ports)
   await program.prints('watching ')
   let shown = 0
   const news = () => {
@@ -101,5 +107,7 @@ async function startLoop(checkout: Checkout): Promise<{ program: Program; news: 
   }
   return { program, news }
 }
+
+const findAnyPort = async () => String(await findFreePort('127.0.0.1', 0))
 
 const lastLine = (lines: readonly string[]) => lines.at(-1)?.split('\n').at(-1) ?? ''

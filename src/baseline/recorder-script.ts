@@ -90,7 +90,7 @@ as $$
 #variable_conflict use_column
 begin
   return query
-  ${definitionsSql({ schemas: 'p_schemas', roles: 'p_roles', objects: 'p_objects' })};
+  ${definitionsSql({ schemas: 'p_schemas', roles: 'p_roles', objects: { names: 'p_objects' } })};
 end;
 $$;
 comment on function provisioning.read_definitions(text[], text[], text[]) is

@@ -39,11 +39,16 @@ const relationRows = RELATION_ROWS.map(
        ${condition === undefined ? '' : `and ${condition}`}`,
 ).join('\nunion all\n')
 
-/**
- * Selects the ObjectStamp of every relation, routine and type that users made. What is not among them
- * (statistics, default privileges, publications, queues) is quick to read.
- */
-export const OBJECT_STAMPS_SQL = sql`
+/** Selects the ObjectStamp of every routine that users made. */
+export const ROUTINE_STAMPS_SQL = sql`
+  select 'routine' as kind, pg_proc.oid, quote_ident(nspname) || '.' || ${ROUTINE_NAME} as name,
+         ${rowVersion('pg_proc')}::text as stamp
+    from pg_proc
+    join pg_namespace on pg_namespace.oid = pronamespace
+   where pg_proc.oid >= 16384`
+
+/** Selects the ObjectStamp of every relation and type that users made, and of what is mentioned. */
+export const OTHER_STAMPS_SQL = sql`
   select 'relation' as kind, pg_class.oid, format('%I.%I', nspname, relname) as name, stamp::text
     from (select oid, sum(version) as stamp
             from (
@@ -60,11 +65,6 @@ export const OBJECT_STAMPS_SQL = sql`
    where relkind in ${RELATION_KINDS}
      and relpersistence <> 't'
   union all
-  select 'routine', pg_proc.oid, quote_ident(nspname) || '.' || ${ROUTINE_NAME}, ${rowVersion('pg_proc')}::text
-    from pg_proc
-    join pg_namespace on pg_namespace.oid = pronamespace
-   where pg_proc.oid >= 16384
-  union all
   -- The types of tables and arrays come, go and are renamed with what they are the types of.
   select 'type', pg_type.oid, format('%I.%I', nspname, typname), concat_ws(
            ' ', ${rowVersion('pg_type')},
@@ -77,6 +77,15 @@ export const OBJECT_STAMPS_SQL = sql`
      and typcategory <> 'A'
   union all
   select 'mentioned', 0, '', (${MENTIONED_STAMP_SQL})::text`
+
+/**
+ * Selects the ObjectStamp of all of these. What is not among them (statistics, default privileges, publications,
+ * queues) is quick to read.
+ */
+export const OBJECT_STAMPS_SQL = sql`
+  ${OTHER_STAMPS_SQL}
+  union all
+  ${ROUTINE_STAMPS_SQL}`
 
 /**
  * Selects the kind and oid of objects whose definitions may mention one of these relations, or a column of it.

@@ -12,7 +12,6 @@ const SOURCES: readonly (readonly [catalogue: string, condition?: string])[] = [
   ['pg_trigger'],
   ['pg_rewrite', 'oid >= 16384'],
   ['pg_policy'],
-  ['pg_proc', 'oid >= 16384'],
   ['pg_type', 'oid >= 16384'],
   ['pg_enum'],
   ['pg_sequence'],
@@ -23,6 +22,10 @@ const SOURCES: readonly (readonly [catalogue: string, condition?: string])[] = [
   ['pg_publication'],
   ['pg_publication_rel'],
   ['pg_publication_namespace'],
+]
+
+const ROUTINES: readonly (readonly [catalogue: string, condition: string])[] = [
+  ['pg_proc', 'oid >= 16384'],
 ]
 
 /** Not objects of a schema themselves, but definitions mention them, or leave out what an extension has. */
@@ -43,10 +46,16 @@ const ROLES = 'select hashtextextended(rolname, oid::bigint) from pg_roles'
  * Selects a number that changes whenever a definition does, at a tenth of the cost of reading them: it is
  * made from the versions of the catalogues' rows, and the names of roles. It may change without need.
  */
-export const DEFINITIONS_STAMP_SQL = sumOf([...SOURCES, ...MENTIONED])
+export const DEFINITIONS_STAMP_SQL = sumOf([...SOURCES, ...ROUTINES, ...MENTIONED], ROLES)
+
+/** The same for the definitions of routines, which change more often than any others. */
+export const ROUTINES_STAMP_SQL = sumOf(ROUTINES)
+
+/** The same for all other definitions, and for what those of routines mention. */
+export const OTHERS_STAMP_SQL = sumOf([...SOURCES, ...MENTIONED], ROLES)
 
 /** The same for what several objects may mention: after a change, any definition may read differently. */
-export const MENTIONED_STAMP_SQL = sumOf(MENTIONED)
+export const MENTIONED_STAMP_SQL = sumOf(MENTIONED, ROLES)
 
 /**
  * An expression: a number for the version of one row, by where it lies and which transaction wrote it; see
@@ -57,7 +66,10 @@ export function rowVersion(table?: string): string {
   return `hashtidextended(${prefix}ctid, age('3'::xid)::bigint - age(${prefix}xmin))`
 }
 
-function sumOf(sources: readonly (readonly [catalogue: string, condition?: string])[]): string {
+function sumOf(
+  sources: readonly (readonly [catalogue: string, condition?: string])[],
+  ...others: readonly string[]
+): string {
   const rows = sources.map(
     ([catalogue, condition]) =>
       `select ${rowVersion()} from ${catalogue}${condition === undefined ? '' : ` where ${condition}`}`,
@@ -66,6 +78,6 @@ function sumOf(sources: readonly (readonly [catalogue: string, condition?: strin
   return sql`
     select sum(version)
       from (
-        ${[...rows, ROLES].join('\nunion all\n')}
+        ${[...rows, ...others].join('\nunion all\n')}
       ) as part (version)`
 }

@@ -2,13 +2,13 @@ import { LAST_CURRENT_SQL, LAST_MIGRATION_SQL } from '../baseline/last-migration
 import { readRecorderState } from '../baseline/recorder.ts'
 import { RECORD_FORMAT } from '../baseline/recorder-script.ts'
 import { ALWAYS_READ } from '../catalog/definitions/definitions.ts'
-import { DEFINITIONS_STAMP_SQL } from '../catalog/stamp.ts'
+import { OTHERS_STAMP_SQL, ROUTINES_STAMP_SQL } from '../catalog/stamp.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { type Difference, describeDifference, type ObjectDifference } from './describe.ts'
 import { byName, MAX_DIFFERENCES, readDifferences } from './differences.ts'
 import { plainStatements, type Statements } from './statements.ts'
-import { findTouched, readStamps, type Stamps } from './touched.ts'
+import { type Changed, findTouched, readStamps, type Stamps } from './touched.ts'
 
 /** How the schema compares with the recorded one. */
 export interface Comparison {
@@ -24,8 +24,9 @@ interface Base {
   readonly hasHistory: boolean
   /** The record that was compared with. */
   readonly recordedAt: string
-  /** As long as it stays the same, so do the differences. */
-  readonly stamp: string
+  /** As long as both stay the same, so do the differences. */
+  readonly routinesStamp: string | null
+  readonly othersStamp: string
   /** Of each object, to know later which ones changed. */
   readonly stamps: Stamps
   readonly differences: readonly ObjectDifference[]
@@ -65,12 +66,13 @@ export async function compareWithRecord(
   if (record?.isRunning) throw new MigrationsRunningError('migrations are running')
   const reason = findReason(record)
   if (record === undefined || reason !== undefined) return unknown(reason ?? NOT_RECORDED)
-  const { recordedAt, stamp, hasHistory } = record
+  const { recordedAt, routinesStamp, othersStamp, hasHistory } = record
   const base = known?.base?.recordedAt === recordedAt ? known.base : undefined
-  if (known !== undefined && base?.stamp === stamp) return known
+  const changed = findChanged(base, record)
+  if (known !== undefined && changed === undefined) return known
 
   // Before the definitions: what changes after it changes the next stamps, too.
-  const stamps = await readStamps(some)
+  const stamps = await readStamps(some, changed ?? 'all', base?.stamps)
   const isBaseWhole = base !== undefined && base.differences.length < MAX_DIFFERENCES
   const touched = isBaseWhole ? await findTouched(some, base.stamps, stamps) : undefined
   // To read everything fills the session's caches with everything.
@@ -80,8 +82,16 @@ export async function compareWithRecord(
   return {
     inSync: described.length === 0,
     differences: described.slice(0, MAX_DIFFERENCES),
-    base: { hasHistory, recordedAt, stamp, stamps, differences },
+    base: { hasHistory, recordedAt, routinesStamp, othersStamp, stamps, differences },
   }
+}
+
+/** Undefined where nothing changed. */
+function findChanged(base: Base | undefined, now: RecordState): Changed | undefined {
+  if (base === undefined) return 'all'
+  const hasSameRoutines = base.routinesStamp === now.routinesStamp
+  if (base.othersStamp !== now.othersStamp) return hasSameRoutines ? 'others' : 'all'
+  return hasSameRoutines ? undefined : 'routines'
 }
 
 /** The differences of these objects, or of all: twice, since another session may be in the middle of a change. */
@@ -122,7 +132,9 @@ interface RecordState {
   readonly isOfThisHistory: boolean
   readonly isCurrentKnown: boolean
   readonly recordedAt: string
-  readonly stamp: string
+  /** Null where there is no routine. */
+  readonly routinesStamp: string | null
+  readonly othersStamp: string
 }
 
 const NOT_RECORDED = `no schema was recorded, because no migration was applied since this service records it; ${ACCEPT}`
@@ -146,7 +158,8 @@ const recordFromSql = (history: string) => sql`
          history.current_applied is null
            or history.current_applied <= after.current_applied is true as "isCurrentKnown",
          after.recorded_at::text as "recordedAt",
-         (${DEFINITIONS_STAMP_SQL})::text as stamp
+         (${ROUTINES_STAMP_SQL})::text as "routinesStamp",
+         (${OTHERS_STAMP_SQL})::text as "othersStamp"
     from ${history} as history
     left join provisioning.recorded_schema as after on after.moment = 'after'
     left join provisioning.recorded_schema as before on before.moment = 'before'`

@@ -1,4 +1,4 @@
-import { ALWAYS_READ } from '../catalog/definitions/definitions.ts'
+import { ALWAYS_READ, definitionsSql } from '../catalog/definitions/definitions.ts'
 import { literal } from '../postgres/quote.ts'
 import { sql } from '../postgres/sql-text.ts'
 import { isAsCommittedSql } from './current-changes.ts'
@@ -17,7 +17,10 @@ export async function readDifferences(
   statements: Statements,
   objects?: readonly string[],
 ): Promise<ObjectDifference[]> {
-  const found = await statements.run<ObjectDifference>(differencesSql, objects)
+  const found =
+    objects === undefined
+      ? await statements.run<ObjectDifference>(allDifferencesSql)
+      : await statements.run<ObjectDifference>(differencesOfSql, objects)
   return found.toSorted(byName)
 }
 
@@ -31,25 +34,43 @@ function compareText(one: string, other: string): number {
   return one < other ? -1 : 1
 }
 
+const allDifferencesSql = () =>
+  differencesSql({
+    recorded: 'true',
+    current: sql`
+      select definition.*
+        from ${CHOSEN} as chosen,
+             provisioning.read_definitions(chosen.schemas, chosen.roles, null) as definition`,
+  })
+
+/** Without the function, whose plan has to fit all objects, too: it reads all of pg_proc for one. */
+const differencesOfSql = (objects: string) =>
+  differencesSql({
+    recorded: sql`
+      (name = any (${objects})
+       or parent = any (${objects})
+       or kind in (${ALWAYS_READ.map(literal).join(', ')}))`,
+    current: sql`
+      with chosen as materialized (select * from ${CHOSEN} as chosen)
+      select definition.*
+        from (
+          ${definitionsSql({
+            schemas: '(select schemas from chosen)::text[]',
+            roles: '(select roles from chosen)::text[]',
+            objects: { names: objects, isGiven: true },
+          })}
+        ) as definition`,
+  })
+
 /**
  * Objects whose definitions differ. Not among them: queues, partitions and PostgreSQL's own schema that were added,
  * default privileges of further roles only; what the uncommitted migration had changed, and is as the committed ones
- * made it again.
+ * made it again. `recorded` is a condition on what was recorded, `current` selects the definitions of the same objects.
  */
-const differencesSql = (objects: string) =>
+const differencesSql = ({ recorded, current }: { recorded: string; current: string }) =>
   differenceSql({
-    recorded: sql`
-      select *
-        from provisioning.recorded_object
-       where moment = 'after'
-         and (${objects} is null
-              or name = any (${objects})
-              or parent = any (${objects})
-              or kind in (${ALWAYS_READ.map(literal).join(', ')}))`,
-    current: sql`
-      select definition.*
-        from ${CHOSEN},
-             provisioning.read_definitions(chosen.schemas, chosen.roles, ${objects}) as definition`,
+    recorded: `select * from provisioning.recorded_object where moment = 'after' and ${recorded}`,
+    current,
     hasAddresses: `(select has_addresses from ${RECORD})`,
     condition: sql`
       not (recorded is null
@@ -76,4 +97,4 @@ const CHOSEN = sql`
                               and kind = 'schema'
                               and has_addresses) as schemas,
           roles
-     from ${RECORD}) as chosen`
+     from ${RECORD})`

@@ -1,5 +1,11 @@
-import { dependentsSql, OBJECT_STAMPS_SQL, type ObjectStamp } from '../catalog/object-stamps.ts'
-import type { Statements } from './statements.ts'
+import {
+  dependentsSql,
+  OBJECT_STAMPS_SQL,
+  type ObjectStamp,
+  OTHER_STAMPS_SQL,
+  ROUTINE_STAMPS_SQL,
+} from '../catalog/object-stamps.ts'
+import type { Statement, Statements } from './statements.ts'
 
 /** The stamps of all objects, by kind and oid. */
 export type Stamps = ReadonlyMap<string, ObjectStamp>
@@ -11,13 +17,27 @@ const MAX_TOUCHED = 200
 
 const keyOf = ({ kind, oid }: Key) => `${kind} ${oid}`
 
-/** Reads the stamps of all objects that users made. */
-export async function readStamps(statements: Statements): Promise<Stamps> {
-  const rows = await statements.run<ObjectStamp>(objectStamps)
-  return new Map(rows.map((one) => [keyOf(one), one]))
+/** What may have changed since some stamps were read. */
+export type Changed = 'routines' | 'others' | 'all'
+
+/** Reads the stamps of what changed of the objects that users made; the rest is as it was before. */
+export async function readStamps(
+  statements: Statements,
+  changed: Changed,
+  before?: Stamps,
+): Promise<Stamps> {
+  const rows = await statements.run<ObjectStamp>(STAMPS[changed])
+  const isRest = ({ kind }: ObjectStamp) =>
+    changed !== 'all' && (kind === 'routine') === (changed === 'others')
+  const rest = [...(before?.values() ?? [])].filter(isRest)
+  return new Map([...rest, ...rows].map((one) => [keyOf(one), one]))
 }
 
-const objectStamps = () => OBJECT_STAMPS_SQL
+const STAMPS = {
+  routines: () => ROUTINE_STAMPS_SQL,
+  others: () => OTHER_STAMPS_SQL,
+  all: () => OBJECT_STAMPS_SQL,
+} satisfies Record<Changed, Statement>
 
 /**
  * The names of the objects whose definitions may have changed between two readings, those that came or went

@@ -8,11 +8,14 @@ import {
 import type { Queryable } from '../postgres/client.ts'
 import { sql } from '../postgres/sql-text.ts'
 import type { Attempt } from '../reset/lock-retry.ts'
+import { createPageFunctions, markPages } from './catalog-pages.ts'
 import { databaseSettingsSql, presenceSql } from './database-level.ts'
 
 /** What is the same in a database as long as nothing was written to it that a reset leaves alone. */
 export interface Versions {
   readonly catalogs: string
+  /** The sign that they are still the same; null where it would not say so. */
+  readonly pages: string | null
   /** The tables that a reset leaves alone. */
   readonly tables: string
   readonly settings: string
@@ -46,20 +49,19 @@ export async function createCleanFunction(
 ): Promise<void> {
   const list = async (query: string) =>
     (await client.query<{ name: string }>(query)).rows.map(({ name }) => name)
+  const catalogs = await list(CATALOGS_SQL)
+  await createPageFunctions(client, catalogs)
   await client.query(
-    cleanFunctionSql({
-      ...database,
-      catalogs: await list(CATALOGS_SQL),
-      tables: await list(TABLES_BESIDE_SQL),
-    }),
+    cleanFunctionSql({ ...database, catalogs, tables: await list(TABLES_BESIDE_SQL) }),
   )
 }
 
-/** Reads the versions, in a transaction of its own. */
+/** Reads the versions of a clean database, in a transaction of its own. */
 export async function readVersions(client: Queryable): Promise<Versions> {
+  await markPages(client)
   const { rows } = await client.query<{ versions: Versions }>({
     name: 'read_versions',
-    text: 'select pg_temp.read_versions() as versions',
+    text: 'select pg_temp.read_versions(null) as versions',
   })
   return rows[0]?.versions as Versions
 }
@@ -105,20 +107,29 @@ function cleanFunctionSql({ oid, name, catalogs, tables }: CleanFunctionOptions)
     end;
     $$;
 
-    -- That, and all the rest.
-    create or replace function pg_temp.read_versions()
+    -- That, and all the rest. The rows of catalogues are looked at only if their pages do not say that they are
+    -- still the known ones.
+    create or replace function pg_temp.read_versions(p_known jsonb)
     returns jsonb
     language plpgsql
     stable
     as $$
+    declare
+      v_pages constant text := pg_temp.read_pages();
     begin
       return pg_temp.read_written() || jsonb_build_object(
-        'catalogs', (
-          ${catalogVersionsSql(catalogs)}),
         'tables', (
           ${tableVersionsSql(tables.filter((table) => !NOTES.includes(table)))}),
         'settings', (
-          ${databaseSettingsSql(oid)}));
+          ${databaseSettingsSql(oid)})
+      ) || case
+        when v_pages = p_known ->> 'pages'
+          then jsonb_build_object('pages', v_pages, 'catalogs', p_known -> 'catalogs')
+        else jsonb_build_object(
+          'pages', case when not exists (select from pg_temp.list_unmarked()) then v_pages end,
+          'catalogs', (
+            ${catalogVersionsSql(catalogs)}))
+      end;
     end;
     $$;
 
@@ -133,6 +144,7 @@ function cleanFunctionSql({ oid, name, catalogs, tables }: CleanFunctionOptions)
     language plpgsql
     as $$
     declare
+      c_catalogs constant text[] := '{catalogs,pages}';
       v_is_open  boolean;
       v_sessions int;
       v_before   jsonb;
@@ -150,8 +162,8 @@ function cleanFunctionSql({ oid, name, catalogs, tables }: CleanFunctionOptions)
         return jsonb_build_object('isOpen', v_is_open, 'sessions', v_sessions);
       end if;
 
-      v_before := pg_temp.read_versions();
-      if v_before - '{catalogs}'::text[] <> p_known - '{catalogs}'::text[] then
+      v_before := pg_temp.read_versions(p_known);
+      if v_before - c_catalogs <> p_known - c_catalogs then
         return jsonb_build_object('isOpen', false, 'sessions', 0, 'before', v_before);
       end if;
 

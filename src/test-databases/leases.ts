@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto'
-import { type Client, escapeIdentifier } from 'pg'
+import { type Client, escapeIdentifier, type QueryResult } from 'pg'
 import { SERVICE_NAME } from '../postgres/application-name.ts'
 import type { Queryable } from '../postgres/client.ts'
+import { literal } from '../postgres/quote.ts'
 
 /** A database that is lent, as every service on this database sees it. */
 export interface Lease {
@@ -18,14 +18,19 @@ export interface LeaseInUse extends Lease {
 }
 
 export interface LeaseRequest {
+  readonly id: string
+  readonly label: string | null
+  readonly ttlSeconds: number
+}
+
+/** What all leases of one call have in common. */
+export interface LendingRules {
   /** The key of the template. */
   readonly template: string
   /** How many databases may be lent at once. */
   readonly max: number
   /** Whose databases are lent first. */
   readonly keeper: number
-  readonly label: string | null
-  readonly ttlSeconds: number
 }
 
 const LEASE = `lease_id as id, test_database.name, label, lent_at as "lentAt", expires_at as "expiresAt"`
@@ -36,27 +41,26 @@ const EXTENSION_SECONDS = 60
 const MAX_EXTENSION = 10
 
 /**
- * Lends a database that is ready: the last one that was cleaned, which the server knows best. Undefined
- * if none is ready, or as many as may be are lent. The lease is on disk before the database can be entered.
- * The session needs the functions of `createLeaseFunctions`.
+ * Lends databases that are ready, beginning with the last one that was cleaned, which the server knows best.
+ * Returns leases for the first of the requests, in their order: fewer if none is ready any more, or as many as
+ * may be are lent. A lease is on disk before its database can be entered. The session needs the functions of
+ * `createLeaseFunctions`.
  */
 export async function lendReady(
   client: Client,
-  request: LeaseRequest,
-): Promise<(Lease & { readonly oid: number }) | undefined> {
+  requests: readonly LeaseRequest[],
+  { template, keeper, max }: LendingRules,
+): Promise<(Lease & { readonly oid: number })[]> {
   // A server that was silent runs what it was sent before: only a commit that was asked for makes a lease.
-  await client.query('begin')
+  const lend = `begin; execute lend_databases(${literal(toJson(requests))}, ${literal(template)}, ${keeper}, ${max})`
   try {
-    const { rows } = await client.query<Lease & { oid: number }>({
-      name: 'lend_database',
-      text: `select oid, ${LEASE} from pg_temp.lend_database($1, $2, $3, $4, $5, $6) as test_database`,
-      values: [
-        ...[randomUUID(), request.label, request.ttlSeconds],
-        ...[request.template, request.keeper, request.max],
-      ],
-    })
+    // Two statements have two results, which the types of pg do not say.
+    const [, { rows }] = (await client.query(lend)) as unknown as [
+      unknown,
+      QueryResult<Lease & { readonly oid: number }>,
+    ]
     await client.query('commit')
-    return rows[0]
+    return rows
   } catch (error) {
     await client.query('rollback').catch(() => {})
     throw error
@@ -78,20 +82,32 @@ export async function setAllowed(
   )
 }
 
+/** In UTF-8 there is no half of a surrogate pair, which PostgreSQL would refuse. */
+function toJson(requests: readonly LeaseRequest[]): string {
+  const inUtf8 = (text: string | null) => text && Buffer.from(text).toString()
+  return JSON.stringify(
+    requests.map(({ label, ...request }) => ({ ...request, label: inUtf8(label) })),
+  )
+}
+
+/** A lease that has ended, and the service that may clean its database. */
+export interface EndedLease {
+  readonly id: string
+  readonly oid: number
+  readonly keeper: number
+}
+
 /**
- * Ends a lease, and keeps new sessions out of its database; undefined if there is none with this id. The
- * session needs the functions of `createLeaseFunctions`.
+ * Ends leases, and keeps new sessions out of their databases; returns those that there were. The session
+ * needs the functions of `createLeaseFunctions`.
  */
-export async function endLease(
-  client: Client,
-  id: string,
-): Promise<{ readonly oid: number; readonly keeper: number } | undefined> {
-  const { rows } = await client.query<{ oid: number; keeper: number }>({
-    name: 'end_lease',
-    text: 'select oid, keeper from pg_temp.end_lease($1)',
-    values: [id],
+export async function endLeases(client: Client, ids: readonly string[]): Promise<EndedLease[]> {
+  const { rows } = await client.query<EndedLease>({
+    name: 'end_leases',
+    text: 'select lease_id as id, oid, keeper from pg_temp.end_leases($1)',
+    values: [ids],
   })
-  return rows[0]
+  return rows
 }
 
 /** Lets a lease last for this long from now on; false if there is none with this id. */

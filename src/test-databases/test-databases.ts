@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureTestDatabaseStore } from '../baseline/test-database-store.ts'
 import { ServiceError } from '../errors/service-error.ts'
@@ -6,6 +7,7 @@ import { createSeedVersions } from '../migrations/files/seeds.ts'
 import type { Address } from '../postgres/connection/url.ts'
 import { describeError } from '../postgres/errors.ts'
 import { createSerialSession } from '../postgres/serial-session.ts'
+import { createBatches } from './batches.ts'
 import {
   clientGoneError,
   leaseNotFoundError,
@@ -16,10 +18,12 @@ import { createKeeper } from './keeper.ts'
 import { createLeaseFunctions } from './lease-functions.ts'
 import {
   countDatabases,
-  endLease,
+  type EndedLease,
+  endLeases,
   extendLease,
   type Lease,
   type LeaseInUse,
+  type LeaseRequest,
   lendReady,
   listLeases,
 } from './leases.ts'
@@ -98,8 +102,18 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   const lending = openForLeases()
   const returning = openForLeases()
   const readSeedVersions = createSeedVersions(options.config.seedsDir)
+  const endLease = createBatches<string, EndedLease | undefined>(async (ids) => {
+    const ended = await returning.run((client) => endLeases(client, ids))
+    const leases = new Map(ended.map((lease) => [lease.id, lease]))
+    // A lease ends once, also where two clients return it at the same moment.
+    return ids.map((id) => {
+      const lease = leases.get(id.toLowerCase())
+      leases.delete(id.toLowerCase())
+      return lease
+    })
+  })
   const pools = new Map<string, Pool>()
-  const queues = new Map<string, Queue<Lease>>()
+  const queues = new Map<string, Queue<LeaseRequest, Lease>>()
   const spare = Math.min(max, MAX_SPARE)
   let counts: TestDatabaseCounts = { max, lent: 0, ready: 0 }
   let recipe: Recipe | undefined
@@ -170,35 +184,33 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   function ensurePool(wanted: TemplateRecipe): Pool {
     const found = pools.get(wanted.key)
     if (found !== undefined) return found
-    const queue = createQueue<Lease>()
-    queues.set(wanted.key, queue)
     const pool = createPool(server, {
       ...{ recipe: wanted, owner, most: max + spare },
       // Of a shorter history there is one ready, in case that another is wanted.
       spare: wanted.isWhole ? spare : 1,
-      onChange: queue.wake,
+      onChange: () => queue.wake(),
     })
+    const queue = createQueue<LeaseRequest, Lease>((requests) => attempt(pool, requests))
+    queues.set(wanted.key, queue)
     pools.set(wanted.key, pool)
     pool.refill()
     return pool
   }
 
-  async function attempt(pool: Pool, { label, ttlSeconds }: LendOptions) {
-    const request = { template: pool.recipe.key, max, keeper: keeper.number, label, ttlSeconds }
-    const lent = await lending.run((client) => lendReady(client, request))
-    if (lent === undefined) {
-      // What is wrong with the migrations does not pass by waiting.
-      if (pool.problem instanceof ServiceError) throw pool.problem
-      return undefined
-    }
-    const { oid, ...lease } = lent
-    pool.noteLent(oid, lease.id)
-    counts = { ...counts, lent: counts.lent + 1 }
-    return lease
+  async function attempt(pool: Pool, requests: readonly LeaseRequest[]): Promise<Lease[]> {
+    const rules = { template: pool.recipe.key, max, keeper: keeper.number }
+    const lent = await lending.run((client) => lendReady(client, requests, rules))
+    // What is wrong with the migrations does not pass by waiting.
+    if (lent.length === 0 && pool.problem instanceof ServiceError) throw pool.problem
+    counts = { ...counts, lent: counts.lent + lent.length }
+    return lent.map(({ oid, ...lease }) => {
+      pool.noteLent(oid, lease.id)
+      return lease
+    })
   }
 
   async function giveBack(id: string): Promise<boolean> {
-    const ended = await returning.run((client) => endLease(client, id))
+    const ended = await endLease(id)
     if (ended === undefined) return false
     counts = { ...counts, lent: Math.max(0, counts.lent - 1) }
     const isOurs = [...pools.values()].some((pool) => pool.takeBack(ended.oid, id))
@@ -232,19 +244,22 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
         const wanted = choose(recipe, lendOptions.through)
         const pool = ensurePool(wanted)
         pool.refill()
-        const queue = queues.get(wanted.key) as Queue<Lease>
+        const queue = queues.get(wanted.key) as Queue<LeaseRequest, Lease>
         const takeBack = ({ id }: Lease) => void giveBack(id).catch(() => {})
-        const lease = await queue.wait({
-          waitMs: lendOptions.waitMs,
-          attempt: () => attempt(pool, lendOptions),
-          onUnwanted: takeBack,
-          createTimeoutError: async () =>
-            noDatabaseFreeError({
-              ...{ max, waitMs: lendOptions.waitMs, problem: pool.problem },
-              leases: await listLeases(database.pool),
-            }),
-          signal: lendOptions.signal,
-        })
+        const { label, ttlSeconds } = lendOptions
+        const lease = await queue.wait(
+          { id: randomUUID(), label, ttlSeconds },
+          {
+            waitMs: lendOptions.waitMs,
+            onUnwanted: takeBack,
+            createTimeoutError: async () =>
+              noDatabaseFreeError({
+                ...{ max, waitMs: lendOptions.waitMs, problem: pool.problem },
+                leases: await listLeases(database.pool),
+              }),
+            signal: lendOptions.signal,
+          },
+        )
         if (lendOptions.signal.aborted) {
           takeBack(lease)
           throw clientGoneError()

@@ -1,17 +1,13 @@
 // A commit on a server that has plpgsql_check. UPDATE_GOLDEN=1 writes what the documentation shows.
-import { existsSync } from 'node:fs'
 import { test } from 'tap'
 import { openClient } from '../../src/postgres/client.ts'
 import { BODY_CASE } from '../dev/commit/cases.ts'
 import { describeCase, readSection } from '../dev/commit/page.ts'
 import { createChange, tryChange } from '../dev/commit/project.ts'
+import { needsPlpgsqlCheck } from '../support/debian-server.ts'
 import { startMigrated15 } from '../support/migrated-15.ts'
 
-const skip = existsSync('/usr/share/postgresql/15/extension/plpgsql_check.control')
-  ? false
-  : "NOT TESTED: Debian's package postgresql-15-plpgsql-check is missing"
-
-test('a commit refuses a misspelt column in PL/pgSQL', { skip }, async (t) => {
+test('a commit refuses a misspelt column in PL/pgSQL', needsPlpgsqlCheck, async (t) => {
   const { text, rules } = await tryChange(createChange(t, BODY_CASE), await startMigrated15(t))
 
   t.strictSame(rules, [BODY_CASE.rule], text)
@@ -19,7 +15,7 @@ test('a commit refuses a misspelt column in PL/pgSQL', { skip }, async (t) => {
   t.equal(readSection('refusal of a body', described), described)
 })
 
-test('also where the migrations install plpgsql_check themselves', { skip }, async (t) => {
+test('also where the migrations install plpgsql_check themselves', needsPlpgsqlCheck, async (t) => {
   const url = await startMigrated15(t)
   const client = await openClient(url, 'test')
   await client.query('create extension plpgsql_check').finally(() => client.end())

@@ -1,45 +1,19 @@
 // A save on a server that has plpgsql_check: the loop warns of what PostgreSQL finds out only when the function runs.
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { createReport } from '../../dev/loop/report.ts'
-import { createRunner } from '../../dev/loop/run.ts'
 import { prepareRecorder } from '../../src/drift/prepare.ts'
 import { openClient } from '../../src/postgres/client.ts'
-import { startPostgres15 } from '../support/debian-server.ts'
+import { createTerminal } from '../dev/loop/terminal.ts'
+import { needsPlpgsqlCheck, startPostgres15 } from '../support/debian-server.ts'
 import { installStandIn } from '../support/migrated-15.ts'
-import { createFolder } from '../support/migrations-folder.ts'
-import { projectDir } from '../support/server.ts'
 
-const skip = existsSync('/usr/share/postgresql/15/extension/plpgsql_check.control')
-  ? false
-  : "NOT TESTED: Debian's package postgresql-15-plpgsql-check is missing"
-
-test('a save warns of a misspelt column in PL/pgSQL', { skip }, async (t) => {
+test('a save warns of a misspelt column in PL/pgSQL', needsPlpgsqlCheck, async (t) => {
   const url = await startPostgres15(t)
   await installStandIn(url)
-  const readUrl = () => url
-  const client = await openClient(readUrl(), 'test')
+  const client = await openClient(url, 'test')
   t.teardown(() => client.end())
-  const migrationsDir = join(createFolder(t), 'migrations')
-  cpSync(join(projectDir, 'migrations'), migrationsDir, { recursive: true })
-  let shown = ''
-  const report = createReport({
-    ...{ folder: 'migrations', color: false, now: () => new Date(2026, 10, 26, 9, 5, 7) },
-    write: (text) => {
-      shown += text
-    },
-  })
-  const runner = createRunner({
-    ...{
-      readUrl,
-      databaseName: new URL(url).pathname.slice(1),
-      migrationsDir,
-      lockTimeoutMs: 2000,
-    },
-    ...{ note: report.note, warn: report.warned },
-    settings: { placeholders: { ':E2E_SCHEMA': 'on' } },
-  })
+  const { migrationsDir, runner, takeShown } = createTerminal(t, { url })
   t.equal((await runner.run([])).failure, undefined)
   await prepareRecorder(client)
   await client.query('select provisioning.record_schema()')
@@ -53,6 +27,7 @@ test('a save warns of a misspelt column in PL/pgSQL', { skip }, async (t) => {
   t.equal((await runner.run([file])).failure, undefined)
   await runner.close()
 
+  const shown = takeShown()
   t.match(shown, `warning: migrations/${file}:`)
   t.match(shown, 'totl_count')
   const { rows } = await client.query(

@@ -1,35 +1,20 @@
 import { test } from 'tap'
 import { createLegacySchema, fillLegacyTables, legacyId } from '../support/legacy.ts'
+import {
+  GRANTED_LEGACY_RIGHTS,
+  installLegacyNames,
+  LEGACY_FUNCTIONS,
+  LEGACY_VIEWS,
+  legacyNames,
+  readLegacyRights,
+} from '../support/legacy-names.ts'
 import { runMigrations } from '../support/migrations.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { createTestRole } from '../support/roles.ts'
 
-const views = [
-  'command_bus_audit',
-  'command_bus_batch',
-  'command_bus_command',
-  'command_bus_payload_archive',
-  'e2e_config',
-  'test_command',
-]
-const functions = [
-  'sp_fail_command',
-  'sp_finish_command',
-  'sp_receive_command',
-  'sp_start_batch',
-  'sp_tsq_cancel',
-  'sp_tsq_complete',
-  'sp_tsq_retry',
-  'sp_update_batch_counters',
-]
-
-const install = 'select name from commandbus.install_legacy_names() as name order by name'
-const named = (names: readonly string[]) =>
-  [...names].sort().map((name) => ({ name: `public.${name}` }))
-
 test('the views accept what old clients did with the tables', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  await pool.query(install)
+  await installLegacyNames(pool)
   const query = async (sql: string, values: unknown[] = []) => (await pool.query(sql, values)).rows
 
   t.same(
@@ -124,7 +109,7 @@ test('the views accept what old clients did with the tables', async (t) => {
 
 test('the old names reject what the tables reject', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  await pool.query(install)
+  await installLegacyNames(pool)
   await pool.query(
     `insert into command_bus_command (domain, queue_name, command_id, command_type, status, max_attempts)
      values ('payments', 'q', $1, 'Debit', 'COMPLETED', 3)`,
@@ -144,7 +129,7 @@ test('the old names reject what the tables reject', async (t) => {
 
 test('a failure counts for a batch of an old client, and is final', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  await pool.query(install)
+  await installLegacyNames(pool)
   await pool.query(
     `insert into command_bus_batch (domain, batch_id, total_count) values ('payments', $1, 1)`,
     [legacyId('b', 1)],
@@ -174,9 +159,10 @@ test('without the schema e2e, four views are installed', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   await runMigrations(url, { e2e: 'off' })
 
-  const { rows } = await pool.query(install)
+  const names = await installLegacyNames(pool)
 
-  t.same(rows, named([...views.filter((name) => /command_bus/.test(name)), ...functions]))
+  const views = LEGACY_VIEWS.filter((name) => /command_bus/.test(name))
+  t.same(names, legacyNames([...views, ...LEGACY_FUNCTIONS]))
 })
 
 test('the old names get the grants of the objects behind them, and lose revoked ones', async (t) => {
@@ -191,33 +177,13 @@ test('the old names get the grants of the objects behind them, and lose revoked 
      grant select on public.e2e_config to ${reader} with grant option`,
   )
   await runMigrations(url)
-  await pool.query(install)
-  const rights = async () => {
-    const { rows } = await pool.query(
-      `select has_table_privilege($1, 'public.command_bus_command', 'insert') as writes,
-              has_table_privilege($1, 'public.command_bus_command', 'delete') as deletes,
-              has_function_privilege($1, 'public.sp_tsq_retry(text, uuid)', 'execute') as calls,
-              has_function_privilege('public', 'public.sp_tsq_retry(text, uuid)', 'execute') as anybody,
-              has_column_privilege($2, 'public.command_bus_batch', 'status', 'select') as status,
-              has_column_privilege($2, 'public.command_bus_batch', 'name', 'select') as name,
-              has_table_privilege($2, 'public.e2e_config', 'select with grant option') as option`,
-      [writer, reader],
-    )
-    return rows[0]
-  }
-  const given = {
-    writes: true,
-    deletes: false,
-    calls: true,
-    anybody: false,
-    status: true,
-    name: false,
-    option: true,
-  }
+  await installLegacyNames(pool)
+  const rights = () => readLegacyRights(pool, writer, reader)
+  const given = GRANTED_LEGACY_RIGHTS
   t.same(await rights(), given)
 
   await pool.query(`revoke insert on commandbus.command from ${writer}`)
-  await pool.query(install)
+  await installLegacyNames(pool)
 
   t.same(await rights(), { ...given, writes: false })
 })
@@ -232,7 +198,7 @@ test('a client with only its old rights works with the old names', async (t) => 
      grant usage on all sequences in schema public to ${client}`,
   )
   await runMigrations(url)
-  await pool.query(install)
+  await installLegacyNames(pool)
   const session = await pool.connect()
   t.teardown(async () => session.release())
   await session.query(`set role ${client}`)
@@ -260,7 +226,7 @@ test('a client with only its old rights works with the old names', async (t) => 
 
 test('no search path changes what an old name does', async (t) => {
   const { pool } = await createTestDatabase(t, { from: 'migrated' })
-  await pool.query(install)
+  await installLegacyNames(pool)
   const { rows } = await pool.query(
     `select proname from pg_proc
       where pronamespace = 'public'::regnamespace

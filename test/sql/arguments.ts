@@ -13,7 +13,7 @@ export interface Arguments {
   readonly isHelp: boolean
 }
 
-/** Reads the arguments. Throws for an option that there is not. */
+/** Reads the arguments. Throws for an unknown option. */
 export function readArguments(given: readonly string[]): Arguments {
   try {
     const { values, positionals } = parseArgs({

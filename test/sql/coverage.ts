@@ -77,7 +77,7 @@ interface Missed {
 
 /** Says why a name has no line of its own: plpgsql_check counts the statements of PL/pgSQL functions alone. */
 export function describeUncounted(names: readonly string[]): string {
-  return `not counted: ${names.join(', ')}; only a function in PL/pgSQL has statements to count, one in SQL or a view has not`
+  return `not counted: ${names.join(', ')}; only a function in PL/pgSQL has statements to count, a function in SQL or a view has none`
 }
 
 /** A line for each function: `12/12  statements of count_in_rows`, then the statements that never ran. */

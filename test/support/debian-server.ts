@@ -16,6 +16,11 @@ export function hasPlpgsqlCheck(): boolean {
   return existsSync('/usr/share/postgresql/15/extension/plpgsql_check.control')
 }
 
+/** Options of a test that needs plpgsql_check. */
+export const needsPlpgsqlCheck = {
+  skip: !hasPlpgsqlCheck() && "NOT TESTED: Debian's package postgresql-15-plpgsql-check is missing",
+}
+
 /** Whether Debian's package `postgresql-15` is installed. */
 export function hasPostgres15(): boolean {
   return existsSync('/usr/lib/postgresql/15/bin/postgres')

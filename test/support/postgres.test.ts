@@ -1,5 +1,7 @@
 import { test } from 'tap'
 import { createTestDatabase } from './postgres.ts'
+import { openPool } from './procedures.ts'
+import { until } from './until.ts'
 
 for (const from of ['empty', 'migrated'] as const) {
   test(`two databases made from ${from} are two databases`, async (t) => {
@@ -30,4 +32,14 @@ test('a database is gone after its test, though a client was never given back', 
     [databases],
   )
   t.strictSame(rows, [])
+})
+
+test('a session that the server ends fails no test of a procedure', async (t) => {
+  const { url, pool: outside } = await createTestDatabase(t, { from: 'empty' })
+  const pool = openPool(t, url)
+  const { rows } = await pool.query<{ pid: number }>('select pg_backend_pid() as pid')
+
+  await outside.query('select pg_terminate_backend($1)', [rows[0]?.pid])
+
+  await until('the pool has noticed it', () => pool.totalCount === 0)
 })

@@ -69,6 +69,26 @@ test('a request waits for a database, and a client that has gone gets none', asy
   )
 })
 
+test('requests that come together get a database each, and each returns it once', async (t) => {
+  const { env } = await createWorld(t)
+  const service = await startLending(t, env)
+  await service.waitForCounts({ ready: 4 })
+  // Half of a pair, which JSON can say and PostgreSQL cannot.
+  const labels = ['one', 'half \ud800', `three's \\`, 'four']
+
+  const lent = await Promise.all(labels.map((label) => service.lend({ label })))
+  t.equal(new Set(lent.map(({ name }) => name)).size, labels.length)
+  t.strictSame(
+    lent.map(({ label }) => label),
+    ['one', 'half \ufffd', `three's \\`, 'four'],
+  )
+
+  const returned = [...lent, ...lent].map(({ id }) => service.call('DELETE', `/databases/${id}`))
+  const statuses = (await Promise.all(returned)).map(({ status }) => status)
+  t.strictSame(statuses.toSorted(), [204, 204, 204, 204, 404, 404, 404, 404])
+  await service.waitForCounts({ lent: 0, ready: 4 })
+})
+
 test('a lease that runs out is taken back, unless sessions are open', async (t) => {
   const { env } = await createWorld(t)
   const service = await startLending(t, env)

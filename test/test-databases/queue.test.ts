@@ -1,13 +1,14 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { test } from 'tap'
-import { createQueue, type WaitOptions } from '../../src/test-databases/queue.ts'
+import { type AttemptAll, createQueue, type WaitOptions } from '../../src/test-databases/queue.ts'
 
 /** Waits for one of these things; what is not wanted any more is put back. */
-function createWorld(free: string[]) {
-  const queue = createQueue<string>()
-  const wait = (options: Partial<WaitOptions<string>> = {}) =>
-    queue.wait({
+function createWorld(free: string[], attemptAll?: AttemptAll<string, string>) {
+  const takeFree = async (requests: readonly string[]) => free.splice(0, requests.length)
+  const queue = createQueue<string, string>(attemptAll ?? takeFree)
+  const wait = (options: Partial<WaitOptions<string>> = {}, request = 'any') =>
+    queue.wait(request, {
       waitMs: 60_000,
-      attempt: async () => free.shift(),
       onUnwanted: (thing) => void free.push(thing),
       createTimeoutError: async () => new Error('none was free'),
       signal: new AbortController().signal,
@@ -61,25 +62,42 @@ test('a request that is aborted is out of the queue', async (t) => {
 })
 
 test('what an attempt got for a request that was aborted meanwhile is put back', async (t) => {
-  const { wait, free } = createWorld([])
   const gone = new AbortController()
-  const waiting = wait({
-    signal: gone.signal,
-    async attempt() {
-      gone.abort(new Error('gone'))
-      return 'a'
-    },
+  const { wait, free } = createWorld([], async () => {
+    gone.abort(new Error('gone'))
+    return ['a']
   })
 
-  await t.rejects(waiting, { message: 'gone' })
+  await t.rejects(wait({ signal: gone.signal }), { message: 'gone' })
   t.strictSame(free, ['a'])
 })
 
-test('an attempt that fails is the answer to its request only', async (t) => {
-  const { wait } = createWorld(['a'])
-  const attempt = () => Promise.reject(new Error('the database is lost'))
+test('requests that come during an attempt are served by the next one together', async (t) => {
+  const attempts: (readonly string[])[] = []
+  const { wait } = createWorld([], async (requests) => {
+    attempts.push(requests)
+    await nextTurn()
+    return requests.map((request) => `something for ${request}`)
+  })
+  const names = ['first', 'second', 'third']
 
-  const failing = wait({ attempt })
+  t.strictSame(
+    await Promise.all(names.map((name) => wait({}, name))),
+    names.map((name) => `something for ${name}`),
+  )
+  t.strictSame(attempts, [['first'], ['second', 'third']])
+})
+
+test('an attempt that fails is the answer to its requests only', async (t) => {
+  const failures = [new Error('the database is lost')]
+  const { wait } = createWorld([], async (requests) => {
+    await nextTurn()
+    const failure = failures.shift()
+    if (failure !== undefined) throw failure
+    return requests.map(() => 'a')
+  })
+
+  const failing = wait()
   const next = wait()
   await t.rejects(failing, { message: 'the database is lost' })
   t.equal(await next, 'a')

@@ -2,7 +2,7 @@ import { nameFolder } from '../../loop/format.ts'
 import { readPlace } from '../../loop/locate.ts'
 import { listCreated } from '../../loop/sort-by-use.ts'
 import { withoutArguments } from '../../words.ts'
-import type { CatalogState } from '../catalog-state.ts'
+import type { CatalogState } from '../trial/catalog-state.ts'
 import { listGoneFixtures } from './fixture-not-included.ts'
 import type { Rule } from './rule.ts'
 

@@ -1,5 +1,5 @@
-import type { BodyFault } from '../function-bodies.ts'
-import { findLineOfRoutine } from '../routine-lines.ts'
+import { findLineOfRoutine } from '../text/routine-lines.ts'
+import type { BodyFault } from '../trial/function-bodies.ts'
 import type { Rule } from './rule.ts'
 
 /** What plpgsql_check finds in any function: a changed table may break functions that did not change. */

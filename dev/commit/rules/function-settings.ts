@@ -1,6 +1,6 @@
-import { isChangedRoutine, type RoutineState } from '../catalog-state.ts'
-import { findPlaceOf } from '../places.ts'
-import type { Trial } from '../trial.ts'
+import { findPlaceOf } from '../text/places.ts'
+import { isChangedRoutine, type RoutineState } from '../trial/catalog-state.ts'
+import type { Trial } from '../trial/trial.ts'
 import type { Rule } from './rule.ts'
 
 /** The names in such a function mean something else for a caller with another search_path. */

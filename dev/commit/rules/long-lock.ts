@@ -1,9 +1,9 @@
 import { lastName } from '../../words.ts'
-import type { CatalogObject } from '../catalog-state.ts'
-import type { Found } from '../finding.ts'
-import { findPlaceOf, typeOf } from '../places.ts'
-import { visitTree } from '../tree.ts'
-import type { Trial } from '../trial.ts'
+import { findPlaceOf, typeOf } from '../text/places.ts'
+import { visitTree } from '../text/tree.ts'
+import type { CatalogObject } from '../trial/catalog-state.ts'
+import type { Trial } from '../trial/trial.ts'
+import type { Found } from './finding.ts'
 import type { Rule } from './rule.ts'
 
 /** A table that exists in production, with rows, is locked for as long as reading or writing all of them takes. */

@@ -1,4 +1,4 @@
-import { findPlaceOf } from '../places.ts'
+import { findPlaceOf } from '../text/places.ts'
 import type { Rule } from './rule.ts'
 
 const KINDS = [

@@ -1,5 +1,5 @@
 import { lastName } from '../../words.ts'
-import { findPlaceOf } from '../places.ts'
+import { findPlaceOf } from '../text/places.ts'
 import type { Rule } from './rule.ts'
 
 const REMEDY =

@@ -1,5 +1,5 @@
-import type { Found } from '../finding.ts'
-import type { Trial } from '../trial.ts'
+import type { Trial } from '../trial/trial.ts'
+import type { Found } from './finding.ts'
 
 /** One thing that a commit refuses. */
 export interface Rule {

@@ -1,6 +1,6 @@
-import { offsetOf, type ParsedStatement } from '../migration-text.ts'
-import { typeOf } from '../places.ts'
-import { type Members, namesOf, visitTree } from '../tree.ts'
+import { offsetOf, type ParsedStatement } from '../text/migration-text.ts'
+import { typeOf } from '../text/places.ts'
+import { type Members, namesOf, visitTree } from '../text/tree.ts'
 import type { Rule } from './rule.ts'
 
 /** The migration changes its session, and would change what follows in it. */

@@ -1,8 +1,8 @@
-import type { BrokenCall } from '../calls.ts'
-import type { RoutineState } from '../catalog-state.ts'
-import type { Found } from '../finding.ts'
-import { findPlaceOf } from '../places.ts'
-import type { Trial } from '../trial.ts'
+import { findPlaceOf } from '../text/places.ts'
+import type { BrokenCall } from '../trial/calls.ts'
+import type { RoutineState } from '../trial/catalog-state.ts'
+import type { Trial } from '../trial/trial.ts'
+import type { Found } from './finding.ts'
 import type { Rule } from './rule.ts'
 
 const REMEDY =

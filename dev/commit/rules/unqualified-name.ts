@@ -1,9 +1,9 @@
 import { lastName, unqualifiedWordOf, withoutArguments } from '../../words.ts'
-import { listBodyStatements } from '../body-statements.ts'
-import type { Found } from '../finding.ts'
-import { offsetOf } from '../migration-text.ts'
-import type { Trial } from '../trial.ts'
-import { findUnqualified, listLocalNames } from '../unqualified.ts'
+import { listBodyStatements } from '../text/body-statements.ts'
+import { offsetOf } from '../text/migration-text.ts'
+import { findUnqualified, listLocalNames } from '../text/unqualified.ts'
+import type { Trial } from '../trial/trial.ts'
+import type { Found } from './finding.ts'
 import type { Rule } from './rule.ts'
 
 /** search_path decides what such a name means. */

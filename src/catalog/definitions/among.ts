@@ -7,13 +7,25 @@ export interface ObjectName {
   readonly own: string
 }
 
+/** Which objects to read: an expression of type text[], with their names. Where that is null, all of them. */
+export interface Chosen {
+  readonly names: string
+  /** It is never null, so PostgreSQL looks them up by an index. */
+  readonly isGiven?: boolean
+}
+
 /**
- * True for an object whose name is in `objects` (an expression: text[]), or where that is null. The condition on
- * the column alone leaves few rows for everything else, which is many times as expensive.
+ * True for an object that is chosen. The condition on the column alone leaves few rows for everything else, which
+ * is many times as expensive.
  */
-export function isAmong(objects: string, { qualified, own }: ObjectName): string {
+export function isAmong(
+  { names, isGiven = false }: Chosen,
+  { qualified, own }: ObjectName,
+): string {
+  const ownNames = `array(select (parse_ident(object, false))[2] from unnest(${names}) as object)`
+  if (isGiven) return `${own} = any (${ownNames}) and ${qualified} = any (${names})`
   return sql`
-    (${objects} is null
-     or ${own} = any (array(select (parse_ident(object, false))[2] from unnest(${objects}) as object)))
-    and (${objects} is null or ${qualified} = any (${objects}))`
+    (${names} is null
+     or ${own} = any (${ownNames}))
+    and (${names} is null or ${qualified} = any (${names}))`
 }

@@ -1,5 +1,6 @@
 import { sql } from '../../postgres/sql-text.ts'
 import { USER_SCHEMAS } from '../scope.ts'
+import type { Chosen } from './among.ts'
 import { DATABASE_OBJECTS } from './database-objects.ts'
 import { RELATION_PARTS } from './relation-parts.ts'
 import { RELATIONS, relationCte } from './relations.ts'
@@ -27,11 +28,8 @@ export interface DefinitionsOptions {
    * Owners always count.
    */
   readonly roles?: string
-  /**
-   * An expression: names of relations, routines and types, as text[]: only these are read, with their parts,
-   * and objects of ALWAYS_READ. Null, or by default: all.
-   */
-  readonly objects?: string
+  /** Relations, routines and types: only these are read, with their parts, and objects of ALWAYS_READ. Default: all. */
+  readonly objects?: Chosen
 }
 
 /** Kinds that are few, and are not chosen by `objects`. */

@@ -1,6 +1,6 @@
 import { sql } from '../../postgres/sql-text.ts'
 import { isExtensionMember } from '../scope.ts'
-import { isAmong } from './among.ts'
+import { type Chosen, isAmong } from './among.ts'
 
 /** Tables, views, sequences and composite types; in `relkind in …`. */
 export const RELATION_KINDS = "('r', 'p', 'v', 'm', 'S', 'f', 'c')"
@@ -11,10 +11,9 @@ const RELATION_NAME = {
 }
 
 /**
- * A common table expression: the relations of the chosen schemas, or those of them that are in `objects`
- * (an expression: names as text[], or null).
+ * A common table expression: the relations of the chosen schemas, or those of them that are in `objects`.
  */
-export const relationCte = (objects?: string) => sql`
+export const relationCte = (objects?: Chosen) => sql`
   relation as materialized (
     select pg_class.*,
            chosen_schema.name as schema_name,

@@ -1,6 +1,6 @@
 import { sql } from '../../postgres/sql-text.ts'
 import { isExtensionMember } from '../scope.ts'
-import { isAmong } from './among.ts'
+import { type Chosen, isAmong } from './among.ts'
 
 /** The name of a routine in its schema. */
 export const ROUTINE_NAME = `quote_ident(proname) || '(' || oidvectortypes(proargtypes) || ')'`
@@ -9,9 +9,9 @@ const TYPE_NAME = `chosen_schema.name || '.' || quote_ident(typname)`
 
 /**
  * Functions, procedures, aggregates; domains, enums, ranges, base types; those of them that are in `objects`,
- * if it is given and not null. Composite types are relations.
+ * if it is given. Composite types are relations.
  */
-export const routinesAndTypes = (objects?: string) => sql`
+export const routinesAndTypes = (objects?: Chosen) => sql`
   select case prokind when 'p' then 'procedure' when 'a' then 'aggregate' else 'function' end,
          chosen_schema.name || '.' || ${ROUTINE_NAME},
          chosen_schema.name, chosen_schema.name, proowner, coalesce(proacl, acldefault('f', proowner)),

@@ -1,24 +1,18 @@
-import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { assertCommittable } from '../../../dev/commit/refuse.ts'
 import { loadConfig } from '../../../src/config/config.ts'
 import { ServiceError } from '../../../src/errors/service-error.ts'
+import { createFolder } from '../../support/migrations-folder.ts'
 import { projectDir } from '../../support/server.ts'
 import type { RefusedCase } from './cases.ts'
 
-interface Teardown {
-  teardown(work: () => void): unknown
-}
-
 /** Creates a copy of the migrations with an uncommitted change, and returns the folder. */
 export function createChange(
-  t: Teardown,
+  t: Parameters<typeof createFolder>[0],
   { sql, fixture, deleted }: Omit<RefusedCase, 'rule'>,
 ): string {
-  const dir = mkdtempSync(join(tmpdir(), 'commandbus-test-commit-'))
-  chmodSync(dir, 0o755)
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  const dir = createFolder(t)
   const migrationsDir = join(dir, 'migrations')
   cpSync(join(projectDir, 'migrations'), migrationsDir, { recursive: true })
   for (const file of ['.gmrc', '.squawk.toml']) cpSync(join(projectDir, file), join(dir, file))

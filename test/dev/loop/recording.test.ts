@@ -1,37 +1,17 @@
 // The recording in the documentation is what the loop says. UPDATE_GOLDEN=1 writes it.
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'tap'
-import { createReport } from '../../../dev/loop/report.ts'
-import { createRunner } from '../../../dev/loop/run.ts'
-import { ensureRecorder } from '../../../src/baseline/recorder.ts'
-import { createFolder } from '../../support/migrations-folder.ts'
-import { createTestDatabase } from '../../support/postgres.ts'
 import { projectDir } from '../../support/server.ts'
+import { createRecordedDatabase, createTerminal } from './terminal.ts'
 
 const PAGE = join(projectDir, 'docs', 'use', 'changing-the-schema.md')
 const RECORDING = /(?<=<!-- recording -->\n\n```text\n)[\s\S]*?(?=```)/
 
 test('the recording of the loop', async (t) => {
-  const database = await createTestDatabase(t, { from: 'migrated' })
-  await ensureRecorder(database.pool)
-  await database.pool.query('select provisioning.record_schema()')
-  const migrationsDir = join(createFolder(t), 'migrations')
-  cpSync(join(projectDir, 'migrations'), migrationsDir, { recursive: true })
+  const { url } = await createRecordedDatabase(t)
+  const { migrationsDir, runner, report, takeShown } = createTerminal(t, { url })
   let recording = ''
-  const report = createReport({
-    folder: 'migrations',
-    color: false,
-    write: (text) => {
-      recording += text
-    },
-    now: () => new Date(2026, 10, 26, 9, 5, 7),
-  })
-  const runner = createRunner({
-    ...{ readUrl: () => database.url, databaseName: database.name, lockTimeoutMs: 2000 },
-    ...{ migrationsDir, note: report.note, settings: { placeholders: { ':E2E_SCHEMA': 'on' } } },
-  })
-  t.teardown(runner.close)
   const path = join(migrationsDir, 'fixtures/commandbus/functions/sp_start_batch.sql')
   const committed = readFileSync(path, 'utf8')
   const save = async (what: string, text: string) => {
@@ -41,6 +21,7 @@ test('the recording of the loop', async (t) => {
     if (failure !== undefined) report.failed(failure)
     // The time is not the same twice.
     else report.applied({ files: ['sp_start_batch.sql'], changes, durationMs: 150 })
+    recording += takeShown()
   }
   const waiting = committed.replace('p_wait => true', 'p_wait => false')
 

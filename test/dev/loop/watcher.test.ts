@@ -58,7 +58,8 @@ test('a save is found in a mount whose events do not arrive', async (t) => {
     const layers = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
     execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', layers, merged], { stdio: 'pipe' })
   } catch (error) {
-    t.comment(`NOT TESTED: no overlay can be mounted here: ${(error as Error).message}`)
+    const reason = (error as Error).message.trim().split('\n').at(-1)
+    t.pass('overlay', { skip: `NOT TESTED: no overlay can be mounted here: ${reason}` })
     return
   }
   t.teardown(() => execFileSync('umount', [merged]))

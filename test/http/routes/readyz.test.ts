@@ -14,6 +14,32 @@ const REASONS: NotReadyReason[] = [
 ]
 
 for (const url of ['/readyz', '/health']) {
+  test(`GET ${url} answers JSON in every state, and hides secrets`, async (t) => {
+    const readiness = createReadiness()
+    const app = createTestApp(t, { readiness, mask: (text) => text.replaceAll('s3cret', '***') })
+    for (const [state, body] of [
+      [{ ready: true }, { status: 'ready' }],
+      [
+        { ready: true, ahead: 'ahead by s3cret' },
+        { status: 'ready', detail: 'ahead by ***' },
+      ],
+      [
+        { ready: false, reason: 'migrating', detail: 'of s3cret' },
+        { status: 'not_ready', reason: 'migrating', detail: 'of ***' },
+      ],
+    ] as const) {
+      readiness.set(state)
+      const response = await app.inject(url)
+      const head = await app.inject({ method: 'HEAD', url })
+
+      t.strictSame(response.json(), body)
+      for (const { headers } of [response, head]) {
+        t.equal(headers['content-type'], 'application/json; charset=utf-8')
+        t.equal(headers['content-length'], `${Buffer.byteLength(JSON.stringify(body))}`)
+      }
+    }
+  })
+
   test(`GET ${url} is not cached`, async (t) => {
     const readiness = createReadiness()
     const app = createTestApp(t, { readiness })

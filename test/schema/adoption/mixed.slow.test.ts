@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import type { Pool } from 'pg'
 import { test } from 'tap'
 import { describeSchemas } from '../../support/catalog.ts'
+import { LEGACY_FUNCTIONS } from '../../support/legacy-names.ts'
 import { runMigrations } from '../../support/migrations.ts'
 import {
   createOrigin,
@@ -17,16 +18,6 @@ import {
 import { createTestDatabase } from '../../support/postgres.ts'
 import { installPythonPackage } from '../../support/python.ts'
 
-const eightFunctions = [
-  'sp_fail_command',
-  'sp_finish_command',
-  'sp_receive_command',
-  'sp_start_batch',
-  'sp_tsq_cancel',
-  'sp_tsq_complete',
-  'sp_tsq_retry',
-  'sp_update_batch_counters',
-]
 const duplicateIndexes = [
   'ix_audit_cmdid_ts',
   'ix_batch_created',
@@ -47,7 +38,7 @@ test("Flyway's first file replaces eight functions and leaves indexes twice, onc
   await pool.query(firstFile)
   const after = await describe(pool)
 
-  t.strictSame(namesOf(before, after), { functions: eightFunctions, indexes: duplicateIndexes })
+  t.strictSame(namesOf(before, after), { functions: LEGACY_FUNCTIONS, indexes: duplicateIndexes })
   await pool.query(firstFile)
   t.strictSame(await describe(pool), after, 'run again, it changes nothing more')
 })
@@ -146,7 +137,7 @@ test("the package's setup_database()", {
     t.equal(await setUp(client.dir, url, 'skip_if_exists=False'), 'True')
 
     t.strictSame(namesOf(before, await describe(pool)), {
-      functions: eightFunctions,
+      functions: LEGACY_FUNCTIONS,
       indexes: duplicateIndexes,
     })
   })

@@ -71,6 +71,14 @@ export function createBus(db: Queryable, domain = `domain_${randomUUID()}`) {
       return id as string
     },
 
+    /** A batch of `total`, of which one command is in troubleshooting. */
+    async troubledBatch(total: number): Promise<{ batchId: string; id: string }> {
+      const batchId = await this.batch({ total })
+      const id = await this.command({ batchId })
+      await this.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+      return { batchId, id }
+    },
+
     receive(commandId: string): Promise<QueryResult<Record<string, unknown>>> {
       return db.query('select * from commandbus.sp_receive_command($1, $2)', [domain, commandId])
     },

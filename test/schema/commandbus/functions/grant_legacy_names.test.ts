@@ -1,5 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
+import {
+  GRANTED_LEGACY_RIGHTS,
+  installLegacyNames,
+  readLegacyRights,
+} from '../../../support/legacy-names.ts'
 import { openProcedureDatabase } from '../../../support/procedures.ts'
 
 test('grant_legacy_names', async (t) => {
@@ -11,7 +16,7 @@ test('grant_legacy_names', async (t) => {
       const suffix = randomUUID().slice(0, 8)
       const [writer, reader] = [`writer_${suffix}`, `reader_${suffix}`]
       await db.query(`create role ${writer}; create role ${reader}`)
-      await db.query('select commandbus.install_legacy_names()')
+      await installLegacyNames(db)
       await db.query(
         `grant select, insert on commandbus.command to ${writer};
          grant execute on function commandbus.sp_tsq_retry(text, uuid) to ${writer};
@@ -20,22 +25,9 @@ test('grant_legacy_names', async (t) => {
       )
       const rights = async () => {
         await db.query('select commandbus.grant_legacy_names()')
-        const { rows } = await db.query(
-          `select has_table_privilege($1, 'public.command_bus_command', 'insert') as writes,
-                  has_table_privilege($1, 'public.command_bus_command', 'delete') as deletes,
-                  has_function_privilege($1, 'public.sp_tsq_retry(text, uuid)', 'execute') as calls,
-                  has_function_privilege('public', 'public.sp_tsq_retry(text, uuid)', 'execute') as anyone,
-                  has_column_privilege($2, 'public.command_bus_batch', 'status', 'select') as status,
-                  has_column_privilege($2, 'public.command_bus_batch', 'name', 'select') as name,
-                  has_table_privilege($2, 'public.e2e_config', 'select with grant option') as option`,
-          [writer, reader],
-        )
-        return rows[0]
+        return readLegacyRights(db, writer, reader)
       }
-      const given = {
-        ...{ writes: true, deletes: false, calls: true, anyone: false },
-        ...{ status: true, name: false, option: true },
-      }
+      const given = GRANTED_LEGACY_RIGHTS
       t.strictSame(await rights(), given)
 
       await db.query(

@@ -1,33 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
-import { openProcedureDatabase, type Queryable } from '../../../support/procedures.ts'
-
-const VIEWS = [
-  'command_bus_audit',
-  'command_bus_batch',
-  'command_bus_command',
-  'command_bus_payload_archive',
-  'e2e_config',
-  'test_command',
-]
-const FUNCTIONS = [
-  'sp_fail_command',
-  'sp_finish_command',
-  'sp_receive_command',
-  'sp_start_batch',
-  'sp_tsq_cancel',
-  'sp_tsq_complete',
-  'sp_tsq_retry',
-  'sp_update_batch_counters',
-]
-const named = (names: readonly string[]) => [...names].sort().map((name) => `public.${name}`)
-
-async function install(db: Queryable): Promise<string[]> {
-  const { rows } = await db.query<{ name: string }>(
-    'select name from commandbus.install_legacy_names() as name order by name',
-  )
-  return rows.map(({ name }) => name)
-}
+import {
+  installLegacyNames,
+  LEGACY_FUNCTIONS,
+  LEGACY_VIEWS,
+  legacyNames,
+} from '../../../support/legacy-names.ts'
+import { openProcedureDatabase } from '../../../support/procedures.ts'
 
 test('install_legacy_names', async (t) => {
   const { rolledBack } = await openProcedureDatabase(t)
@@ -35,8 +14,14 @@ test('install_legacy_names', async (t) => {
   t.test(
     'returns the names, with which an old client then works; again is the same',
     rolledBack(async (t, db) => {
-      t.strictSame(await install(db), named([...VIEWS, ...FUNCTIONS]))
-      t.strictSame(await install(db), named([...VIEWS, ...FUNCTIONS]))
+      t.strictSame(
+        await installLegacyNames(db),
+        legacyNames([...LEGACY_VIEWS, ...LEGACY_FUNCTIONS]),
+      )
+      t.strictSame(
+        await installLegacyNames(db),
+        legacyNames([...LEGACY_VIEWS, ...LEGACY_FUNCTIONS]),
+      )
 
       const [batchId, commandId] = [randomUUID(), randomUUID()]
       await db.query(
@@ -71,8 +56,8 @@ test('install_legacy_names', async (t) => {
     rolledBack(async (t, db) => {
       await db.query('drop schema e2e cascade')
 
-      const views = VIEWS.filter((name) => name.startsWith('command_bus'))
-      t.strictSame(await install(db), named([...views, ...FUNCTIONS]))
+      const views = LEGACY_VIEWS.filter((name) => name.startsWith('command_bus'))
+      t.strictSame(await installLegacyNames(db), legacyNames([...views, ...LEGACY_FUNCTIONS]))
     }),
   )
 
@@ -84,7 +69,7 @@ test('install_legacy_names', async (t) => {
         `create function public.sp_start_batch(text) returns text language sql as 'select $1'`,
       )
 
-      await t.rejects(install(db), {
+      await t.rejects(installLegacyNames(db), {
         code: '42710',
         detail: 'Found: public.command_bus_audit, public.sp_start_batch(text).',
         hint: /Rename them/,

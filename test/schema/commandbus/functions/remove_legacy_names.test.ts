@@ -1,8 +1,8 @@
 import { test } from 'tap'
+import { installLegacyNames } from '../../../support/legacy-names.ts'
 import { openProcedureDatabase } from '../../../support/procedures.ts'
 
 const REMOVE = 'select name from commandbus.remove_legacy_names() as name order by name'
-const INSTALL = 'select name from commandbus.install_legacy_names() as name order by name'
 
 test('remove_legacy_names', async (t) => {
   const { rolledBack } = await openProcedureDatabase(t)
@@ -10,7 +10,7 @@ test('remove_legacy_names', async (t) => {
   t.test(
     'drops what was installed, returns it, and then nothing',
     rolledBack(async (t, db) => {
-      const { rows: installed } = await db.query(INSTALL)
+      const installed = (await installLegacyNames(db)).map((name) => ({ name }))
       await db.query('create view public.mine as select 1 as n')
       await db.query(`create function public.sp_tsq_retry() returns int language sql as 'select 1'`)
 
@@ -29,7 +29,7 @@ test('remove_legacy_names', async (t) => {
   t.test(
     'removes nothing that another object depends on',
     rolledBack(async (t, db) => {
-      await db.query(INSTALL)
+      await installLegacyNames(db)
       await db.query('create view public.mine as select * from public.command_bus_batch')
 
       await t.rejects(db.query(REMOVE), { code: '2BP01', detail: /view (public\.)?mine/ })

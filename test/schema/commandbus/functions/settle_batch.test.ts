@@ -42,9 +42,7 @@ test('settle_batch', async (t) => {
     'a retried command counts again when it is finished',
     rolledBack(async (t, db) => {
       const bus = createBus(db)
-      const batchId = await bus.batch({ total: 1 })
-      const id = await bus.command({ batchId })
-      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+      const { batchId, id } = await bus.troubledBatch(1)
       await bus.set(id, 'PENDING')
       await bus.settle(batchId, 'retry')
 
@@ -57,9 +55,7 @@ test('settle_batch', async (t) => {
     'a finish counts a move that an operator did not settle',
     rolledBack(async (t, db) => {
       const bus = createBus(db)
-      const batchId = await bus.batch({ total: 1 })
-      const id = await bus.command({ batchId })
-      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+      const { batchId, id } = await bus.troubledBatch(1)
       await bus.set(id, 'PENDING')
 
       t.equal(await bus.finish(id, 'COMPLETED'), true)
@@ -84,9 +80,7 @@ test('settle_batch', async (t) => {
 
   t.test('of two operators on one command, the second fails, and it counts once', async (t) => {
     const bus = createBus(pool)
-    const batchId = await bus.batch({ total: 2 })
-    const id = await bus.command({ batchId })
-    await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+    const { batchId, id } = await bus.troubledBatch(2)
 
     await withTransaction(pool, async (first) => {
       await withTransaction(pool, async (late) => {

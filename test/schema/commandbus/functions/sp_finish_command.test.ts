@@ -70,7 +70,7 @@ test('sp_finish_command', async (t) => {
         const id = await bus.command()
         const read = async () => {
           const { rows } = await db.query<{ last_error_code: string }>(
-            'select status, last_error_code, updated_at from commandbus.command where command_id = $1',
+            'select status, last_error_code, ctid::text as version from commandbus.command where command_id = $1',
             [id],
           )
           return rows[0]
@@ -317,9 +317,7 @@ test('sp_finish_command', async (t) => {
     'a finish that would only be audited counts if the command was retried meanwhile',
     async (t) => {
       const bus = createBus(pool)
-      const batchId = await bus.batch({ total: 2 })
-      const id = await bus.command({ batchId })
-      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+      const { batchId, id } = await bus.troubledBatch(2)
 
       await withTransaction(pool, async (operator) => {
         await withTransaction(pool, async (worker) => {

@@ -52,9 +52,7 @@ for (const { name, status, final, completes, counts } of moves) {
       `counts the command that the operator has set to ${status}, once`,
       rolledBack(async (t, db) => {
         const bus = createBus(db)
-        const batchId = await bus.batch({ total: 1 })
-        const id = await bus.command({ batchId })
-        await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+        const { batchId, id } = await bus.troubledBatch(1)
 
         await bus.set(id, status)
 
@@ -94,9 +92,7 @@ for (const { name, status, final, completes, counts } of moves) {
 
     t.test(`the operator cannot set a command that is ${final}`, async (t) => {
       const bus = createBus(pool)
-      const batchId = await bus.batch({ total: 2 })
-      const id = await bus.command({ batchId })
-      await bus.finish(id, 'IN_TROUBLESHOOTING_QUEUE')
+      const { batchId, id } = await bus.troubledBatch(2)
       await bus.finish(id, final)
       const before = await bus.counts(batchId)
 

@@ -38,18 +38,17 @@ test('wait_for_batch', async (t) => {
     })
   }
 
-  t.test(
-    'keeps a lock that its own transaction had, and what it wrote',
-    rolledBack(async (t, db) => {
-      const bus = createBus(db)
-      const batchId = await bus.batch({ total: 1 })
-      await bus.startBatch(batchId)
+  t.test('keeps a lock that its own transaction had, and what it wrote', async (t) => {
+    const bus = createBus(pool)
+    const batchId = await bus.batch({ total: 1 })
 
-      await wait(db, bus.domain, batchId)
-
-      t.match(await bus.counts(batchId), { status: 'IN_PROGRESS' })
-    }),
-  )
+    await withTransaction(pool, async (client) => {
+      await bus.on(client).startBatch(batchId)
+      await wait(client, bus.domain, batchId)
+      t.equal(await isBatchFree(pool, batchId), false)
+      t.match(await bus.on(client).counts(batchId), { status: 'IN_PROGRESS' })
+    })
+  })
 
   t.test(
     'returns for an unknown batch and for nulls',

@@ -1,7 +1,8 @@
 import type { Client } from 'pg'
-import { openClient } from '../../src/postgres/client.ts'
-import { describeFailure, type Failure } from '../loop/failure.ts'
-import { readCommittedFixtures, readFixtures, type Texts } from '../loop/fixtures.ts'
+import { openClient } from '../../../src/postgres/client.ts'
+import { describeFailure, type Failure } from '../../loop/failure.ts'
+import { readCommittedFixtures, readFixtures, type Texts } from '../../loop/fixtures.ts'
+import { type MigrationText, readMigrationText } from '../text/migration-text.ts'
 import { type BrokenCall, findBrokenCalls, listCalls } from './calls.ts'
 import {
   type CatalogObject,
@@ -10,7 +11,6 @@ import {
   readCatalogState,
 } from './catalog-state.ts'
 import { type BodyFault, findBodyFaults, prepareBodyCheck } from './function-bodies.ts'
-import { type MigrationText, readMigrationText } from './migration-text.ts'
 import { type NameLists, readNames } from './names.ts'
 import { type RunOptions, runOnce } from './run-once.ts'
 

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { ServiceError } from '../../src/errors/service-error.ts'
+import { ServiceError } from '../../../src/errors/service-error.ts'
 import { type FileChange, isSame, readIfExists } from './journal.ts'
 
 /** How the files that describe the schema change. */
@@ -35,7 +35,7 @@ export async function listSchemaChanges(
     }
   }
   // It imports kanel, which nothing else needs.
-  const { FOLDERS, generateSchema } = await import('../../scripts/schema/generate.ts')
+  const { FOLDERS, generateSchema } = await import('../../../scripts/schema/generate.ts')
   const files = await generateSchema(url, root).catch((error: Error) => {
     throw new ServiceError(
       'migration_command_failed',

@@ -1,6 +1,6 @@
 import { escapeIdentifier } from 'pg'
-import type { Queryable } from '../../src/postgres/client.ts'
-import { withoutArguments } from '../words.ts'
+import type { Queryable } from '../../../src/postgres/client.ts'
+import { withoutArguments } from '../../words.ts'
 import type { RoutineState } from './catalog-state.ts'
 
 /** A way to call a function, as a statement that is prepared and never run. */

@@ -1,4 +1,4 @@
-import type { Place } from '../loop/locate.ts'
+import type { Place } from '../../loop/locate.ts'
 
 /** Something about the migration that would cause trouble later. */
 export interface Finding {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { readHeaders } from '../../src/migrations/files/headers.ts'
-import { offsetOfLine } from '../../src/migrations/files/lines.ts'
+import { readHeaders } from '../../../src/migrations/files/headers.ts'
+import { offsetOfLine } from '../../../src/migrations/files/lines.ts'
 
 /** Headers that a commit writes. */
 const WRITTEN = ['Hash', 'Previous', 'AllowInvalidHash']

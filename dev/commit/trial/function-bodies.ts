@@ -1,5 +1,5 @@
-import type { Queryable } from '../../src/postgres/client.ts'
-import { bodyFaultsSql, findPlpgsqlCheck, installPlpgsqlCheck } from '../plpgsql-check.ts'
+import type { Queryable } from '../../../src/postgres/client.ts'
+import { bodyFaultsSql, findPlpgsqlCheck, installPlpgsqlCheck } from '../../plpgsql-check.ts'
 
 /** What plpgsql_check reports about a function. */
 export interface BodyFault {

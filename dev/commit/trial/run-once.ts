@@ -1,7 +1,7 @@
 import type { Client, DatabaseError } from 'pg'
-import { isConnectionLost } from '../../src/postgres/errors.ts'
-import { type FailedQuery, isOfPostgres, openToolSession } from '../loop/tool-session.ts'
-import type { MigrationText, ParsedStatement } from './migration-text.ts'
+import { isConnectionLost } from '../../../src/postgres/errors.ts'
+import { type FailedQuery, isOfPostgres, openToolSession } from '../../loop/tool-session.ts'
+import type { MigrationText, ParsedStatement } from '../text/migration-text.ts'
 
 export interface RunOptions {
   readonly url: string

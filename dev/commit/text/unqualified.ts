@@ -1,4 +1,4 @@
-import type { NameLists } from './names.ts'
+import type { NameLists } from '../trial/names.ts'
 import { isMembers, type Members, namesOf, type Tree, visitTree } from './tree.ts'
 
 export interface Unqualified {

@@ -1,5 +1,5 @@
-import type { Place } from '../loop/locate.ts'
-import { lastName, wordOf } from '../words.ts'
+import type { Place } from '../../loop/locate.ts'
+import { lastName, wordOf } from '../../words.ts'
 import type { MigrationText, ParsedStatement } from './migration-text.ts'
 import { isMembers } from './tree.ts'
 

@@ -1,6 +1,6 @@
-import { ServiceError } from '../../src/errors/service-error.ts'
-import type { CommandRun } from '../tool.ts'
-import { hasMigration } from './development-database.ts'
+import { ServiceError } from '../../../src/errors/service-error.ts'
+import type { CommandRun } from '../../tool.ts'
+import { hasMigration } from '../development-database.ts'
 import { type Journal, makeChanges, readJournal, removeJournal, writeJournal } from './journal.ts'
 
 /**

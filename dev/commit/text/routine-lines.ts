@@ -1,5 +1,5 @@
-import { offsetOfLine } from '../../src/migrations/files/lines.ts'
-import type { Place } from '../loop/locate.ts'
+import { offsetOfLine } from '../../../src/migrations/files/lines.ts'
+import type { Place } from '../../loop/locate.ts'
 import type { MigrationText, ParsedStatement } from './migration-text.ts'
 import { isMembers, type Members, namesOf, visitTree } from './tree.ts'
 

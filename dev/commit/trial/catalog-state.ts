@@ -1,6 +1,6 @@
-import { definitionsSql } from '../../src/catalog/definitions/definitions.ts'
-import { USER_SCHEMAS } from '../../src/catalog/scope.ts'
-import type { Queryable } from '../../src/postgres/client.ts'
+import { definitionsSql } from '../../../src/catalog/definitions/definitions.ts'
+import { USER_SCHEMAS } from '../../../src/catalog/scope.ts'
+import type { Queryable } from '../../../src/postgres/client.ts'
 
 /** What the catalogue says before or after the migration. */
 export interface CatalogState {

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { offsetOfLine } from '../../src/migrations/files/lines.ts'
+import { offsetOfLine } from '../../../src/migrations/files/lines.ts'
+import type { MigrationText } from '../text/migration-text.ts'
 import type { Finding } from './finding.ts'
-import type { MigrationText } from './migration-text.ts'
 
 /** In front of squawk's names of its rules. */
 export const SQUAWK = 'squawk/'

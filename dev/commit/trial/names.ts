@@ -1,4 +1,4 @@
-import type { Queryable } from '../../src/postgres/client.ts'
+import type { Queryable } from '../../../src/postgres/client.ts'
 
 /** Names that need no schema, whatever search_path is. */
 export interface NameLists {
