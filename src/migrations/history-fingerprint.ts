@@ -31,12 +31,11 @@ export async function readFingerprint(
   count: number | null = null,
 ): Promise<HistoryFingerprint> {
   try {
-    // By bytes: names are digits, and a collation of words takes ten times as long.
+    // By bytes, in any database: names are digits.
     const { rows } = await client.query<HistoryFingerprint>(
       `select pg_catalog.count(*)::integer as count,
               pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to('[' || coalesce(pg_catalog.string_agg(
-                '[' || pg_catalog.to_json(filename) || ',' || pg_catalog.to_json(hash) || ','
-                  || coalesce(pg_catalog.to_json(previous_hash)::text, 'null') || ']',
+                pg_catalog.array_to_json(array[filename, hash, previous_hash])::text,
                 ',' order by pg_catalog.length(filename), filename collate "C"
               ), '') || ']', 'UTF8')), 'hex') as fingerprint
          from (select filename, hash, previous_hash from graphile_migrate.migrations
