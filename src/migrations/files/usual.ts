@@ -31,14 +31,15 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK
 
 /** Returns how many bytes there are, at most the buffer's; 0 for what cannot be read. */
 function readOnce(path: string, buffer: Buffer): number {
-  let file: number | undefined
   try {
-    file = openSync(path, FLAGS)
-    return readSync(file, buffer, 0, buffer.length, null)
+    const file = openSync(path, FLAGS)
+    try {
+      return readSync(file, buffer, 0, buffer.length, null)
+    } finally {
+      closeSync(file)
+    }
   } catch {
     return 0
-  } finally {
-    if (file !== undefined) closeSync(file)
   }
 }
 
