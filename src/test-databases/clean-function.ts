@@ -116,20 +116,21 @@ function cleanFunctionSql({ oid, name, catalogs, tables }: CleanFunctionOptions)
     as $$
     declare
       v_pages constant text := pg_temp.read_pages();
+      v_others         jsonb;
     begin
-      return pg_temp.read_written() || jsonb_build_object(
+      v_others := pg_temp.read_written() || jsonb_build_object(
         'tables', (
           ${tableVersionsSql(tables.filter((table) => !NOTES.includes(table)))}),
         'settings', (
-          ${databaseSettingsSql(oid)})
-      ) || case
-        when v_pages = p_known ->> 'pages'
-          then jsonb_build_object('pages', v_pages, 'catalogs', p_known -> 'catalogs')
-        else jsonb_build_object(
-          'pages', case when not exists (select from pg_temp.list_unmarked()) then v_pages end,
-          'catalogs', (
-            ${catalogVersionsSql(catalogs)}))
-      end;
+          ${databaseSettingsSql(oid)}));
+      if v_pages = p_known ->> 'pages' then
+        return v_others || jsonb_build_object('pages', v_pages, 'catalogs', p_known -> 'catalogs');
+      end if;
+      -- A statement of its own: its plan is only made where it is needed.
+      return v_others || jsonb_build_object(
+        'pages', case when not exists (select from pg_temp.list_unmarked()) then v_pages end,
+        'catalogs', (
+          ${catalogVersionsSql(catalogs)}));
     end;
     $$;
 

@@ -15,6 +15,7 @@ import {
 import { setAllowed } from './leases.ts'
 import type { TestDatabase } from './rows.ts'
 import { openIn, type TestServer } from './server.ts'
+import { shrinkTables } from './shrink.ts'
 import type { Template } from './template.ts'
 
 /** A copy of a template that this service made, and can clean. */
@@ -34,6 +35,8 @@ const GOODBYE_MS = 1000
 const POLL_MS = 5
 /** Nothing blocks a reset in a database that nobody else is in. */
 const LOCK_TIMEOUT_MS = 1000
+/** So many cleanings; looking for tables that have grown takes a tenth of one. */
+const SHRINK_EVERY = 8
 
 export function createClone(server: TestServer, row: TestDatabase, template: Template): Clone {
   const { database } = server
@@ -42,6 +45,7 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
   let isNew = true
   /** As last cleaned: nothing of it is read from the database again. */
   let versions: Versions | undefined
+  let cleanings = 0
   /** The session that has the function. */
   let cleaner: Client | undefined
 
@@ -117,6 +121,8 @@ export function createClone(server: TestServer, row: TestDatabase, template: Tem
       if (!isSame && !(await hasSameDefinitions()))
         return 'its definitions, privileges or comments differ'
       versions = cleaning.after ?? (await readVersions(await openClient()))
+      cleanings += 1
+      if (cleanings % SHRINK_EVERY === 0) await shrinkTables(await openClient())
       return undefined
     },
     leave: () => sessions.close(),
