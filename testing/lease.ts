@@ -3,6 +3,7 @@ import { clearInterval, setInterval } from 'node:timers'
 import { readEnvironment, type ServiceAddress } from './environment.ts'
 import { assertKnownOptions, type TestDatabaseError } from './errors.ts'
 import { extend, giveBack, type Lent, lend } from './requests.ts'
+import { findRunFolder, type RunFolder } from './run-folder.ts'
 import { acquireSharedService } from './shared-service.ts'
 
 export interface LeaseOptions {
@@ -58,12 +59,13 @@ export async function leaseDatabase(options: LeaseOptions = {}): Promise<LeasedD
   const ttlSeconds = options.ttlSeconds ?? DEFAULTS.ttlSeconds
   const waitMs = options.waitMs ?? DEFAULTS.waitMs
   const request = { ttlSeconds, waitMs, label, ...(through !== undefined && { through }) }
-  const { service, lent } = await lendFrom(given, (address) => lend(address, request))
+  const { service, lent, folder } = await lendFrom(given, (address) => lend(address, request))
+  folder?.addLease(lent.id)
   const stopExtending = keepExtending(service, lent, ttlSeconds)
   let released: Promise<void> | undefined
   const release = () => {
     stopExtending()
-    released ??= giveBack(service, lent.id)
+    released ??= giveBack(service, lent.id).then(() => folder?.removeLease(lent.id))
     return released
   }
   const { url, id, name, history } = lent
@@ -73,18 +75,20 @@ export async function leaseDatabase(options: LeaseOptions = {}): Promise<LeasedD
 async function lendFrom(
   given: ServiceAddress | undefined,
   lendAt: (service: ServiceAddress) => Promise<Lent>,
-): Promise<{ service: ServiceAddress; lent: Lent }> {
+): Promise<{ service: ServiceAddress; lent: Lent; folder?: RunFolder }> {
   const environment = readEnvironment()
   const running = given ?? environment.service
   if (running !== undefined) return { service: running, lent: await lendAt(running) }
   const service = await acquireSharedService(environment)
+  // Its service gives back what a process leaves that crashes.
+  const folder = findRunFolder(environment.settings)
   try {
-    return { service, lent: await lendAt(service) }
+    return { service, lent: await lendAt(service), folder }
   } catch (error) {
     if ((error as TestDatabaseError).code !== 'service_unreachable') throw error
     // It has ended, and left its record: start another.
     const another = await acquireSharedService(environment, { verify: true })
-    return { service: another, lent: await lendAt(another) }
+    return { service: another, lent: await lendAt(another), folder }
   }
 }
 

@@ -55,6 +55,15 @@ export async function giveBack(service: ServiceAddress, id: string): Promise<voi
   }
 }
 
+/** How many sessions are open in a database; none in one that is not lent any more. */
+export async function countConnections(service: ServiceAddress, id: string): Promise<number> {
+  const path = `/databases/${id}`
+  const answer = await ask(service, 'GET', path)
+  if (isLeaseGone(answer)) return 0
+  if (answer.status !== 200) throw refusedError(service, `GET ${path}`, answer)
+  return (answer.body as { readonly connections?: number }).connections ?? 0
+}
+
 interface Answer {
   readonly status: number
   readonly body: { readonly code?: string; readonly detail?: string } | Lent

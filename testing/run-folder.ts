@@ -35,6 +35,11 @@ export interface RunFolder {
   hasUser(pid: number): boolean
   /** Those that are alive; the others are forgotten. */
   listUsers(): number[]
+  /** Says that this process has borrowed a database, until it releases it. */
+  addLease(id: string): void
+  removeLease(id: string): void
+  /** Those whose process has ended. */
+  listAbandoned(): string[]
   /** Removes everything but the log. */
   clear(): void
   remove(): void
@@ -56,6 +61,7 @@ export function findRunFolder(settings: Readonly<Record<string, string>>): RunFo
 /** Opens a folder by its path, and makes it unless it exists. */
 export function openRunFolder(path: string): RunFolder {
   const users = join(path, 'users')
+  const leases = join(path, 'leases')
   const record = join(path, 'service.json')
   const folder: RunFolder = {
     path,
@@ -86,6 +92,20 @@ export function openRunFolder(path: string): RunFolder {
       for (const pid of pids) if (!isAlive(pid)) rmSync(join(users, String(pid)), { force: true })
       return pids.filter(isAlive)
     },
+    addLease(id) {
+      mkdirSync(leases, { recursive: true, mode: 0o700 })
+      writeFileSync(join(leases, `${id}.${process.pid}`), '')
+    },
+    removeLease(id) {
+      for (const name of listNames(leases)) {
+        if (name.startsWith(`${id}.`)) rmSync(join(leases, name), { force: true })
+      }
+    },
+    listAbandoned: () =>
+      listNames(leases).flatMap((name) => {
+        const [id = '', pid] = name.split('.')
+        return isAlive(Number(pid)) ? [] : id
+      }),
     clear() {
       for (const name of listNames(path)) {
         if (name !== 'service.log') rmSync(join(path, name), { recursive: true, force: true })

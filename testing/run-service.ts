@@ -2,6 +2,7 @@
 //
 //   node run-service.js FOLDER
 import { createRequire } from 'node:module'
+import { giveBackRepeatedly } from './abandoned.ts'
 import { openRunFolder } from './run-folder.ts'
 import { stopWhenUnused } from './stop-when-unused.ts'
 
@@ -11,5 +12,9 @@ process.once('exit', (code) => {
   if (code === 0) folder.remove()
   else folder.clear()
 })
-void stopWhenUnused(folder, () => process.kill(process.pid, 'SIGTERM'))
+const stopGivingBack = giveBackRepeatedly(folder)
+void stopWhenUnused(folder, () => {
+  stopGivingBack()
+  process.kill(process.pid, 'SIGTERM')
+})
 createRequire(import.meta.url)('../app/server.js')

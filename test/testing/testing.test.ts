@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { type Test, test } from 'tap'
+import { giveBackAbandoned } from '../../testing/abandoned.ts'
 import { readEnvironment } from '../../testing/environment.ts'
 import { databaseFixture } from '../../testing/fixture.ts'
 import { registerDatabase } from '../../testing/hooks.ts'
@@ -198,6 +199,27 @@ test('a service is stopped when its users are dead, and its record is withdrawn'
 
   t.same(folder.readRecord(), { pid: process.pid })
   t.same(readdirSync(join(folder.path, 'users')), [])
+})
+
+test('what a process borrowed that crashed is given back, when no session is left in it', async (t) => {
+  const { service, requests, answer } = await startServer(t)
+  const folder = openRunFolder(join(createFolder(t), 'run'))
+  folder.addLease('mine')
+  writeFileSync(join(folder.path, 'leases', `abandoned.${NO_PID}`), '')
+
+  await giveBackAbandoned(folder)
+  t.same(requests, [], 'nothing before the service is recorded')
+  folder.writeRecord({ pid: process.pid, address: service })
+  answer('GET', 200, { connections: 1 })
+  await giveBackAbandoned(folder)
+  t.same(requests, [`GET /databases/abandoned Bearer ${TOKEN} `])
+  answer('GET', 200, { connections: 0 })
+  await giveBackAbandoned(folder)
+  t.equal(requests.at(-1), `DELETE /databases/abandoned Bearer ${TOKEN} `)
+
+  t.same(readdirSync(join(folder.path, 'leases')), [`mine.${process.pid}`])
+  folder.removeLease('mine')
+  t.same(readdirSync(join(folder.path, 'leases')), [])
 })
 
 function createFolder(t: Test): string {
