@@ -13,6 +13,8 @@ export interface ToolJob extends ToolSettings {
   /** What pg_stat_activity shows for each session of this run. */
   readonly applicationName: string
   readonly migrationsFolder: string
+  /** The file after which nothing is left to do. */
+  readonly lastFilename: string | undefined
   /** PostgreSQL's `lock_timeout` for files that run in a transaction; undefined leaves the session's. */
   readonly lockTimeoutMs?: number | undefined
   /** How long the record of a file that ran outside a transaction may wait for a lock on the history. */

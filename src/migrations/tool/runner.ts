@@ -71,6 +71,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       databaseName: options.databaseName,
       applicationName: application,
       migrationsFolder: options.migrationsDir,
+      lastFilename: options.pending.at(-1)?.filename,
       lockTimeoutMs: options.lockTimeoutMs,
       recordWaitMs: options.recordWaitMs ?? 0,
     } satisfies ToolJob)

@@ -9,6 +9,7 @@ import type { Phase, ToolError, ToolJob } from './messages.ts'
 import { type MigrationText, openLargeText, openLoadedText } from './migration-text.ts'
 import type { Refusal } from './refusal.ts'
 import { openSession, type Session, TOOL_LOCK_KEY, WrongPgSettingError } from './session.ts'
+import { openSpareSession, type SpareSession } from './spare-session.ts'
 
 /** What the tool does at the moment, for notices and errors. */
 export interface ToolRun {
@@ -64,8 +65,12 @@ class ToolConnection {
   /** Why the next file needs a new session. */
   #isUsed = false
   #hasUnseenCode: boolean | undefined
-  /** Of the session before this one. */
-  #ending = Promise.resolve()
+  /** The next file's, if it needs a new one. */
+  #spare: SpareSession | undefined
+  /** The settings that sessions begin with since the last file; undefined if a trigger changes them, too. */
+  #defaults: string | undefined
+  /** Of the sessions before this one. */
+  #ending: Promise<unknown> = Promise.resolve()
 
   constructor(run: ToolRun, session: Session) {
     this.#run = run
@@ -96,7 +101,7 @@ class ToolConnection {
   }
 
   async release(): Promise<void> {
-    await Promise.all([this.#ending, this.#session.end()])
+    await Promise.all([this.#ending, this.#session.end(), this.#spare?.close()])
   }
 
   async #lock(text: string, values?: unknown[]): Promise<object> {
@@ -125,6 +130,7 @@ class ToolConnection {
     const text = await this.#openText(sent)
     if (text.refusal !== undefined) throw this.#refuse(text.refusal, text.refusedAt)
     this.#noteUnseen(text.mayLeaveUnseen)
+    this.#openSpare()
     const session = this.#session
     const work = async () => {
       await session.beginFile({ isInTransaction: this.#isInTransaction })
@@ -171,6 +177,15 @@ class ToolConnection {
     this.#hasUnseenCode = undefined
   }
 
+  #openSpare(): void {
+    if (!this.#isUsed || this.#isLastFile()) return
+    this.#spare ??= openSpareSession((counts) => open(this.#run, counts))
+  }
+
+  #isLastFile(): boolean {
+    return this.#run.filename === this.#run.job.lastFilename
+  }
+
   /** Whether the transaction is as the file found it. */
   #isAsBefore(): boolean {
     const { status, hasBegun, hasCommitted } = this.#session.report
@@ -206,6 +221,7 @@ class ToolConnection {
     const state = await this.#watch('record', () =>
       this.#session.undoAndRun(insert, { lockWaitMs }),
     )
+    this.#defaults = state.has_login_trigger ? undefined : state.defaults
     this.#isUsed ||=
       state.defaults !== this.#session.initial.defaults ||
       state.has_login_trigger ||
@@ -216,6 +232,8 @@ class ToolConnection {
 
   async #prepareSession(): Promise<void> {
     if (this.#isUsed) await this.#renew()
+    // What the last file leaves behind is nobody's concern.
+    if (this.#isLastFile()) return
     // Not in the file's transaction, whose first statement must be the file's.
     this.#hasUnseenCode ??= await hasCodeThatLeavesUnseen(this.#session.client)
   }
@@ -228,11 +246,7 @@ class ToolConnection {
       `select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY}),
               pg_catalog.pg_advisory_unlock(${TOOL_LOCK_KEY})`,
     )
-    this.#session = await open(this.#run).catch(async (error) => {
-      if (!isTooManyConnections(error)) throw error
-      await old.end()
-      return open(this.#run)
-    })
+    this.#session = (await this.#takeSpare()) ?? (await this.#openNext(old))
     const { client } = this.#session
     await client.query(`select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})`)
     await old.client.query('select pg_catalog.pg_advisory_unlock_all()').catch(() => {})
@@ -245,6 +259,23 @@ class ToolConnection {
     // In the tool's own words, by which the service recognizes it.
     if (!rows[0]?.locked) throw new Error('Failed to get exclusive lock')
     this.#isUsed = false
+  }
+
+  async #takeSpare(): Promise<Session | undefined> {
+    const spare = this.#spare
+    this.#spare = undefined
+    if (this.#defaults !== undefined) return spare?.take(this.#defaults)
+    void spare?.close()
+    return undefined
+  }
+
+  /** Where connections are few, the place of the session before it is needed. */
+  async #openNext(old: Session): Promise<Session> {
+    return open(this.#run).catch(async (error) => {
+      if (!isTooManyConnections(error)) throw error
+      await old.end()
+      return open(this.#run)
+    })
   }
 
   /** Notes the failure of `work` before the tool goes on to roll back. */
@@ -287,7 +318,8 @@ class ToolConnection {
   }
 }
 
-function open(run: ToolRun): Promise<Session> {
+/** What happens to the session is the run's as soon as it `counts`. */
+function open(run: ToolRun, counts = () => true): Promise<Session> {
   const { url, applicationName, pgSettings, lockTimeoutMs = 0 } = run.job
   return openSession({
     url,
@@ -295,13 +327,15 @@ function open(run: ToolRun): Promise<Session> {
     pgSettings,
     lockTimeoutMs,
     onNotice: (severity, text) => {
-      if (run.phase === 'file') run.onNotice(severity, text)
+      if (counts() && run.phase === 'file') run.onNotice(severity, text)
     },
     onSession: run.onSession,
-    onWaiting: run.onWaiting,
+    onWaiting: (backendPid) => {
+      if (counts()) run.onWaiting(backendPid)
+    },
     // The driver's own error, which follows, does not say why.
     onFatal: (error) => {
-      run.failure ??= { ...describeFailure(error), phase: run.phase }
+      if (counts()) run.failure ??= { ...describeFailure(error), phase: run.phase }
     },
   })
 }

@@ -1,5 +1,5 @@
 import pino from 'pino'
-import { test } from 'tap'
+import { type Test, test } from 'tap'
 import { runTool } from '../../../src/migrations/tool/runner.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { describeRun } from '../../support/tool-run.ts'
@@ -101,6 +101,71 @@ test('settings that a file gives the database are those of the next session', as
     `select relnamespace::regnamespace::text as schema from pg_class where relname = 't'`,
   )
   t.strictSame(rows, [{ schema: 'made' }])
+})
+
+/** Leaves something behind, and waits until the session of the next file is open; then `then` runs. */
+const untilNextIsOpen = (then = '') => `
+  set app.tenant = '1';
+  create function public.next_session() returns int language sql volatile
+    begin atomic
+      select pid from pg_stat_activity
+       where pid <> pg_backend_pid() and state = 'idle'
+         and application_name = current_setting('application_name') limit 1;
+    end;
+  do $$
+  begin
+    while public.next_session() is null loop
+      if clock_timestamp() > now() + interval '20 s' then raise 'no session was opened'; end if;
+      perform pg_stat_clear_snapshot();
+    end loop;
+    ${then}
+  end $$;
+  create table public.opened as select public.next_session() as pid;`
+
+const showWhetherIsNext = `create table public.used as
+  select pg_backend_pid() as pid, current_setting('app.tenant', true) as tenant,
+         current_setting('search_path') as path;`
+
+async function runAhead(t: Test, then?: string) {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const bodies = [untilNextIsOpen(then), showWhetherIsNext]
+  await runTool(await describeRun(t, database, bodies))
+  const { rows } = await database.pool.query<{ isNext: boolean; tenant: string; path: string }>(
+    `select used.pid = opened.pid as "isNext", tenant, path from public.used, public.opened`,
+  )
+  return rows
+}
+
+const PATH = NEW_SESSION.path
+
+test('while a file runs whose session cannot be used again, the next one is opened', async (t) => {
+  t.strictSame(await runAhead(t), [{ isNext: true, tenant: null, path: PATH }])
+})
+
+test('a session that was opened ahead is not used if it would begin with other settings now', async (t) => {
+  const change = `execute format('alter database %I set search_path = made', current_database());`
+  t.strictSame(await runAhead(t, change), [{ isNext: false, tenant: null, path: 'made' }])
+})
+
+test('a session that was opened ahead and is ended fails nothing', async (t) => {
+  const end = `
+    perform pg_terminate_backend(public.next_session(), 10000);
+    perform pg_stat_clear_snapshot();`
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await runTool(await describeRun(t, database, [untilNextIsOpen(end), showWhetherIsNext]))
+  const { rows } = await database.pool.query('select tenant, path from public.used')
+  t.strictSame(rows, [{ tenant: null, path: PATH }])
+})
+
+test('no session is opened ahead for what comes after the last file', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const show = `create table public.sessions as
+    select count(*)::int from pg_stat_activity
+     where application_name = current_setting('application_name');`
+  const body = `set app.tenant = '1'; select pg_sleep(0.3); ${show}`
+  await runTool(await describeRun(t, database, ['select 1;', body]))
+  const { rows } = await database.pool.query('select * from public.sessions')
+  t.strictSame(rows, [{ count: 1 }])
 })
 
 test("a sequence's value belongs to the file that fetched it", async (t) => {
