@@ -7,20 +7,23 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 /**
  * Modules that take half a millisecond or more to load, and that packages require at once for what a start
  * does not do: an HTTP/2 server, a worker for the log, a child process, assertions that hold, the addresses of
- * proxies, the versions of Fastify that plugins declare.
+ * proxies, the versions of Fastify that plugins declare, the colours of errors.
  */
 const LAZY = {
   builtin: [
     ...['assert', 'child_process', 'dns', 'fs/promises', 'http2', 'https', 'module', 'perf_hooks'],
     ...['tls', 'worker_threads', 'zlib'],
   ],
-  package: ['@fastify/proxy-addr', 'semver'],
+  package: ['@fastify/proxy-addr', 'chalk', 'semver'],
 }
 
 /** An assertion that holds loads nothing. */
 const TARGETS = {
   assert: '(isTrue, ...rest) => { if (!isTrue) load()(isTrue, ...rest) }',
 }
+
+/** Modules that keep their names in a prototype, so that they cannot be listed. Asked by TypeScript's helpers, they are CommonJS. */
+const WITHOUT_NAMES = ['chalk']
 
 /** Loads these modules when one of their exports is first used. */
 export const lazyModulesPlugin = {
@@ -35,6 +38,7 @@ export const lazyModulesPlugin = {
     })
     build.onLoad({ filter, namespace: 'lazy' }, ({ path }) => {
       const real = LAZY.builtin.includes(path) ? `node:${path}` : path
+      if (WITHOUT_NAMES.includes(path)) return { contents: proxyOf(path), resolveDir: root }
       const getters = Object.keys(require(path))
         .map((name) => `  ${name}: { enumerable: true, get: () => load().${name} },\n`)
         .join('')
@@ -50,4 +54,9 @@ export const lazyModulesPlugin = {
       }
     })
   },
+}
+
+function proxyOf(path) {
+  const get = `(_, name) => (name === '__esModule' ? undefined : require('${path}')[name])`
+  return `module.exports = new Proxy({}, { get: ${get} })\n`
 }
