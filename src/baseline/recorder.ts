@@ -26,7 +26,7 @@ export async function ensureRecorder(client: Queryable): Promise<RecorderProblem
 async function findRecorderScript(
   client: Queryable,
 ): Promise<{ readonly problem?: RecorderProblem; readonly script: string }> {
-  const { problem, format, mayCreate, role } = await readRecorderState(client)
+  const { problem, format, schemaExists, mayCreate, role } = await readRecorderState(client)
   if (problem !== undefined) return { problem, script: '' }
   if (format !== undefined && format >= RECORD_FORMAT) return { script: '' }
   if (!mayCreate) {
@@ -35,7 +35,7 @@ async function findRecorderScript(
       'the migrations with a role that may'
     return { problem: missing, script: '' }
   }
-  const foreign = await listForeignObjects(client)
+  const foreign = schemaExists ? await listForeignObjects(client) : []
   if (foreign.length > 0) {
     const taken = `the schema provisioning holds objects that this service did not make: ${foreign.slice(0, 5).join(', ')}`
     return { problem: taken, script: '' }
@@ -48,6 +48,8 @@ export interface RecorderState {
   readonly format: number | undefined
   /** Why this role cannot use it. */
   readonly problem: RecorderProblem
+  /** Whether the schema provisioning is there, whoever made it. */
+  readonly schemaExists: boolean
   readonly mayCreate: boolean
   readonly role: string
 }
@@ -57,11 +59,13 @@ export async function readRecorderState(client: Queryable): Promise<RecorderStat
   const { rows } = await client.query<{
     role: string
     isThere: boolean
+    schemaExists: boolean
     mayUse: boolean
     mayCreate: boolean
   }>(
     `select quote_ident(current_user) as role,
             record_format.oid is not null as "isThere",
+            to_regnamespace('provisioning') is not null as "schemaExists",
             coalesce(
               has_schema_privilege(record_format.relnamespace, 'usage')
                 and has_table_privilege(record_format.oid, 'select')
@@ -82,18 +86,19 @@ export async function readRecorderState(client: Queryable): Promise<RecorderStat
         and relkind = 'v'
         and obj_description(record_format.oid, 'pg_class') = 'The version of the record of the schema.'`,
   )
-  const { role = '', isThere = false, mayUse = false, mayCreate = false } = rows[0] ?? {}
-  if (!isThere) return { format: undefined, problem: undefined, mayCreate, role }
+  const { role = '', isThere = false, mayUse = false } = rows[0] ?? {}
+  const { schemaExists = false, mayCreate = false } = rows[0] ?? {}
+  if (!isThere) return { format: undefined, problem: undefined, schemaExists, mayCreate, role }
   if (!mayUse) {
     const problem =
       `${role} may not read the recorded schema: grant it usage on the schema provisioning, select on its ` +
       'tables and execute on its functions, or connect as the role that migrates'
-    return { format: undefined, problem, mayCreate, role }
+    return { format: undefined, problem, schemaExists, mayCreate, role }
   }
   const { rows: formats } = await client.query<{ format: number }>(
     'select format from provisioning.record_format',
   )
-  return { format: formats[0]?.format, problem: undefined, mayCreate, role }
+  return { format: formats[0]?.format, problem: undefined, schemaExists, mayCreate, role }
 }
 
 /** Remembers the schema before migrations. Returns why it cannot. */

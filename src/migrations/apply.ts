@@ -8,7 +8,12 @@ import type { Log } from '../logger.ts'
 import { parseConnectionUrl } from '../postgres/connection/url.ts'
 import { isReadOnlySqlstate } from '../postgres/errors.ts'
 import { retryConnecting } from '../postgres/retry.ts'
-import { findPendingMigrations, type MigrationStatus, readAppliedMigrations } from './history.ts'
+import {
+  type AppliedMigration,
+  findPendingMigrations,
+  type MigrationStatus,
+  readAppliedMigrations,
+} from './history.ts'
 import { SessionLostError } from './lost.ts'
 import { createMigrationRetry, createToolWatch, type ToolWatchOptions } from './migration-retry.ts'
 import type { HeldLock } from './service-lock.ts'
@@ -68,8 +73,8 @@ export interface ApplyOptions {
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
 
-/** Applies the pending migrations with graphile-migrate, and verifies that the history has them. */
-export async function applyPending(options: ApplyOptions): Promise<void> {
+/** Applies the pending migrations with graphile-migrate, verifies that the history has them, and returns it. */
+export async function applyPending(options: ApplyOptions): Promise<readonly AppliedMigration[]> {
   const { client, config, database, lock, status, log, signal, onProgress } = options
   const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
   const { name: databaseName, pool } = database
@@ -78,8 +83,11 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   if (lockTimeoutMs !== undefined) await warnOfDeadlockTimeout(client, lockTimeoutMs, log)
   const { onEvent } = options
   const run = { databaseName, pool, migrationsDir, settings, log, signal, nodeVariables, onEvent }
-  const readPending = async () =>
-    findPendingMigrations(status.committed, await readAppliedMigrations(client))
+  let { applied } = status
+  const readPending = async () => {
+    applied = await readAppliedMigrations(client)
+    return findPendingMigrations(status.committed, applied)
+  }
 
   const watch = createToolWatch({ database, lockTimeoutMs, log, onProgress })
   const retry = createMigrationRetry({ pool, lockRetryMs: config.lockRetryMs, log, signal, watch })
@@ -139,6 +147,7 @@ export async function applyPending(options: ApplyOptions): Promise<void> {
   if (options.actionsRun.owesAfter) await runActions(actions.after, actionOptions)
   options.actionsRun.owesAfter = false
   await unfinished.finish()
+  return applied
 }
 
 /**

@@ -14,12 +14,7 @@ import {
 import { outOfResourcesError } from '../postgres/out-of-resources.ts'
 import { type Blocker, createBlockedWait, describeBlockers, watchBlockers } from './blockers.ts'
 import type { CommittedMigration } from './files/migration.ts'
-import {
-  type AppliedMigration,
-  type MigrationStatus,
-  readAppliedMigrations,
-  readMigrationStatus,
-} from './history.ts'
+import { type AppliedMigration, type MigrationStatus, readMigrationStatus } from './history.ts'
 import { openLockSession, type ReachOptions } from './lock-session.ts'
 import { createRecovery, isDatabaseLost } from './lost.ts'
 import {
@@ -174,7 +169,7 @@ function createRun(options: ProvisionOptions) {
       // Imported only here, because a start with nothing pending has to be fast.
       const { applyPending } = await import('./apply.ts')
       isApplying = true
-      await applyPending({
+      applied = await applyPending({
         ...options,
         client: session,
         lock,
@@ -187,7 +182,6 @@ function createRun(options: ProvisionOptions) {
       }).finally(() => {
         isApplying = false
       })
-      applied = await readAppliedMigrations(session)
     }
     if (status.pending.length > 0) {
       // A schema that was adopted is there whatever the setting says.
