@@ -141,8 +141,9 @@ async function recordTool(folder, migrationsFolder, { url }) {
   child.on('message', (message) => {
     last = message
   })
+  child.send({ type: 'connect', url, applicationName: 'record' })
   child.send({
-    ...{ url, migrationsFolder, placeholders: {}, pgSettings: {} },
+    ...{ type: 'job', url, migrationsFolder, placeholders: {}, pgSettings: {} },
     ...{ databaseName: 'database', applicationName: 'record', recordWaitMs: 1 },
   })
   try {
@@ -173,10 +174,17 @@ function request(url) {
   })
 }
 
+/** All that the reader of SQL meets in usual files. */
+const BODY = `-- A comment.
+create function f(a int) returns int language sql as $$ select a $$;
+comment on function f(int) is 'It''s a function''s comment.';
+create table "T" (a int default 1, b text default e'\\n', check (a > 0)); /* the end */
+`
+
 /** A migrations folder with one committed file. */
 function createMigrations() {
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-bundle-'))
-  const body = 'select 1;\n'
+  const body = BODY
   const hash = createHash('sha1').update(body).digest('hex')
   mkdirSync(join(folder, 'committed'))
   writeFileSync(

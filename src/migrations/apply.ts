@@ -108,7 +108,11 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
     log,
     signal,
   }
-  if (!options.actionsRun.hasRunBefore) await runActions(actions.before, actionOptions)
+  if (!options.actionsRun.hasRunBefore && actions.before.length > 0) {
+    // Its session would begin before what they set for new ones.
+    takeTool()?.kill()
+    await runActions(actions.before, actionOptions)
+  }
   options.actionsRun.hasRunBefore = true
   while (pending.length > 0) {
     await unfinished.prepare(pending)

@@ -31,11 +31,15 @@ export interface MigrationStatus {
 
 type WhenAhead = Config['whenAhead']
 
-/** Reads files and history, and throws `history_refused` unless they agree. */
+/**
+ * Reads files and history, and throws `history_refused` unless they agree. `onPending` is called as soon as it
+ * is known that files are pending, before it is known that they may run.
+ */
 export async function readMigrationStatus(
   client: Queryable,
   migrationsDir: string,
   whenAhead: WhenAhead = 'refuse',
+  onPending: () => void = () => {},
 ): Promise<MigrationStatus> {
   // The database makes the fingerprint while this process reads the files.
   const reading = readFingerprint(client)
@@ -44,7 +48,10 @@ export async function readMigrationStatus(
   const committed = await readCommittedMigrations(migrationsDir)
   const applied = await readDifferent(client, committed, await reading)
   const pending = findPendingMigrations(committed, applied, whenAhead)
-  if (pending.length > 0) await assertAsTheySeem(pending)
+  if (pending.length > 0) {
+    onPending()
+    await assertAsTheySeem(pending)
+  }
   return { committed, applied, pending, ahead: applied.slice(committed.length) }
 }
 

@@ -133,7 +133,20 @@ function createRun(options: ProvisionOptions) {
   async function provisionOn(session: Client, lock: HeldLock): Promise<ProvisionResult> {
     await lock.waitForTool()
     await hooks?.afterLocking?.(session)
-    const status = await readMigrationStatus(session, config.migrationsDir, config.whenAhead)
+    let tool: Promise<ToolProcess> | undefined
+    try {
+      const status = await readStatus(session, () => {
+        tool = startTool()
+      })
+      return await migrate(session, lock, status, await tool)
+    } finally {
+      ;(await tool)?.kill()
+    }
+  }
+
+  async function readStatus(session: Client, onPending: () => void): Promise<MigrationStatus> {
+    const { migrationsDir, whenAhead } = config
+    const status = await readMigrationStatus(session, migrationsDir, whenAhead, onPending)
     recovery.noteApplied(status.applied.length)
     options.onEvent?.({
       kind: 'history_read',
@@ -141,18 +154,13 @@ function createRun(options: ProvisionOptions) {
       pending: status.pending.length,
     })
     firstPending ??= status.pending
-    const tool = status.pending.length > 0 ? await startTool() : undefined
-    try {
-      return await migrate(session, lock, status, tool)
-    } finally {
-      tool?.kill()
-    }
+    return status
   }
 
-  /** It loads the tool while this process prepares the database for it. */
+  /** It loads the tool and connects while this process prepares the database for it. */
   async function startTool(): Promise<ToolProcess> {
     const { startToolProcess } = await import('./tool/process.ts')
-    return startToolProcess({ nodeVariables: config.nodeVariables, log })
+    return startToolProcess({ nodeVariables: config.nodeVariables, log, url: database.url })
   }
 
   async function migrate(

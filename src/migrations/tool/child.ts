@@ -5,7 +5,14 @@
 import { Logger } from '@graphile/logger'
 import { migrate } from 'graphile-migrate/dist/commands/migrate.js'
 import pg from 'pg'
-import { MAX_NOTICES, type ToolError, type ToolJob, type ToolMessage } from './messages.ts'
+import { type AheadConnection, connectAhead } from './connection.ts'
+import {
+  MAX_NOTICES,
+  type ToolError,
+  type ToolJob,
+  type ToolMessage,
+  type ToolRequest,
+} from './messages.ts'
 import { replaceLargeFiles } from './stand-ins.ts'
 import { createToolPool, describeFailure, type ToolRun } from './tool-pool.ts'
 
@@ -17,8 +24,13 @@ process.on('SIGINT', () => {})
 process.on('SIGHUP', () => {})
 process.on('disconnect', () => process.exit(1))
 process.on('uncaughtException', (error) => finish({ type: 'failed', error: toToolError(error) }))
-process.once('message', (job: ToolJob) => {
-  run(job).then(
+let ahead: AheadConnection | undefined
+process.on('message', (request: ToolRequest) => {
+  if (request.type === 'connect') {
+    ahead = connectAhead(request)
+    return
+  }
+  run(request).then(
     () => finish({ type: 'done' }),
     (error) => finish({ type: 'failed', error: toToolError(error) }),
   )
@@ -27,6 +39,7 @@ process.once('message', (job: ToolJob) => {
 async function run(job: ToolJob): Promise<void> {
   const state: ToolRun = {
     job,
+    ahead,
     filename: undefined,
     phase: 'session',
     failure: undefined,

@@ -4,9 +4,17 @@ import type { ToolSettings } from './settings.ts'
 /** How many notices of a file are logged; of the others, how many there were. */
 export const MAX_NOTICES = 20
 
-/** The one message that the service sends to the tool's process. */
-export interface ToolJob extends ToolSettings {
+/** The job will need a connection: it is opened while the service prepares the job. */
+export interface ConnectRequest {
+  readonly type: 'connect'
   /** In the message because other users of the machine could read it from the arguments. */
+  readonly url: string
+  readonly applicationName: string
+}
+
+/** The one job of the tool's process. */
+export interface ToolJob extends ToolSettings {
+  readonly type: 'job'
   readonly url: string
   /** The name of the database, for the placeholder `:DATABASE_NAME`. */
   readonly databaseName: string
@@ -20,6 +28,9 @@ export interface ToolJob extends ToolSettings {
   /** How long the record of a file that ran outside a transaction may wait for a lock on the history. */
   readonly recordWaitMs: number
 }
+
+/** What the service sends to the tool's process. */
+export type ToolRequest = ConnectRequest | ToolJob
 
 /**
  * What the tool was doing when it failed: preparing a session for the next file, running the file's

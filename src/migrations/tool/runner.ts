@@ -1,14 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { MigrationEvent, OnEvent } from '../../events.ts'
 import type { Log } from '../../logger.ts'
-import { applicationName } from '../../postgres/application-name.ts'
 import type { Queryable } from '../../postgres/client.ts'
 import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
 import { cancelSessions, type ToolSessions } from './cancel.ts'
 import { type Aftermath, describeAftermath, ROLLED_BACK } from './failure.ts'
-import type { ToolJob } from './messages.ts'
 import { outcomeError, waitForOutcome } from './outcome.ts'
 import { startToolProcess, type ToolProcess } from './process.ts'
 import { createProgress } from './progress.ts'
@@ -58,23 +55,23 @@ export { MigrationBlockedError, ToolLockBusyError, ToolSessionLostError } from '
 export async function runTool(options: RunnerOptions): Promise<void> {
   const { settings, pool, log, signal } = options
   const pids = new Set<number>()
-  const application = applicationName(`migration ${randomBytes(4).toString('hex')}`)
-  const sessions = { application, pids }
   const progress = createProgress(options)
-  const tool = options.tool ?? startToolProcess(options)
-  const { child } = tool
+  const tool = options.tool ?? startToolProcess({ ...options, url: undefined })
+  const { applicationName } = tool
+  const sessions = { application: applicationName, pids }
   options.onStarted?.(sessions)
   try {
-    child.send({
+    tool.send({
+      type: 'job',
       ...settings,
       url: options.url,
       databaseName: options.databaseName,
-      applicationName: application,
+      applicationName,
       migrationsFolder: options.migrationsDir,
       lastFilename: options.pending.at(-1)?.filename,
       lockTimeoutMs: options.lockTimeoutMs,
       recordWaitMs: options.recordWaitMs ?? 0,
-    } satisfies ToolJob)
+    })
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
     const outcome = await waitForOutcome(tool, { log, signal, progress, lossWatch, pids })
     if (outcome.type === 'done') return progress.finish()

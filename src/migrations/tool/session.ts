@@ -1,8 +1,14 @@
 import pg from 'pg'
-import type { SessionClient } from '../../postgres/connection/client.ts'
-import { openSession as connect } from '../../postgres/connection/session.ts'
 import { NO_TIME_LIMITS } from '../../postgres/connection/time-limits.ts'
 import { parseConnectionUrl } from '../../postgres/connection/url.ts'
+import {
+  type AheadConnection,
+  type ConnectionListener,
+  type ConnectionOptions,
+  NOTHING_RUN,
+  openConnection,
+  type Report,
+} from './connection.ts'
 import { PLAIN_PATH, type SessionState, stateQuery, UNDO } from './leftovers.ts'
 import type { Script } from './script.ts'
 import { reportWaiting } from './silence.ts'
@@ -12,15 +18,12 @@ export const TOOL_LOCK_KEY = '4727445306447283'
 
 type Settings = Readonly<Record<string, string>>
 
-export interface SessionOptions {
-  readonly url: string
-  readonly applicationName: string
+export interface SessionOptions extends ConnectionOptions, ConnectionListener {
+  /** A connection that may be there already. */
+  readonly ahead?: AheadConnection | undefined
   /** Set at the beginning of the session, and again before a file is recorded. */
   readonly pgSettings: Settings
   readonly lockTimeoutMs: number
-  readonly onNotice: (severity: string, text: string) => void
-  /** PostgreSQL ends the session. The driver reports only that the connection is gone. */
-  readonly onFatal: (error: pg.DatabaseError) => void
   /** The session's backend: it is open, or was ended. One whose connection was cut may still run. */
   readonly onSession: (backendPid: number, isOpen: boolean) => void
   /** Called again and again while a statement has no answer, with the backend that runs it. */
@@ -65,40 +68,14 @@ export interface Session {
   end(): Promise<void>
 }
 
-export interface Report {
-  /** How many statements have completed. */
-  completed: number
-  hasCommitted: boolean
-  hasBegun: boolean
-  /** `I` outside a transaction, `T` inside one, `E` inside one that has failed. */
-  status: string
-}
-
-const NOTHING_RUN = { completed: 0, hasCommitted: false, hasBegun: false }
-
 /** Opens a session; throws a WrongPgSettingError if PostgreSQL refuses one of `pgSettings`. */
 export async function openSession(options: SessionOptions): Promise<Session> {
-  let watched: ReturnType<typeof watch> | undefined
-  let isOpen = false
-  const { client } = await connect(options.url, {
-    applicationName: options.applicationName,
-    // Before the login, because the server reports its parameters with it.
-    onClient(attempt) {
-      attempt.on('notice', ({ severity = 'NOTICE', message = '' }) =>
-        options.onNotice(severity, message),
-      )
-      watched = watch(attempt, (error) => {
-        // A login that is refused rejects the promise, or is tried in another way.
-        if (isOpen) options.onFatal(error)
-      })
-    },
-  })
-  isOpen = true
+  const connection = (await options.ahead?.take(options.url)) ?? (await openConnection(options))
+  const { client, report, parameters } = connection
+  connection.listen(options)
   const { backendPid } = client
   if (backendPid !== undefined) options.onSession(backendPid, true)
   reportWaiting(client, options.onWaiting)
-  if (watched === undefined) throw new Error('no session was opened')
-  const { report, parameters } = watched
   const apply = settingsQuery(
     {
       ...(options.lockTimeoutMs > 0 && { lock_timeout: `${options.lockTimeoutMs}ms` }),
@@ -146,31 +123,6 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       if (isEnded && backendPid !== undefined) options.onSession(backendPid, false)
     },
   }
-}
-
-/** Follows what the server reports beside results. */
-function watch(
-  client: SessionClient,
-  onFatal: (error: pg.DatabaseError) => void,
-): { report: Report; parameters: Map<string, string> } {
-  const report: Report = { ...NOTHING_RUN, status: 'I' }
-  const parameters = new Map<string, string>()
-  const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
-  connection.on('commandComplete', ({ text }: { text: string }) => {
-    report.completed++
-    if (text === 'COMMIT') report.hasCommitted = true
-    if (text === 'BEGIN' || text === 'START TRANSACTION') report.hasBegun = true
-  })
-  connection.on('errorMessage', (error: pg.DatabaseError) => {
-    if (error.severity === 'FATAL') onFatal(error)
-  })
-  connection.on('readyForQuery', ({ status }: { status: string }) => {
-    report.status = status
-  })
-  connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) =>
-    parameters.set(message.parameterName, message.parameterValue),
-  )
-  return { report, parameters }
 }
 
 /** Sets these, and of the defaults those that the server has. What it reads is the same in every search_path. */

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { MAX_IDLE_MS } from './connection.ts'
 import type { Session } from './session.ts'
-
-/** Of a session that has been idle for longer, nobody knows whether it still is there. */
-const MAX_IDLE_MS = 30_000
 
 /** A session for the next file, opened while one still runs: a login takes longer than many files. */
 export interface SpareSession {

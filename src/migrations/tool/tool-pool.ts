@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { isTooManyConnections } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
+import type { AheadConnection } from './connection.ts'
 import { hasCodeThatLeavesUnseen } from './leftovers.ts'
 import { type Location, loadBody } from './location.ts'
 import type { Phase, ToolError, ToolJob } from './messages.ts'
@@ -14,6 +15,8 @@ import { openSpareSession, type SpareSession } from './spare-session.ts'
 /** What the tool does at the moment, for notices and errors. */
 export interface ToolRun {
   readonly job: ToolJob
+  /** A connection for the first session. */
+  readonly ahead: AheadConnection | undefined
   /** The full name of the migration's file that the tool runs. */
   filename: string | undefined
   phase: Phase
@@ -53,7 +56,7 @@ export function createToolPool(run: ToolRun): new () => EventEmitter {
 }
 
 async function connect(run: ToolRun): Promise<ToolConnection> {
-  return new ToolConnection(run, await open(run))
+  return new ToolConnection(run, await open(run, { ahead: run.ahead }))
 }
 
 class ToolConnection {
@@ -67,7 +70,7 @@ class ToolConnection {
   #hasUnseenCode: boolean | undefined
   /** The next file's, if it needs a new one. */
   #spare: SpareSession | undefined
-  /** The settings that sessions begin with since the last file; undefined if a trigger changes them, too. */
+  /** The settings that sessions have begun with since this one; undefined if the file has changed them. */
   #defaults: string | undefined
   /** Of the sessions before this one. */
   #ending: Promise<unknown> = Promise.resolve()
@@ -179,7 +182,7 @@ class ToolConnection {
 
   #openSpare(): void {
     if (!this.#isUsed || this.#isLastFile()) return
-    this.#spare ??= openSpareSession((counts) => open(this.#run, counts))
+    this.#spare ??= openSpareSession((counts) => open(this.#run, { counts }))
   }
 
   #isLastFile(): boolean {
@@ -221,7 +224,9 @@ class ToolConnection {
     const state = await this.#watch('record', () =>
       this.#session.undoAndRun(insert, { lockWaitMs }),
     )
-    this.#defaults = state.has_login_trigger ? undefined : state.defaults
+    // A session takes its settings when it logs in, so one that says it has the new ones may have the old.
+    const isAsBefore = state.defaults === this.#session.initial.defaults && !state.has_login_trigger
+    this.#defaults = isAsBefore ? state.defaults : undefined
     this.#isUsed ||=
       state.defaults !== this.#session.initial.defaults ||
       state.has_login_trigger ||
@@ -319,9 +324,16 @@ class ToolConnection {
 }
 
 /** What happens to the session is the run's as soon as it `counts`. */
-function open(run: ToolRun, counts = () => true): Promise<Session> {
+function open(
+  run: ToolRun,
+  {
+    ahead,
+    counts = () => true,
+  }: { ahead?: AheadConnection | undefined; counts?: () => boolean } = {},
+): Promise<Session> {
   const { url, applicationName, pgSettings, lockTimeoutMs = 0 } = run.job
   return openSession({
+    ahead,
     url,
     applicationName,
     pgSettings,
