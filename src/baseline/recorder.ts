@@ -48,7 +48,7 @@ export interface RecorderState {
   readonly format: number | undefined
   /** Why this role cannot use it. */
   readonly problem: RecorderProblem
-  /** Whether the schema provisioning is there, whoever made it. */
+  /** Whether the schema provisioning is there, also if another program made it. */
   readonly schemaExists: boolean
   readonly mayCreate: boolean
   readonly role: string

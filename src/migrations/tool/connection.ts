@@ -22,7 +22,7 @@ export interface Connection {
   readonly client: SessionClient
   readonly report: Report
   readonly parameters: ReadonlyMap<string, string>
-  /** Until then, what it tells is nobody's concern. */
+  /** Sets who hears what it tells. Until then it is dropped. */
   listen(listener: ConnectionListener): void
 }
 

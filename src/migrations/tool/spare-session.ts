@@ -13,8 +13,8 @@ export interface SpareSession {
 }
 
 /**
- * Begins to open it. What goes wrong with it is nobody's failure: `open` is told that it does not count yet,
- * and whoever takes it gets none.
+ * Begins to open it. What goes wrong with it fails nothing: `open` is told that it does not count yet, and if
+ * it cannot be used, `take` returns undefined.
  */
 export function openSpareSession(open: (counts: () => boolean) => Promise<Session>): SpareSession {
   let isTaken = false

@@ -237,7 +237,7 @@ class ToolConnection {
 
   async #prepareSession(): Promise<void> {
     if (this.#isUsed) await this.#renew()
-    // What the last file leaves behind is nobody's concern.
+    // Nothing runs after the last file.
     if (this.#isLastFile()) return
     // Not in the file's transaction, whose first statement must be the file's.
     this.#hasUnseenCode ??= await hasCodeThatLeavesUnseen(this.#session.client)
