@@ -1,16 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import pg from 'pg'
-import { isTooManyConnections } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
 import type { AheadConnection } from './connection.ts'
-import { hasCodeThatLeavesUnseen } from './leftovers.ts'
+import { type FileSessions, type OpenOptions, openFileSessions } from './file-sessions.ts'
 import { type Location, loadBody } from './location.ts'
 import type { Phase, ToolError, ToolJob } from './messages.ts'
 import { type MigrationText, openLargeText, openLoadedText } from './migration-text.ts'
 import type { Refusal } from './refusal.ts'
-import { openSession, type Session, TOOL_LOCK_KEY, WrongPgSettingError } from './session.ts'
-import { openSpareSession, type SpareSession } from './spare-session.ts'
+import { openSession, type Session, WrongPgSettingError } from './session.ts'
 
 /** What the tool does at the moment, for notices and errors. */
 export interface ToolRun {
@@ -46,7 +44,7 @@ type ToolQuery = string | { text: string; name?: string; values?: string[] }
 
 /**
  * A class to take the place of the driver's pool. Its connection looks like one session to the tool, and
- * gives each file a session as a new connection would have it.
+ * gives each file one of its own.
  */
 export function createToolPool(run: ToolRun): new () => EventEmitter {
   return class ToolPool extends EventEmitter {
@@ -56,28 +54,23 @@ export function createToolPool(run: ToolRun): new () => EventEmitter {
 }
 
 async function connect(run: ToolRun): Promise<ToolConnection> {
-  return new ToolConnection(run, await open(run, { ahead: run.ahead }))
+  return new ToolConnection(run, await openFileSessions((options) => open(run, options), run.ahead))
 }
 
 class ToolConnection {
   readonly #run: ToolRun
-  #session: Session
+  readonly #sessions: FileSessions
   /** How often the tool has acquired its lock. It does so again for each file. */
   #locks = 0
   #isInTransaction = false
-  /** Why the next file needs a new session. */
-  #isUsed = false
-  #hasUnseenCode: boolean | undefined
-  /** The next file's, if it needs a new one. */
-  #spare: SpareSession | undefined
-  /** The settings that sessions have begun with since this one; undefined if the file has changed them. */
-  #defaults: string | undefined
-  /** Of the sessions before this one. */
-  #ending: Promise<unknown> = Promise.resolve()
 
-  constructor(run: ToolRun, session: Session) {
+  constructor(run: ToolRun, sessions: FileSessions) {
     this.#run = run
-    this.#session = session
+    this.#sessions = sessions
+  }
+
+  get #session(): Session {
+    return this.#sessions.current
   }
 
   /** Recognizes the statements of graphile-migrate 2.0.0-rc.3 by their whole text: a file may contain it. */
@@ -104,7 +97,7 @@ class ToolConnection {
   }
 
   async release(): Promise<void> {
-    await Promise.all([this.#ending, this.#session.end(), this.#spare?.close()])
+    await this.#sessions.end()
   }
 
   async #lock(text: string, values?: unknown[]): Promise<object> {
@@ -113,7 +106,7 @@ class ToolConnection {
       if (result.rows[0]?.locked) this.#locks = 1
       return result
     }
-    await this.#watch('session', () => this.#prepareSession())
+    await this.#watch('session', () => this.#sessions.prepare({ isLast: this.#isLastFile() }))
     this.#locks++
     return { rows: [{ locked: true }] }
   }
@@ -132,8 +125,7 @@ class ToolConnection {
   async #runFile(sent: string): Promise<object> {
     const text = await this.#openText(sent)
     if (text.refusal !== undefined) throw this.#refuse(text.refusal, text.refusedAt)
-    this.#noteUnseen(text.mayLeaveUnseen)
-    this.#openSpare()
+    this.#sessions.noteFile(text, { isLast: this.#isLastFile() })
     const session = this.#session
     const work = async () => {
       await session.beginFile({ isInTransaction: this.#isInTransaction })
@@ -172,17 +164,6 @@ class ToolConnection {
       isFirst = false
       await session.run(script)
     }
-  }
-
-  #noteUnseen(mayLeaveUnseen: boolean): void {
-    if (!this.#hasUnseenCode && !mayLeaveUnseen) return
-    this.#isUsed = true
-    this.#hasUnseenCode = undefined
-  }
-
-  #openSpare(): void {
-    if (!this.#isUsed || this.#isLastFile()) return
-    this.#spare ??= openSpareSession((counts) => open(this.#run, { counts }))
   }
 
   #isLastFile(): boolean {
@@ -224,63 +205,8 @@ class ToolConnection {
     const state = await this.#watch('record', () =>
       this.#session.undoAndRun(insert, { lockWaitMs }),
     )
-    // A session takes its settings when it logs in, so one that says it has the new ones may have the old.
-    const isAsBefore = state.defaults === this.#session.initial.defaults && !state.has_login_trigger
-    this.#defaults = isAsBefore ? state.defaults : undefined
-    this.#isUsed ||=
-      state.defaults !== this.#session.initial.defaults ||
-      state.has_login_trigger ||
-      !state.holds_tool_lock ||
-      state.other_locks > 0
+    this.#sessions.noteState(state)
     return NO_ROWS
-  }
-
-  async #prepareSession(): Promise<void> {
-    if (this.#isUsed) await this.#renew()
-    // Nothing runs after the last file.
-    if (this.#isLastFile()) return
-    // Not in the file's transaction, whose first statement must be the file's.
-    this.#hasUnseenCode ??= await hasCodeThatLeavesUnseen(this.#session.client)
-  }
-
-  /** Replaces the session. One of the two holds the tool's lock, shared while it changes hands. */
-  async #renew(): Promise<void> {
-    await this.#ending
-    const old = this.#session
-    await old.client.query(
-      `select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY}),
-              pg_catalog.pg_advisory_unlock(${TOOL_LOCK_KEY})`,
-    )
-    this.#session = (await this.#takeSpare()) ?? (await this.#openNext(old))
-    const { client } = this.#session
-    await client.query(`select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})`)
-    await old.client.query('select pg_catalog.pg_advisory_unlock_all()').catch(() => {})
-    // Not awaited here: it has no lock any more, and the next file need not wait for it.
-    this.#ending = old.end()
-    const { rows } = await client.query<{ locked: boolean }>(
-      `select pg_catalog.pg_try_advisory_lock(${TOOL_LOCK_KEY}) as locked,
-              pg_catalog.pg_advisory_unlock_shared(${TOOL_LOCK_KEY})`,
-    )
-    // In the tool's own words, by which the service recognizes it.
-    if (!rows[0]?.locked) throw new Error('Failed to get exclusive lock')
-    this.#isUsed = false
-  }
-
-  async #takeSpare(): Promise<Session | undefined> {
-    const spare = this.#spare
-    this.#spare = undefined
-    if (this.#defaults !== undefined) return spare?.take(this.#defaults)
-    void spare?.close()
-    return undefined
-  }
-
-  /** Where connections are few, the place of the session before it is needed. */
-  async #openNext(old: Session): Promise<Session> {
-    return open(this.#run).catch(async (error) => {
-      if (!isTooManyConnections(error)) throw error
-      await old.end()
-      return open(this.#run)
-    })
   }
 
   /** Notes the failure of `work` before the tool goes on to roll back. */
@@ -324,13 +250,7 @@ class ToolConnection {
 }
 
 /** What happens to the session is the run's as soon as it `counts`. */
-function open(
-  run: ToolRun,
-  {
-    ahead,
-    counts = () => true,
-  }: { ahead?: AheadConnection | undefined; counts?: () => boolean } = {},
-): Promise<Session> {
+function open(run: ToolRun, { ahead, counts = () => true }: OpenOptions): Promise<Session> {
   const { url, applicationName, pgSettings, lockTimeoutMs = 0 } = run.job
   return openSession({
     ahead,
