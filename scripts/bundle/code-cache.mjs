@@ -184,12 +184,11 @@ create table "T" (a int default 1, b text default e'\\n', check (a > 0)); /* the
 /** A migrations folder with one committed file. */
 function createMigrations() {
   const folder = mkdtempSync(join(tmpdir(), 'commandbus-bundle-'))
-  const body = BODY
-  const hash = createHash('sha1').update(body).digest('hex')
+  const hash = createHash('sha1').update(BODY).digest('hex')
   mkdirSync(join(folder, 'committed'))
   writeFileSync(
     join(folder, 'committed', '000001-first.sql'),
-    `--! Previous: -\n--! Hash: sha1:${hash}\n\n${body}`,
+    `--! Previous: -\n--! Hash: sha1:${hash}\n\n${BODY}`,
   )
   return folder
 }

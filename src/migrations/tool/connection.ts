@@ -3,7 +3,7 @@ import type { SessionClient } from '../../postgres/connection/client.ts'
 import { openSession } from '../../postgres/connection/session.ts'
 
 /** One that has been idle for longer may have been forgotten by a firewall, without a word. */
-export const MAX_IDLE_MS = 30_000
+const MAX_IDLE_MS = 30_000
 
 export interface ConnectionOptions {
   readonly url: string
@@ -65,6 +65,8 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
 export interface AheadConnection {
   /** Returns it, if it is one to this database, is open, and was not idle for long. */
   take(url: string): Promise<Connection | undefined>
+  /** Closes it, where nothing needs it any more. */
+  close(): void
 }
 
 /** Begins to connect. If that fails, it is tried again when the connection is needed. */
@@ -79,14 +81,16 @@ export function connectAhead(options: ConnectionOptions): AheadConnection {
     },
     () => undefined,
   )
+  const close = () => void opened.then((it) => it?.connection.client.destroy('it is not needed'))
   return {
     async take(url) {
       const { connection, openedAt = 0 } = (await opened) ?? {}
       const isUsable = isOpen && url === options.url && performance.now() - openedAt < MAX_IDLE_MS
       if (isUsable) return connection
-      connection?.client.destroy('it is too old')
+      close()
       return undefined
     },
+    close,
   }
 }
 

@@ -2,16 +2,13 @@ import { isTooManyConnections } from '../../postgres/errors.ts'
 import type { AheadConnection } from './connection.ts'
 import { hasCodeThatLeavesUnseen, type SessionState } from './leftovers.ts'
 import { type Session, TOOL_LOCK_KEY } from './session.ts'
-import { openSpareSession, type SpareSession } from './spare-session.ts'
 
-export interface OpenOptions {
-  /** A connection that may be there already. */
-  readonly ahead?: AheadConnection | undefined
-  /** Whether what happens to the session matters. Default: it does. */
-  readonly counts?: () => boolean
+export interface FileSessionsOptions {
+  /** Opens a session, on this connection if it can be used. */
+  readonly open: (ahead?: AheadConnection) => Promise<Session>
+  /** Begins to connect for the next file. */
+  readonly connectAhead: () => AheadConnection
 }
-
-type Open = (options: OpenOptions) => Promise<Session>
 
 /** Which file it is about. */
 interface FileOptions {
@@ -19,12 +16,12 @@ interface FileOptions {
   readonly isLast: boolean
 }
 
-/** Opens the session of the first file. */
+/** Opens the session of the first file, on a connection that may be there already. */
 export async function openFileSessions(
-  open: Open,
+  options: FileSessionsOptions,
   ahead: AheadConnection | undefined,
 ): Promise<FileSessions> {
-  return new FileSessions(open, await open({ ahead }))
+  return new FileSessions(options, await options.open(ahead))
 }
 
 /**
@@ -32,20 +29,20 @@ export async function openFileSessions(
  * another one. The tool's lock goes with it.
  */
 export class FileSessions {
-  readonly #open: Open
+  readonly #options: FileSessionsOptions
   #current: Session
   /** The next file needs another session. */
   #isUsed = false
   #hasUnseenCode: boolean | undefined
-  /** The next file's, if it needs another one. */
-  #spare: SpareSession | undefined
-  /** The settings that sessions have begun with since this one; undefined if the file has changed them. */
-  #defaults: string | undefined
+  /** For the next file, if it needs another session: a login takes longer than many files. */
+  #ahead: AheadConnection | undefined
+  /** Sessions begin with the same settings as before the file. */
+  #isAsBefore = true
   /** Of the sessions before this one. */
   #ending: Promise<unknown> = Promise.resolve()
 
-  constructor(open: Open, first: Session) {
-    this.#open = open
+  constructor(options: FileSessionsOptions, first: Session) {
+    this.#options = options
     this.#current = first
   }
 
@@ -69,22 +66,19 @@ export class FileSessions {
       this.#isUsed = true
       this.#hasUnseenCode = undefined
     }
-    if (this.#isUsed && !isLast) {
-      this.#spare ??= openSpareSession((counts) => this.#open({ counts }))
-    }
+    if (this.#isUsed && !isLast) this.#ahead ??= this.#options.connectAhead()
   }
 
   /** Takes note of what the file has left behind: the state of the session when it was put back. */
   noteState(state: SessionState): void {
-    const isAsBefore = state.defaults === this.#current.initial.defaults && !state.has_login_trigger
-    // A session takes its settings when it logs in, so one that says it has the new ones may have the old.
-    this.#defaults = isAsBefore ? state.defaults : undefined
-    this.#isUsed ||= !isAsBefore || !state.holds_tool_lock || state.other_locks > 0
+    this.#isAsBefore = state.defaults === this.#current.initial.defaults && !state.has_login_trigger
+    this.#isUsed ||= !this.#isAsBefore || !state.holds_tool_lock || state.other_locks > 0
   }
 
   /** Ends all of them. */
   async end(): Promise<void> {
-    await Promise.all([this.#ending, this.#current.end(), this.#spare?.close()])
+    this.#ahead?.close()
+    await Promise.all([this.#ending, this.#current.end()])
   }
 
   /** Replaces the session. One of the two holds the tool's lock, shared while it changes hands. */
@@ -95,7 +89,7 @@ export class FileSessions {
       `select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY}),
               pg_catalog.pg_advisory_unlock(${TOOL_LOCK_KEY})`,
     )
-    this.#current = (await this.#takeSpare()) ?? (await this.#openNext(old))
+    this.#current = await this.#openNext(old)
     const { client } = this.#current
     await client.query(`select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})`)
     await old.client.query('select pg_catalog.pg_advisory_unlock_all()').catch(() => {})
@@ -110,20 +104,17 @@ export class FileSessions {
     this.#isUsed = false
   }
 
-  async #takeSpare(): Promise<Session | undefined> {
-    const spare = this.#spare
-    this.#spare = undefined
-    if (this.#defaults !== undefined) return spare?.take(this.#defaults)
-    void spare?.close()
-    return undefined
-  }
-
-  /** Where connections are few, the place of the session before it is needed. */
   async #openNext(old: Session): Promise<Session> {
-    return this.#open({}).catch(async (error) => {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    // It has logged in, and so got its settings, before the file changed them.
+    if (!this.#isAsBefore) ahead?.close()
+    const { open } = this.#options
+    return open(this.#isAsBefore ? ahead : undefined).catch(async (error) => {
       if (!isTooManyConnections(error)) throw error
+      // Where connections are few, the place of the session before it is needed.
       await old.end()
-      return this.#open({})
+      return open()
     })
   }
 }

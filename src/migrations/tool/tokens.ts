@@ -62,7 +62,7 @@ type LongToken =
 /**
  * Reads SQL as PostgreSQL's scanner does (scan.l), piece by piece. A script may have 100 MB, so nothing is
  * created for a token. Most files are read once, by code that V8 has not compiled yet: so the loops over
- * characters are the engine's own, which is ten times as fast there.
+ * characters are the engine's own.
  */
 export function createTokens({ standardStrings = true }: TokenOptions = {}): Tokens {
   const find = createFinders()

@@ -2,8 +2,8 @@ import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { CommittedMigration } from '../files/migration.ts'
-import type { AheadConnection } from './connection.ts'
-import { type FileSessions, type OpenOptions, openFileSessions } from './file-sessions.ts'
+import { type AheadConnection, connectAhead } from './connection.ts'
+import { type FileSessions, type FileSessionsOptions, openFileSessions } from './file-sessions.ts'
 import { type Location, loadBody } from './location.ts'
 import type { Phase, ToolError, ToolJob } from './messages.ts'
 import { type MigrationText, openLargeText, openLoadedText } from './migration-text.ts'
@@ -54,7 +54,7 @@ export function createToolPool(run: ToolRun): new () => EventEmitter {
 }
 
 async function connect(run: ToolRun): Promise<ToolConnection> {
-  return new ToolConnection(run, await openFileSessions((options) => open(run, options), run.ahead))
+  return new ToolConnection(run, await openFileSessions(sessionsOf(run), run.ahead))
 }
 
 class ToolConnection {
@@ -249,8 +249,15 @@ class ToolConnection {
   }
 }
 
-/** What happens to the session is the run's as soon as it `counts`. */
-function open(run: ToolRun, { ahead, counts = () => true }: OpenOptions): Promise<Session> {
+function sessionsOf(run: ToolRun): FileSessionsOptions {
+  const { url, applicationName } = run.job
+  return {
+    open: (ahead) => open(run, ahead),
+    connectAhead: () => connectAhead({ url, applicationName }),
+  }
+}
+
+function open(run: ToolRun, ahead: AheadConnection | undefined): Promise<Session> {
   const { url, applicationName, pgSettings, lockTimeoutMs = 0 } = run.job
   return openSession({
     ahead,
@@ -259,15 +266,13 @@ function open(run: ToolRun, { ahead, counts = () => true }: OpenOptions): Promis
     pgSettings,
     lockTimeoutMs,
     onNotice: (severity, text) => {
-      if (counts() && run.phase === 'file') run.onNotice(severity, text)
+      if (run.phase === 'file') run.onNotice(severity, text)
     },
     onSession: run.onSession,
-    onWaiting: (backendPid) => {
-      if (counts()) run.onWaiting(backendPid)
-    },
+    onWaiting: run.onWaiting,
     // The driver's own error, which follows, does not say why.
     onFatal: (error) => {
-      if (counts()) run.failure ??= { ...describeFailure(error), phase: run.phase }
+      run.failure ??= { ...describeFailure(error), phase: run.phase }
     },
   })
 }
