@@ -125,15 +125,8 @@ function arbitraryHeaders(token: string): Arbitrary<WireRequest['headers']> {
 }
 
 /** Every kind of request to every path of the description; `token` is the one that the service knows. */
-export function arbitraryRequest({ paths }: Description, token: string): Arbitrary<WireRequest> {
-  const operations = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { requestBody }]) => {
-      const contents = Object.values(requestBody?.content ?? {})
-      const examples = contents.flatMap(({ example }) => (example === undefined ? [] : [example]))
-      return { path, method: method.toUpperCase(), examples }
-    }),
-  )
-  return fc.constantFrom(...operations).chain(({ path, method, examples }) =>
+export function arbitraryRequest(description: Description, token: string): Arbitrary<WireRequest> {
+  return fc.constantFrom(...listOperations(description)).chain(({ path, method, examples }) =>
     fc.record({
       method: fc.oneof(
         { weight: 4, arbitrary: fc.constant(method) },
@@ -143,6 +136,30 @@ export function arbitraryRequest({ paths }: Description, token: string): Arbitra
       url: arbitraryUrl(path),
       headers: arbitraryHeaders(token),
       body: fc.option(arbitraryBody(examples), { freq: method === 'GET' ? 2 : 8, nil: undefined }),
+    }),
+  )
+}
+
+/**
+ * The requests of the description, with the token and without: few of the arbitrary ones have all that an
+ * answer such as 403 takes.
+ */
+export function listUsualRequests(description: Description, token: string): WireRequest[] {
+  const json = ['content-type', 'application/json'] as const
+  return listOperations(description).flatMap(({ path, method, examples: [example] }) => {
+    const url = path.replace(/\{\w+\}/g, 'start.js')
+    const body = example === undefined ? undefined : readable(Buffer.from(JSON.stringify(example)))
+    const request = { method, url, headers: [json], body }
+    return [request, { ...request, headers: [json, ['authorization', `Bearer ${token}`] as const] }]
+  })
+}
+
+function listOperations({ paths }: Description) {
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { requestBody }]) => {
+      const contents = Object.values(requestBody?.content ?? {})
+      const examples = contents.flatMap(({ example }) => (example === undefined ? [] : [example]))
+      return { path, method: method.toUpperCase(), examples }
     }),
   )
 }

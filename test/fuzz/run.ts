@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { AnswerCheck, Description } from '../support/described.ts'
-import { arbitraryRequest } from './arbitrary-request.ts'
+import { arbitraryRequest, listUsualRequests, type WireRequest } from './arbitrary-request.ts'
 import { exchange } from './wire.ts'
 
 /** The longest problem that a request may get whose path it does not repeat at length. */
@@ -48,6 +48,11 @@ export async function fuzz(t: Test, options: FuzzOptions): Promise<void> {
   )
   const seed = Number(process.env.FUZZ_SEED ?? Math.trunc(Math.random() * 2 ** 31))
   t.comment(`FUZZ_SEED=${seed}`)
+  const examples = listUsualRequests(description, token).map((request): [WireRequest[], string] => [
+    [request],
+    '1.1',
+  ])
+  await fc.assert(property, { examples, numRuns: examples.length })
   while (sent < requests) {
     await fc.assert(property, { seed: seed + sent, numRuns: Math.ceil((requests - sent) / 3) })
   }
