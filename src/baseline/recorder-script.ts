@@ -6,7 +6,8 @@ import { LAST_CURRENT_SQL, LAST_MIGRATION_SQL } from './last-migration.ts'
 
 /**
  * The number of this script: raised when the tables or the definitions change. A schema that was recorded
- * with another number is not compared; the next provisioning that applies something records it again.
+ * with another number is not compared; the next provisioning that applies something records it again. What is only
+ * faster needs no new number: a database that has the script keeps its functions, which do the same.
  */
 export const RECORD_FORMAT = 2
 
@@ -19,8 +20,10 @@ const CANONICAL = [
       ...['quote_all_identifiers', 'xmlbinary', 'lc_monetary', 'lc_numeric', 'lc_time'],
     ] as const
   ).map((name) => `set ${name} = '${SERVICE_SESSION[name]}'`),
-  // Compiling the query would take longer than running it.
+  // Compiling the query would take longer than running it, and so would a search for the best plan: the joins
+  // are written in the order in which they are fast, and the catalogue is in memory.
   'set jit = off',
+  ...['set join_collapse_limit = 1', 'set enable_mergejoin = off', 'set random_page_cost = 1'],
 ].join('\n')
 
 /** The columns of a recorded object, besides the moment. */
@@ -214,6 +217,8 @@ volatile
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+  v_schemas text[];
 begin
   lock table provisioning.recorded_schema in exclusive mode;
   -- A provisioning that was interrupted between two migrations is continued: it began then.
@@ -223,8 +228,17 @@ begin
                   where moment = 'before'
                     and format = ${RECORD_FORMAT}
                     and recorded_schema.last_migration is distinct from history.last_migration) then
-    perform provisioning.record_objects('before', provisioning.list_schemas());
-    perform provisioning.date_record('before', provisioning.list_schemas());
+    v_schemas := provisioning.list_schemas();
+    if v_schemas = '{}'
+       and not exists (select from pg_default_acl)
+       and not exists (select from pg_publication)
+       and to_regnamespace('pgmq') is null then
+      -- There is nothing to record, and to plan the query for it takes far longer than all else.
+      delete from provisioning.recorded_object where moment = 'before';
+    else
+      perform provisioning.record_objects('before', v_schemas);
+    end if;
+    perform provisioning.date_record('before', v_schemas);
   end if;
 end;
 $$;
@@ -295,9 +309,11 @@ security invoker
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-  v_before   provisioning.recorded_schema;
-  v_recorded provisioning.recorded_schema;
-  v_touched  text[];
+  v_before    provisioning.recorded_schema;
+  v_recorded  provisioning.recorded_schema;
+  v_continues boolean;
+  v_schemas   text[];
+  v_touched   text[];
 begin
   lock table provisioning.recorded_schema in exclusive mode;
   select * into v_before from provisioning.recorded_schema where moment = 'before';
@@ -305,29 +321,44 @@ begin
   if v_before.moment is null then
     return;
   end if;
-  perform provisioning.record_objects('now', provisioning.list_schemas());
-  v_touched := array(select distinct schema
-                       from provisioning.recorded_change
-                      where now is not null
-                        and schema is not null
-                      order by schema);
-
-  if v_recorded.format = ${RECORD_FORMAT}
-     and v_recorded.server_major = v_before.server_major
-     and v_recorded.last_migration = v_before.last_migration then
-    perform provisioning.record_changes(v_recorded.schemas, v_touched);
-    v_touched := array(select distinct unnest(v_recorded.schemas || v_touched) as schema order by schema);
-  else
-    -- Nothing is known of what came before the migrations, so all of it is taken for theirs: on a database
-    -- without a history what is in schemas that they touched, else everything.
+  v_schemas := provisioning.list_schemas();
+  v_continues := coalesce(v_recorded.format = ${RECORD_FORMAT}
+                            and v_recorded.server_major = v_before.server_major
+                            and v_recorded.last_migration = v_before.last_migration, false);
+  if not v_continues
+     and not exists (select from provisioning.recorded_object where moment = 'before') then
+    -- As below, but written once: all that there is now is theirs.
+    perform provisioning.record_objects('after', v_schemas);
+    v_touched := array(select distinct schema
+                         from provisioning.recorded_object
+                        where moment = 'after'
+                          and schema is not null
+                        order by schema);
     if v_before.last_migration is not null or v_touched = '{}' then
-      v_touched := provisioning.list_schemas();
+      v_touched := v_schemas;
     end if;
-    delete from provisioning.recorded_object where moment = 'after';
-    update provisioning.recorded_object
-       set moment = 'after'
-     where moment = 'now'
-       and (schema is null or schema = any (v_touched));
+  else
+    perform provisioning.record_objects('now', v_schemas);
+    v_touched := array(select distinct schema
+                         from provisioning.recorded_change
+                        where now is not null
+                          and schema is not null
+                        order by schema);
+    if v_continues then
+      perform provisioning.record_changes(v_recorded.schemas, v_touched);
+      v_touched := array(select distinct unnest(v_recorded.schemas || v_touched) as schema order by schema);
+    else
+      -- Nothing is known of what came before the migrations, so all of it is taken for theirs: on a database
+      -- without a history what is in schemas that they touched, else everything.
+      if v_before.last_migration is not null or v_touched = '{}' then
+        v_touched := v_schemas;
+      end if;
+      delete from provisioning.recorded_object where moment = 'after';
+      update provisioning.recorded_object
+         set moment = 'after'
+       where moment = 'now'
+         and (schema is null or schema = any (v_touched));
+    end if;
   end if;
   perform provisioning.date_record('after', v_touched);
   -- 'committed' is the development loop's.

@@ -118,3 +118,20 @@ export async function finishRecording(client: Queryable): Promise<void> {
     `set local lock_timeout = '${LOCK_TIMEOUT}'; select provisioning.finish_recording()`,
   )
 }
+
+/** The longest that `prepareFinish` may take: a migration may have ended. */
+const PREPARE_TIMEOUT = '500ms'
+
+/**
+ * Where there was no schema to read at the beginning, has the session load what `finishRecording` needs: that takes
+ * longer than to record the schema. To be called when the first migration begins. Reads definitions of the service's
+ * own objects only, so that no migration waits for it.
+ */
+export async function prepareFinish(client: Queryable): Promise<void> {
+  await client.query(
+    `set local statement_timeout = '${PREPARE_TIMEOUT}';
+     select case when provisioning.list_schemas() = '{}'
+                 then (select count(*) from provisioning.read_definitions('{provisioning}', null, null))
+            end`,
+  )
+}

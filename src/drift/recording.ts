@@ -35,6 +35,11 @@ export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionH
       const { beginRecording } = await import('../baseline/recorder.ts')
       hasBegun = await attempt(client, beginRecording)
     },
+    async whileMigrating(client) {
+      if (!hasBegun) return
+      const { prepareFinish } = await import('../baseline/recorder.ts')
+      await prepareFinish(client)
+    },
     async afterMigrating(client, { appliedNow }) {
       if (appliedNow.length === 0 || !hasBegun) return
       const { finishRecording } = await import('../baseline/recorder.ts')

@@ -70,6 +70,8 @@ export interface ApplyOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly onProgress: ToolWatchOptions['onProgress']
+  /** Called when the first migration begins. */
+  readonly onBegin?: () => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
 
@@ -128,6 +130,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
             lockTimeoutMs,
             recordWaitMs: Math.max(1, config.migrationLockMs),
             onMigration(detail) {
+              if (!options.actionsRun.owesAfter) options.onBegin?.()
               options.actionsRun.owesAfter = true
               watch.onMigration(detail)
             },

@@ -9,6 +9,9 @@ export function combineHooks(...all: readonly ProvisionHooks[]): ProvisionHooks 
     async beforeMigrating(client, status) {
       for (const hooks of all) await hooks.beforeMigrating?.(client, status)
     },
+    async whileMigrating(client) {
+      for (const hooks of all) await hooks.whileMigrating?.(client)
+    },
     async afterMigrating(client, result) {
       for (const hooks of all.toReversed()) await hooks.afterMigrating?.(client, result)
     },

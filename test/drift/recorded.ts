@@ -26,9 +26,14 @@ const HISTORY = `
   create table if not exists graphile_migrate.migrations (filename text, hash text, date timestamptz default now());
   create table if not exists graphile_migrate.current (filename text primary key, content text, date timestamptz)`
 
-/** Creates an empty database, and applies the SQL as its first migration. */
-export async function createRecorded(t: Test, sql: string): Promise<RecordedDatabase> {
+/** Applies the SQL as the first migration of an empty database, after what another program does in it. */
+export async function createRecorded(
+  t: Test,
+  sql: string,
+  { before = '' }: { readonly before?: string } = {},
+): Promise<RecordedDatabase> {
   const { open, pool, url } = await createTestDatabase(t, { from: 'empty' })
+  await pool.query(before)
   const session = await open('test')
   t.teardown(() => session.end())
   let migrations = 0

@@ -83,10 +83,8 @@ export const RELATIONS = sql`
              || case when seqcycle then ' cycle' else '' end
              || case when relpersistence = 'u' then ' unlogged' else '' end,
            'owned by',
-           (select format('%I.%I.%I', nspname, owner.relname, attname)
+           (select refobjid::regclass || '.' || quote_ident(attname)
               from pg_depend
-              join pg_class as owner on owner.oid = refobjid
-              join pg_namespace on pg_namespace.oid = owner.relnamespace
               join pg_attribute on attrelid = refobjid and attnum = refobjsubid
              where classid = 'pg_class'::regclass
                and objid = relation.oid
