@@ -67,6 +67,13 @@ test('the preparation of the record neither waits for a migration nor leaves any
   const { pool, open } = await createTestDatabase(t, { from: 'empty' })
   const session = await open('test')
   t.teardown(() => session.end())
+  const SETTINGS = `
+    select name, setting
+      from pg_settings
+     where name in ('lock_timeout', 'statement_timeout', 'synchronous_commit')
+     order by name`
+  await session.query('set synchronous_commit = local')
+  const { rows: settings } = await session.query(SETTINGS)
   t.equal(await beginRecording(session), undefined)
   const migration = await pool.connect()
   t.teardown(() => migration.release())
@@ -94,4 +101,5 @@ test('the preparation of the record neither waits for a migration nor leaves any
     await migration.query('commit')
   }
   t.strictSame((await pool.query(RECORDED)).rows, before)
+  t.strictSame((await session.query(SETTINGS)).rows, settings)
 })

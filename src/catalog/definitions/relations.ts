@@ -15,7 +15,8 @@ const RELATION_NAME = {
  */
 export const relationCte = (objects?: Chosen) => sql`
   relation as materialized (
-    select pg_class.*,
+    select pg_class.oid, relkind, relowner, relacl, reloptions, reltype, reloftype, relam, reltablespace, relpersistence,
+           relispartition, relpartbound, relrowsecurity, relforcerowsecurity, relreplident,
            chosen_schema.name as schema_name,
            ${RELATION_NAME.qualified} as name
       from chosen_schema
