@@ -18,10 +18,12 @@ RUN chmod --recursive u=rwX,go=rX /image \
 
 # `graphile-migrate commit` leaves files that only their owner may read; a container's user is
 # somebody else. A stage of its own, so that a new migration does not bundle the service again.
-FROM node:26-bookworm-slim AS migrations
+FROM build AS migrations
+RUN rm -r /image
 COPY .gmrc /image/app/migrations/
 COPY migrations/current.sql /image/app/migrations/
 COPY migrations/committed /image/app/migrations/committed
+RUN ln -s /image/app/migrations migrations && node scripts/bundle/inspected.mjs /image/app
 ARG SOURCE_DATE_EPOCH=0
 RUN chmod --recursive u=rwX,go=rX /image \
  && find /image -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { writeApiDocs } from './api-docs.mjs'
 import { writeCodeCaches } from './bundle/code-cache.mjs'
+import { writeInspected } from './bundle/inspected.mjs'
 import { lazyModulesPlugin } from './bundle/lazy-modules.mjs'
 import { writeLicenses } from './bundle/licenses.mjs'
 import { pgCryptoPlugin } from './bundle/pg-crypto.mjs'
@@ -91,6 +92,7 @@ export async function bundle(outdir) {
   copyFileSync(join(root, 'scripts', 'bundle', 'load.cjs'), join(outdir, 'load.js'))
   // Read at run time, from beside the module that uses it.
   copyFileSync(join(root, 'src', 'baseline', 'store.sql'), join(outdir, 'store.sql'))
+  await writeInspected(outdir)
   // The package around it may say that files are ES modules.
   writeFileSync(join(outdir, 'package.json'), '{ "type": "commonjs" }\n')
   await writeCodeCaches(outdir)

@@ -82,7 +82,9 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
   const { name: databaseName, pool } = database
   const { settings, actions, hasLockTimeout } = await createToolSettings(options)
   const lockTimeoutMs = hasLockTimeout ? undefined : config.lockTimeoutMs
-  if (lockTimeoutMs !== undefined) await warnOfDeadlockTimeout(client, lockTimeoutMs, log)
+  // Nothing depends on it.
+  const warned = warnOfDeadlockTimeout(client, lockTimeoutMs ?? 0, log)
+  warned.catch(() => {})
   const { onEvent } = options
   const run = { databaseName, pool, migrationsDir, settings, log, signal, nodeVariables, onEvent }
   let { applied } = status
@@ -154,6 +156,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
   if (options.actionsRun.owesAfter) await runActions(actions.after, actionOptions)
   options.actionsRun.owesAfter = false
   await unfinished.finish()
+  await warned
   return applied
 }
 

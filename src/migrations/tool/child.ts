@@ -6,6 +6,7 @@ import { Logger } from '@graphile/logger'
 import { migrate } from 'graphile-migrate/dist/commands/migrate.js'
 import pg from 'pg'
 import { type AheadConnection, connectAhead } from './connection.ts'
+import { loadInspected } from './inspection.ts'
 import {
   MAX_NOTICES,
   type ToolError,
@@ -13,7 +14,7 @@ import {
   type ToolMessage,
   type ToolRequest,
 } from './messages.ts'
-import { replaceLargeFiles } from './stand-ins.ts'
+import { compareNumbersByCode, replaceLargeFiles } from './stand-ins.ts'
 import { createToolPool, describeFailure, type ToolRun } from './tool-pool.ts'
 
 let toolRun: ToolRun | undefined
@@ -28,8 +29,6 @@ let ahead: AheadConnection | undefined
 process.on('message', (request: ToolRequest) => {
   if (request.type === 'connect') {
     ahead = connectAhead(request)
-    // As the tool compares file names: the first time it takes 10 ms, here while the server answers.
-    'a'.localeCompare('b', 'en')
     return
   }
   run(request).then(
@@ -46,11 +45,13 @@ async function run(job: ToolJob): Promise<void> {
     phase: 'session',
     failure: undefined,
     largeFiles: replaceLargeFiles(job.migrationsFolder),
+    inspected: loadInspected(),
     ...limitNotices(),
     onSession: (backendPid, isOpen) => send({ type: 'session', backendPid, isOpen }),
     onWaiting: (backendPid) => send({ type: 'waiting', backendPid }),
   }
   toolRun = state
+  compareNumbersByCode()
   Object.assign(pg, { Pool: createToolPool(state) })
   const logger = new Logger(() => (level, text) => {
     state.filename = /Running migration '([^']+)'/.exec(text)?.[1] ?? state.filename

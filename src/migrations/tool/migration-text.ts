@@ -1,3 +1,4 @@
+import { type Inspected, type Inspection, inspect } from './inspection.ts'
 import {
   type Batch,
   createScripts,
@@ -7,19 +8,14 @@ import {
   locateStatement,
   planLargeFile,
 } from './large-file.ts'
-import { mayLeaveUnseen } from './leftovers.ts'
 import { type LoadedBody, type Location, locate, toOffset } from './location.ts'
-import { findRefusal, type Refusal, type RefusalOptions } from './refusal.ts'
+import type { RefusalOptions } from './refusal.ts'
 import { Script } from './script.ts'
 import { findStatement } from './statements.ts'
 
 /** The text of a migration as it is sent to PostgreSQL, whether it is in memory or too large for that. */
-export interface MigrationText {
-  /** The first statement that no migration may contain. */
-  readonly refusal: Refusal | undefined
+export interface MigrationText extends Inspection {
   readonly refusedAt: Location | undefined
-  /** See `leftovers.ts`. */
-  readonly mayLeaveUnseen: boolean
   /** The parts that are sent. Each has to be done before the next one is asked for. */
   scripts(): AsyncGenerator<Script, void>
   /**
@@ -40,22 +36,24 @@ export interface LoadedText {
   /** Before they were; asked for only where something is wrong. */
   readonly body: () => LoadedBody | undefined
   readonly placeholders: Readonly<Record<string, string>>
+  /** Texts that were inspected before. */
+  readonly inspected?: readonly Inspected[]
 }
 
 /** The text of a migration that is in memory. */
 export function openLoadedText(
-  { sent, body, placeholders }: LoadedText,
+  { sent, body, placeholders, inspected }: LoadedText,
   options: RefusalOptions,
 ): MigrationText {
-  const refusal = findRefusal(sent, options)
+  const inspection = inspect(sent, options, inspected)
+  const { refusal } = inspection
   const locateSent = (offset: number) => {
     const loaded = body()
     return loaded && locate(loaded, placeholders, offset)
   }
   return {
-    refusal,
+    ...inspection,
     refusedAt: refusal && locateSent(refusal.offset),
-    mayLeaveUnseen: mayLeaveUnseen(sent),
     async *scripts() {
       yield new Script(sent)
     },

@@ -40,3 +40,21 @@ export function replaceLargeFiles(migrationsFolder: string): ReadonlyMap<string,
   Object.assign(fs.promises, { readFile: read })
   return largeFiles
 }
+
+/**
+ * Lets the tool sort `000001.sql` and `000002.sql` without the rules of a language: to load them takes Node.js 10 ms.
+ * For such names the rules say the same as the codes of the characters.
+ */
+export function compareNumbersByCode(): void {
+  const { localeCompare } = String.prototype
+  Object.defineProperty(String.prototype, 'localeCompare', {
+    value(this: string, other: string, ...rules: [string?, Intl.CollatorOptions?]) {
+      if (!NUMBERED.test(this) || !NUMBERED.test(other)) {
+        return localeCompare.call(this, other, ...rules)
+      }
+      return this < other ? -1 : Number(this > other)
+    },
+  })
+}
+
+const NUMBERED = /^[0-9]+\.sql$/

@@ -4,6 +4,7 @@ import pg from 'pg'
 import type { CommittedMigration } from '../files/migration.ts'
 import { type AheadConnection, connectAhead } from './connection.ts'
 import { type FileSessions, type FileSessionsOptions, openFileSessions } from './file-sessions.ts'
+import type { Inspected } from './inspection.ts'
 import { type Location, loadBody } from './location.ts'
 import type { Phase, ToolError, ToolJob } from './messages.ts'
 import { type MigrationText, openLargeText, openLoadedText } from './migration-text.ts'
@@ -22,6 +23,8 @@ export interface ToolRun {
   failure: ToolError | undefined
   /** By name: what the tool gets of them is not what runs. */
   readonly largeFiles: ReadonlyMap<string, LargeMigration>
+  /** Texts that were inspected when this program was built. */
+  readonly inspected: readonly Inspected[]
   readonly onNotice: (severity: string, text: string) => void
   readonly onFileEnd: () => void
   readonly onSession: (backendPid: number, isOpen: boolean) => void
@@ -140,7 +143,7 @@ class ToolConnection {
 
   /** `sent` is the tool's text of the file; in place of a large one it has a stand-in. */
   async #openText(sent: string): Promise<MigrationText> {
-    const { filename, job, largeFiles } = this.#run
+    const { filename, job, largeFiles, inspected } = this.#run
     const { placeholders } = job
     const { standardStrings } = this.#session
     const options = { standardStrings, noTransaction: !this.#isInTransaction }
@@ -150,7 +153,7 @@ class ToolConnection {
       filename === undefined
         ? undefined
         : loadBody(join(job.migrationsFolder, 'committed', filename))
-    return openLoadedText({ sent, body, placeholders }, options)
+    return openLoadedText({ sent, body, placeholders, inspected }, options)
   }
 
   async #runScripts(text: MigrationText): Promise<void> {
