@@ -77,11 +77,7 @@ const FUNCTIONS = sql`
       return next;
     end loop;
   end;
-  $$;
-
-  prepare lend_databases (jsonb, text, int, int) as
-    select oid, lease_id as id, name, label, lent_at as "lentAt", expires_at as "expiresAt"
-      from pg_temp.lend_databases($1, $2, $3, $4);`
+  $$;`
 
 /** Prepares a session for `lendReady` and `endLease`. */
 export async function createLeaseFunctions(client: Queryable): Promise<void> {

@@ -1,7 +1,6 @@
-import { type Client, escapeIdentifier, type QueryResult } from 'pg'
+import { type Client, escapeIdentifier } from 'pg'
 import { SERVICE_NAME } from '../postgres/application-name.ts'
 import type { Queryable } from '../postgres/client.ts'
-import { literal } from '../postgres/quote.ts'
 
 /** A database that is lent, as every service on this database sees it. */
 export interface Lease {
@@ -40,31 +39,28 @@ const EXTENSION_SECONDS = 60
 /** The longest that it lasts then, as a multiple of what was asked for. */
 const MAX_EXTENSION = 10
 
+/** A lease that was just made, with the oid of its database. */
+export interface NewLease extends Lease {
+  readonly oid: number
+}
+
 /**
  * Lends databases that are ready, beginning with the last one that was cleaned, which the server knows best.
  * Returns leases for the first of the requests, in their order: fewer if none is ready any more, or as many as
- * may be are lent. A lease is on disk before its database can be entered. The session needs the functions of
- * `createLeaseFunctions`.
+ * may be are lent. A lease is on disk before its database can be entered; where the answer is lost, leases may
+ * have been made. The session needs the functions of `createLeaseFunctions`.
  */
 export async function lendReady(
   client: Client,
   requests: readonly LeaseRequest[],
   { template, keeper, max }: LendingRules,
-): Promise<(Lease & { readonly oid: number })[]> {
-  // A server that was silent runs what it was sent before: only a commit that was asked for makes a lease.
-  const lend = `begin; execute lend_databases(${literal(toJson(requests))}, ${literal(template)}, ${keeper}, ${max})`
-  try {
-    // Two statements have two results, which the types of pg do not say.
-    const [, { rows }] = (await client.query(lend)) as unknown as [
-      unknown,
-      QueryResult<Lease & { readonly oid: number }>,
-    ]
-    await client.query('commit')
-    return rows
-  } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw error
-  }
+): Promise<readonly NewLease[]> {
+  const { rows } = await client.query<NewLease>({
+    name: 'lend_databases',
+    text: `select oid, ${LEASE} from pg_temp.lend_databases($1, $2, $3, $4) as test_database`,
+    values: [toJson(requests), template, keeper, max],
+  })
+  return rows
 }
 
 /**

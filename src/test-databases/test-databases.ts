@@ -24,9 +24,9 @@ import {
   type Lease,
   type LeaseInUse,
   type LeaseRequest,
-  lendReady,
   listLeases,
 } from './leases.ts'
+import { createLending } from './lending.ts'
 import { createPool, type Pool } from './pool.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { chooseRecipe, type Recipe, type TemplateRecipe } from './recipe.ts'
@@ -96,11 +96,10 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   const { database, max, log, signal } = options
   const keeper = createKeeper(() => openAsCreator(database))
   const server: TestServer = { ...options, keeper }
-  const openForLeases = () =>
-    createSerialSession({ open: () => database.open('lending'), onOpen: createLeaseFunctions })
+  const openForLeases = () => database.open('lending')
   // Each waits for the disk, and neither for the other.
-  const lending = openForLeases()
-  const returning = openForLeases()
+  const lending = createLending(openForLeases, keeper.number)
+  const returning = createSerialSession({ open: openForLeases, onOpen: createLeaseFunctions })
   const readSeedVersions = createSeedVersions(options.config.seedsDir)
   const endLease = createBatches<string, EndedLease | undefined>(async (ids) => {
     const ended = await returning.run((client) => endLeases(client, ids))
@@ -158,12 +157,13 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     owner = await findOwner(database)
     await keeper.run(async () => {})
     // Then the first request works also when all connections of the server are taken.
-    await lending.run(async () => {})
+    await lending.open()
     checking ??= checkRepeatedly()
   }
 
   async function checkRepeatedly(): Promise<void> {
     while (!signal.aborted) {
+      void lending.endUnanswered().catch(() => {})
       await watch.check().catch((error) => {
         log.debug({ reason: describeError(error) }, 'could not look after the test databases')
       })
@@ -199,7 +199,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
 
   async function attempt(pool: Pool, requests: readonly LeaseRequest[]): Promise<Lease[]> {
     const rules = { template: pool.recipe.key, max, keeper: keeper.number }
-    const lent = await lending.run((client) => lendReady(client, requests, rules))
+    const lent = await lending.lend(requests, rules)
     // What is wrong with the migrations does not pass by waiting.
     if (lent.length === 0 && pool.problem instanceof ServiceError) throw pool.problem
     counts = { ...counts, lent: counts.lent + lent.length }
