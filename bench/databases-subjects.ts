@@ -15,6 +15,12 @@ export interface Lent {
 export interface Subject {
   get(): Promise<Lent>
   giveBack(lent: Lent): Promise<void>
+  /** The names of all copies that there are; a name is not used again. */
+  listCopies?(): Promise<string[]>
+  /** Gets an answer over the same way that takes no database. */
+  askMemory?(): Promise<void>
+  /** Gets an answer of the same server to the shortest question. */
+  askServer?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -29,7 +35,7 @@ const TOKEN = 'only-for-this-measurement'
 const FILL_PAUSE_MS = 3000
 
 /** The built service in a process of its own, over HTTP. */
-export async function createOurs({ server, max }: SubjectOptions): Promise<Subject> {
+export async function createOurs({ server, max }: SubjectOptions): Promise<Required<Subject>> {
   const databaseUrl = await server.createMigrated('bench_databases')
   const service = spawn(process.execPath, ['dist/src/bin/server.js'], {
     env: {
@@ -47,6 +53,8 @@ export async function createOurs({ server, max }: SubjectOptions): Promise<Subje
   const get = async () => JSON.parse(await http.call('POST', '/databases')) as Lent
   const giveBack = async ({ id }: Lent) => void (await http.call('DELETE', `/databases/${id}`))
   await fillPool()
+  const admin = new pg.Client({ connectionString: databaseUrl })
+  await admin.connect()
 
   /** Makes all copies that the service will have: that many are ready beside those that are lent. */
   async function fillPool(): Promise<void> {
@@ -66,20 +74,26 @@ export async function createOurs({ server, max }: SubjectOptions): Promise<Subje
     return testDatabases.ready as number
   }
 
+  async function listCopies(): Promise<string[]> {
+    const { rows } = await admin.query<{ name: string }>(
+      'select name from provisioning.test_database',
+    )
+    return rows.map(({ name }) => name)
+  }
+
   return {
     get,
     giveBack,
+    listCopies,
+    askMemory: async () => void (await http.call('GET', '/livez')),
+    askServer: async () => void (await admin.query('select 1')),
     async close() {
       http.close()
       service.kill('SIGTERM')
       await once(service, 'exit')
-      const admin = new pg.Client({ connectionString: databaseUrl })
-      await admin.connect()
-      const { rows } = await admin.query<{ name: string }>(
-        'select name from provisioning.test_database',
-      )
-      for (const { name } of rows)
+      for (const name of await listCopies()) {
         await admin.query(`drop database if exists "${name}" with (force)`)
+      }
       await admin.end()
     },
   }

@@ -4,6 +4,7 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import pg from 'pg'
+import { measureFloor } from './databases-floor.ts'
 import { createByHand, createOurs, type Subject } from './databases-subjects.ts'
 import { createIntegresql } from './integresql.ts'
 import { median, replaceSection, toTable } from './report.ts'
@@ -21,6 +22,10 @@ const { values } = parseArgs({
 interface Measured {
   readonly cyclesPerSecond: number
   readonly getMs: readonly number[]
+  /** What is faster than any get; empty where that is not measured. */
+  readonly floorMs: readonly number[]
+  /** Copies that were made meanwhile; with 0, no get waited for one. Undefined where that is not known. */
+  readonly copies?: number | undefined
 }
 
 const ROWS = 190
@@ -55,8 +60,12 @@ async function measureAll(): Promise<string> {
     }
     const ours = measured.get('this service') as Measured
     for (const [name, found] of measured) lines.push(toLine(workers, name, found, ours))
+    lines.push([`${workers}, floor of this service`, '', ...toPercentiles(ours.floorMs), '', ''])
   }
-  const head = ['workers, way', 'cycles a second', 'get p50, ms', 'get p95, ms', 'this service is']
+  const head = [
+    ...['workers, way', 'cycles a second', 'get p50, ms', 'get p95, ms', 'copies made'],
+    'this service is',
+  ]
   return [
     `PostgreSQL ${server.version}, ${cpus().length} cores (${cpus()[0]?.model}), Node.js ${process.version}; ` +
       `each way alone for ${values.rounds} × ${values.seconds} s, median of the rounds; a cycle is to get a ` +
@@ -77,29 +86,37 @@ function createSubjects(workers: number): Record<string, () => Promise<Subject |
 
 function toLine(workers: number, name: string, found: Measured | string, ours: Measured): string[] {
   const label = `${workers}, ${name}`
-  if (typeof found === 'string') return [label, found, '', '', '']
-  const sorted = found.getMs.toSorted((a, b) => a - b)
-  const at = (part: number) => (sorted[Math.floor(sorted.length * part)] ?? 0).toFixed(1)
+  if (typeof found === 'string') return [label, found, '', '', '', '']
   const ratio = ours.cyclesPerSecond / found.cyclesPerSecond
   return [
     label,
     found.cyclesPerSecond.toFixed(1),
-    at(0.5),
-    at(0.95),
+    ...toPercentiles(found.getMs),
+    found.copies?.toString() ?? '',
     found === ours ? '' : `${ratio.toFixed(1)} × as fast`,
   ]
+}
+
+/** The 50th and the 95th percentile. */
+function toPercentiles(durationsMs: readonly number[]): string[] {
+  const sorted = durationsMs.toSorted((a, b) => a - b)
+  return [0.5, 0.95].map((part) => (sorted[Math.floor(sorted.length * part)] ?? 0).toFixed(1))
 }
 
 async function measure(subject: Subject, workers: number): Promise<Measured> {
   try {
     await run(subject, workers, 2000)
+    const before = await subject.listCopies?.()
     const rounds: Measured[] = []
     for (let round = 0; round < Number(values.rounds); round++) {
       rounds.push(await run(subject, workers, 1000 * Number(values.seconds)))
     }
+    const after = await subject.listCopies?.()
     return {
       cyclesPerSecond: median(rounds.map(({ cyclesPerSecond }) => cyclesPerSecond)),
       getMs: rounds.flatMap(({ getMs }) => getMs),
+      floorMs: rounds.flatMap(({ floorMs }) => floorMs),
+      copies: after?.filter((name) => !before?.includes(name)).length,
     }
   } finally {
     await subject.close()
@@ -109,8 +126,9 @@ async function measure(subject: Subject, workers: number): Promise<Measured> {
 async function run(subject: Subject, workers: number, durationMs: number): Promise<Measured> {
   const getMs: number[] = []
   const startedAt = performance.now()
+  const isOver = () => performance.now() - startedAt >= durationMs
   const work = async () => {
-    while (performance.now() - startedAt < durationMs) {
+    while (!isOver()) {
       const askedAt = performance.now()
       const lent = await subject.get()
       getMs.push(performance.now() - askedAt)
@@ -121,7 +139,10 @@ async function run(subject: Subject, workers: number, durationMs: number): Promi
       await subject.giveBack(lent)
     }
   }
+  const { askMemory, askServer } = subject
+  const isAsked = askMemory !== undefined && askServer !== undefined
+  const measuring = isAsked ? measureFloor({ askMemory, askServer }, isOver) : []
   await Promise.all(Array.from({ length: workers }, work))
   const seconds = (performance.now() - startedAt) / 1000
-  return { cyclesPerSecond: getMs.length / seconds, getMs }
+  return { cyclesPerSecond: getMs.length / seconds, getMs, floorMs: await measuring }
 }
