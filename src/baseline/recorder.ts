@@ -123,7 +123,7 @@ const PREPARE_TIMEOUT = '500ms'
 
 /**
  * Where there was no schema to read at the beginning, has the session load what `finishRecording` needs: that takes
- * longer than to record the schema. To be called when the first migration begins. Reads definitions of the service's
+ * longer than to record the schema. To be called before the first migration begins. Reads definitions of the service's
  * own objects only, so that no migration waits for it.
  */
 export async function prepareFinish(client: Queryable): Promise<void> {

@@ -70,8 +70,8 @@ export interface ApplyOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly onProgress: ToolWatchOptions['onProgress']
-  /** Called when the first migration begins. */
-  readonly onBegin?: () => void
+  /** Called when the tool is started; from then on, nothing uses the client until the tool has ended. */
+  readonly onStarted?: () => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
 
@@ -132,11 +132,13 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
             lockTimeoutMs,
             recordWaitMs: Math.max(1, config.migrationLockMs),
             onMigration(detail) {
-              if (!options.actionsRun.owesAfter) options.onBegin?.()
               options.actionsRun.owesAfter = true
               watch.onMigration(detail)
             },
-            onStarted: watch.start,
+            onStarted(sessions) {
+              watch.start(sessions)
+              options.onStarted?.()
+            },
             onEndAll: database.sessions?.onEndAll,
             inspect: unfinished.inspect,
           }).finally(watch.stop),

@@ -77,8 +77,8 @@ export interface ProvisionHooks {
   /** Runs once the history is known to match the files, even if nothing is pending. */
   beforeMigrating?(client: Client, status: MigrationStatus): Promise<void>
   /**
-   * Begins when the first migration does, and is not waited for: the session has nothing else to do until the last
-   * one has ended, so this is the time to prepare what comes then. That it fails is no matter.
+   * Begins when the tool is started, and is not waited for: the session has nothing else to do until the last migration
+   * has ended, so this is the time to prepare what comes then. That it fails is no matter.
    */
   whileMigrating?(client: Client): Promise<void>
   /** Runs once no migration is pending, even if none was applied. */
@@ -190,7 +190,7 @@ function createRun(options: ProvisionOptions) {
         actionsRun,
         tool,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
-        onBegin: () => void hooks?.whileMigrating?.(session).catch(() => {}),
+        onStarted: () => void hooks?.whileMigrating?.(session).catch(() => {}),
         onProgress: (detail, blockers) =>
           onProgress({ reason: 'migrating', detail, ...showBlockers(blockers) }),
       }).finally(() => {
