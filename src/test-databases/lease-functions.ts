@@ -79,7 +79,7 @@ const FUNCTIONS = sql`
   end;
   $$;`
 
-/** Prepares a session for `lendReady` and `endLease`. */
+/** Prepares a session for `lendReady` and `endLeases`. */
 export async function createLeaseFunctions(client: Queryable): Promise<void> {
   await client.query(FUNCTIONS)
 }

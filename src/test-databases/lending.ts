@@ -1,4 +1,6 @@
 import type { Client } from 'pg'
+import { ServiceError } from '../errors/service-error.ts'
+import { isBlocked, isInsufficientPrivilege } from '../postgres/errors.ts'
 import { createSerialSession } from '../postgres/serial-session.ts'
 import { createLeaseFunctions } from './lease-functions.ts'
 import {
@@ -22,6 +24,9 @@ export interface Lending {
 
 /** The first half of an advisory lock; the second is the number of a keeper. */
 const LENDING_LOCKS = 1_934_571_123
+
+/** How long a request waits for the end of an earlier session, which is terminated, before it is refused. */
+const EARLIER_SESSION_MS = 5000
 
 /** Creates it; `open` opens a session in the database that has the leases. */
 export function createLending(open: () => Promise<Client>, keeper: number): Lending {
@@ -62,16 +67,30 @@ export function createLending(open: () => Promise<Client>, keeper: number): Lend
  * runs it when it is back.
  */
 async function endEarlierSession(client: Client, keeper: number): Promise<void> {
-  await client.query(
-    `select pg_catalog.pg_terminate_backend(pid)
-       from pg_catalog.pg_locks
-       join pg_catalog.pg_stat_activity using (pid)
-      where locktype = 'advisory' and classid = $1::int::oid and objid = $2::int::oid and objsubid = 2 and granted
-        and pid <> pg_catalog.pg_backend_pid() and usename = session_user`,
-    [LENDING_LOCKS, keeper],
-  )
-  await client.query('select pg_catalog.pg_advisory_lock($1::int, $2::int)', [
-    LENDING_LOCKS,
-    keeper,
-  ])
+  await client
+    .query(
+      `select pg_catalog.pg_terminate_backend(pid)
+         from pg_catalog.pg_locks
+         join pg_catalog.pg_stat_activity using (pid)
+        where locktype = 'advisory' and classid = $1::int::oid and objid = $2::int::oid and objsubid = 2
+          and datname = pg_catalog.current_database() and pid <> pg_catalog.pg_backend_pid()`,
+      [LENDING_LOCKS, keeper],
+    )
+    .catch((error) => {
+      // It may be a session of the role that DATABASE_URL named before: that ends by itself.
+      if (!isInsufficientPrivilege(error)) throw error
+    })
+  try {
+    await client.query(
+      `set local lock_timeout = '${EARLIER_SESSION_MS}ms';
+       select pg_catalog.pg_advisory_lock(${LENDING_LOCKS}, ${keeper})`,
+    )
+  } catch (error) {
+    if (!isBlocked(error)) throw error
+    throw new ServiceError(
+      'database_lost',
+      'the session that made leases was lost, and the server has not ended it yet; try again',
+      { cause: error },
+    )
+  }
 }

@@ -320,6 +320,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
 
   async function closeAll(): Promise<void> {
     await checking
+    await lending.endUnanswered().catch(() => {})
     await Promise.all([...pools.values()].map((pool) => pool.close()))
     await watch.dropIdle().catch((error) => {
       log.warn({ reason: describeError(error) }, 'left test databases to the next start')
