@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '../postgres/errors.ts'
 import { type Clone, createClone } from './clone.ts'
 import { copyTemplate } from './create.ts'
+import { createDelays } from './delays.ts'
 import { dropDatabase } from './drop.ts'
-import { createPauses } from './pauses.ts'
 import type { TemplateRecipe } from './recipe.ts'
 import { addDatabase, moveDatabase, readState, type State } from './rows.ts'
 import type { TestServer } from './server.ts'
@@ -57,8 +57,8 @@ interface Member {
 
 /** After this, the session that is kept in a copy is worth less than its place. */
 const UNUSED_MS = 60_000
-/** Who returns a database mostly borrows the next one at once: cleaning would take the processor from that. */
-const CLEANING_PAUSE_MS = 15
+/** A worker that returns a database mostly borrows the next one at once: cleaning would take the processor from that. */
+const CLEANING_DELAY_MS = 15
 const FAILURE_PAUSE_MS = { first: 500, longest: 15_000 }
 
 export function createPool(server: TestServer, options: PoolOptions): Pool {
@@ -67,7 +67,7 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
   const members = new Map<number, Member>()
   const running = new Set<Promise<void>>()
   const strategies = createStrategies()
-  const pauses = createPauses(CLEANING_PAUSE_MS)
+  const delays = createDelays(CLEANING_DELAY_MS)
   /** Copies that were begun and could not be dropped. */
   const leftovers = new Set<Clone>()
   let template: Template | undefined
@@ -87,10 +87,10 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
     return signal.aborted || spare >= options.spare || members.size >= options.most
   }
 
-  /** Nobody is to wait for a cleaning that could have begun. */
+  /** No request should wait for a cleaning that could have begun. */
   function cleanIfFewAreReady(): void {
     const ready = [...members.values()].filter(({ state }) => state === 'ready').length
-    if (ready <= options.spare / 2) pauses.endOldest()
+    if (ready <= options.spare / 2) delays.endOldest()
   }
 
   async function fill(): Promise<void> {
@@ -207,7 +207,7 @@ export function createPool(server: TestServer, options: PoolOptions): Pool {
         member.state === 'lent' && leaseId !== undefined && member.leaseId === leaseId
       member.state = 'cleaning'
       member.leaseId = undefined
-      const cleaning = pauses
+      const cleaning = delays
         .wait()
         .then(() => (isCurrent ? clean(oid, member) : cleanReturned(oid, member)))
       cleanIfFewAreReady()

@@ -1,13 +1,13 @@
-/** Pauses before work that can wait for a moment. */
-export interface Pauses {
-  /** Resolves after a pause, or as soon as it is ended. */
+/** Delays of work that can wait for a moment. */
+export interface Delays {
+  /** Resolves after the delay, or when it is ended. */
   wait(): Promise<void>
   /** Ends the oldest one, if there is any. */
   endOldest(): void
 }
 
-/** Creates them; each takes at most so long. */
-export function createPauses(pauseMs: number): Pauses {
+/** Creates them; none takes longer than this. */
+export function createDelays(delayMs: number): Delays {
   const ends = new Set<() => void>()
   return {
     wait: () =>
@@ -17,7 +17,7 @@ export function createPauses(pauseMs: number): Pauses {
           ends.delete(end)
           resolve()
         }
-        const timer = setTimeout(end, pauseMs)
+        const timer = setTimeout(end, delayMs)
         ends.add(end)
       }),
     endOldest() {
