@@ -142,7 +142,7 @@ async function run(subject: Subject, workers: number, durationMs: number): Promi
   const { askMemory, askServer } = subject
   const isAsked = askMemory !== undefined && askServer !== undefined
   const measuring = isAsked ? measureFloor({ askMemory, askServer }, isOver) : []
-  await Promise.all(Array.from({ length: workers }, work))
-  const seconds = (performance.now() - startedAt) / 1000
-  return { cyclesPerSecond: getMs.length / seconds, getMs, floorMs: await measuring }
+  const working = Promise.all(Array.from({ length: workers }, work)).then(() => performance.now())
+  const [endedAt, floorMs] = await Promise.all([working, measuring])
+  return { cyclesPerSecond: (1000 * getMs.length) / (endedAt - startedAt), getMs, floorMs }
 }

@@ -2,7 +2,7 @@
 // process 10 ms. In the image they are a layer of their own, and so is this:
 //
 //   node scripts/bundle/inspected.mjs FOLDER
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { tsImport } from 'tsx/esm/api'
@@ -18,18 +18,28 @@ const importSource = (path) =>
 
 /** Writes `inspected.json` into the folder of a bundle; nothing where the migrations are not there. */
 export async function writeInspected(folder) {
+  const file = join(folder, 'inspected.json')
+  rmSync(file, { force: true })
   const migrationsDir = join(root, 'migrations')
   if (!existsSync(join(migrationsDir, 'committed'))) return
+  try {
+    writeFileSync(file, `${JSON.stringify(await inspectMigrations(migrationsDir), null, 2)}\n`)
+  } catch (error) {
+    // A start reports it, too.
+    console.warn(`migrations were not inspected, so starts will be slower: ${error.message}`)
+  }
+}
+
+async function inspectMigrations(migrationsDir) {
   const { readCommittedMigrations } = await importSource('files/committed.ts')
   const { inspectAhead } = await importSource('tool/inspection.ts')
   const { replacePlaceholders } = await importSource('tool/location.ts')
-  const inspected = (await readCommittedMigrations(migrationsDir))
+  return (await readCommittedMigrations(migrationsDir))
     .flatMap(({ body = '', noTransaction }) => {
       const texts = VALUES.map((value) => replacePlaceholders(body, { [PLACEHOLDER]: value }))
       return [...new Set(texts)].map((text) => inspectAhead(text, noTransaction))
     })
     .filter((text) => text !== undefined)
-  writeFileSync(join(folder, 'inspected.json'), `${JSON.stringify(inspected, null, 2)}\n`)
 }
 
 if (resolve(process.argv[1] ?? '') === fileURLToPath(import.meta.url)) {

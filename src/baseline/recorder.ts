@@ -9,11 +9,11 @@ import { RECORD_FORMAT, RECORDER_SCRIPT } from './recorder-script.ts'
 /** What keeps the schema from being recorded; `undefined` where nothing does. */
 export type RecorderProblem = string | undefined
 
-/**
- * A table that others keep for longer is not recorded. The commit need not wait for the disk: the migration that
- * commits next does, and then what was committed before it is on the disk, too.
- */
-const LIMITS = `set local lock_timeout = '2s'; set local synchronous_commit = off`
+/** How long a table may keep others out before the schema is not recorded. */
+const LIMITS = `set local lock_timeout = '2s'`
+
+/** The migration that commits next waits for the disk, and then what was committed before it is there, too. */
+const ASYNCHRONOUS = 'set local synchronous_commit = off'
 
 /**
  * Creates what records the schema, or brings that of another version up to date. Returns why it cannot: the
@@ -109,7 +109,7 @@ export async function beginRecording(client: Queryable): Promise<RecorderProblem
   const { problem, script } = await findRecorderScript(client)
   if (problem !== undefined) return problem
   // In one transaction with the script: a commit takes longer than all of it.
-  await client.query(`${script}; ${LIMITS}; select provisioning.begin_recording()`)
+  await client.query(`${script}; ${LIMITS}; ${ASYNCHRONOUS}; select provisioning.begin_recording()`)
   return undefined
 }
 

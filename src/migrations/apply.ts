@@ -6,7 +6,7 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { MigrationEvent, OnEvent } from '../events.ts'
 import type { Log } from '../logger.ts'
 import { parseConnectionUrl } from '../postgres/connection/url.ts'
-import { isReadOnlySqlstate } from '../postgres/errors.ts'
+import { describeError, isReadOnlySqlstate } from '../postgres/errors.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import {
   type AppliedMigration,
@@ -70,7 +70,7 @@ export interface ApplyOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly onProgress: ToolWatchOptions['onProgress']
-  /** Called when the tool is started; from then on, nothing uses the client until the tool has ended. */
+  /** Called when the tool is started; until it has ended, the client has nothing to do. */
   readonly onStarted?: () => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
@@ -82,9 +82,10 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
   const { name: databaseName, pool } = database
   const { settings, actions, hasLockTimeout } = await createToolSettings(options)
   const lockTimeoutMs = hasLockTimeout ? undefined : config.lockTimeoutMs
-  // Nothing depends on it.
-  const warned = warnOfDeadlockTimeout(client, lockTimeoutMs ?? 0, log)
-  warned.catch(() => {})
+  // Nothing waits for it.
+  void warnOfDeadlockTimeout(client, lockTimeoutMs ?? 0, log).catch((error) => {
+    log.debug({ reason: describeError(error) }, 'could not read deadlock_timeout')
+  })
   const { onEvent } = options
   const run = { databaseName, pool, migrationsDir, settings, log, signal, nodeVariables, onEvent }
   let { applied } = status
@@ -158,7 +159,6 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
   if (options.actionsRun.owesAfter) await runActions(actions.after, actionOptions)
   options.actionsRun.owesAfter = false
   await unfinished.finish()
-  await warned
   return applied
 }
 

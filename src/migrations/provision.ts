@@ -78,7 +78,7 @@ export interface ProvisionHooks {
   beforeMigrating?(client: Client, status: MigrationStatus): Promise<void>
   /**
    * Begins when the tool is started, and is not waited for: the session has nothing else to do until the last migration
-   * has ended, so this is the time to prepare what comes then. That it fails is no matter.
+   * has ended, so this is the time to prepare what comes then. A failure is ignored.
    */
   whileMigrating?(client: Client): Promise<void>
   /** Runs once no migration is pending, even if none was applied. */
