@@ -22,6 +22,9 @@ export interface Observation {
   readonly healsMs: number
 }
 
+/** The fault has not begun yet: a busy machine did not come to the situation in time. */
+export class NotReachedError extends Error {}
+
 /** A loss shows within two seconds. */
 const SHOWS_WITHIN_MS = 2500
 const WAIT_MS = 500
@@ -35,7 +38,9 @@ export function runCell(template: Template, { fault, situation }: Cell): Promise
     await fault.prepare?.(world)
     let service: LendingService | undefined
     try {
-      const stage = await situation.reach(world)
+      const stage = await situation.reach(world).catch((error) => {
+        throw new NotReachedError(`${situation.name} was not reached: ${error.message}`)
+      })
       service = stage.service
       await fault.begin(world, { isAtStart: false })
       // In the first moment nobody knows of the fault.
@@ -52,6 +57,7 @@ export function runCell(template: Template, { fault, situation }: Cell): Promise
       await assertNothingLost(world, stage, more)
       return { ...seen.observed, healsMs }
     } catch (error) {
+      if (error instanceof NotReachedError) throw error
       const lines = service?.output().split('\n').slice(-40).join('\n')
       throw new Error(`${fault.name} × ${situation.name}: ${(error as Error).message}\n${lines}`, {
         cause: error,
