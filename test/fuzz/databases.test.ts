@@ -8,7 +8,7 @@ import { createAnswerCheck, readBuiltDescription } from '../support/described.ts
 import { createMigrationsFolder } from '../support/migrations-folder.ts'
 import { createTestDatabase } from '../support/postgres.ts'
 import { startLending, TOKEN } from '../test-databases/lending.ts'
-import { type Step, step } from './lending-steps.ts'
+import { listUsualSteps, type Step, step } from './lending-steps.ts'
 
 const MAX = 3
 const CLIENTS = 4
@@ -164,7 +164,7 @@ test('no sequence of requests to /databases loses a database, lends one twice, o
         expect('give back', (await ask('DELETE', `/databases/${id}`)).status, 204)
       await service.waitForCounts({ lent: 0 })
     }),
-    { seed, numRuns: ROUNDS, endOnFailure: true },
+    { seed, numRuns: ROUNDS, endOnFailure: true, examples: [[[listUsualSteps(MAX)]]] },
   )
   t.comment(`${requests} requests`, Object.fromEntries([...statuses].sort()))
   for (const seen of [

@@ -114,3 +114,20 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       })),
   },
 )
+
+/** One of each kind: what few random steps do is done at least once. `max` databases can be lent. */
+export function listUsualSteps(max: number): Step[] {
+  const lend = (body: object, isRight = true): Step => ({
+    ...{ does: 'lend', body: JSON.stringify(body), isRight, abortMs: null },
+  })
+  return [
+    ...Array.from({ length: max }, () => lend({ waitMs: 15_000 })),
+    lend({ waitMs: 0 }),
+    lend({ ttlSeconds: 0 }, false),
+    { does: 'extend', lease: 0, body: '{"ttlSeconds":600}', isRight: true },
+    { does: 'extend', lease: 0, body: '{"ttlSeconds":0}', isRight: false },
+    { does: 'find', lease: 0 },
+    { does: 'use', lease: 0 },
+    { does: 'give back', lease: 0 },
+  ]
+}
