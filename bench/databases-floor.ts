@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Subject } from './databases-subjects.ts'
 
-/** So seldom that it takes a hundredth of the processor time. */
+/** Rarely enough to take a hundredth of the processor time. */
 const PAUSE_MS = 50
 
 /**
- * Asks for what no answer with a lease can be faster than, until the end of `isOver`, and returns how long each
- * took: an answer of the same service from memory, and one of the same server to `select 1`.
+ * Measures what no answer with a lease can beat, until `isOver` returns true, and returns the durations in ms: an answer
+ * of the same service from memory, and one of the same server to `select 1`.
  */
 export async function measureFloor(
   { askMemory, askServer }: Required<Pick<Subject, 'askMemory' | 'askServer'>>,

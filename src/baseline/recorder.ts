@@ -10,7 +10,7 @@ import { RECORD_FORMAT, RECORDER_SCRIPT } from './recorder-script.ts'
 export type RecorderProblem = string | undefined
 
 /** How long a table may keep others out before the schema is not recorded. */
-const LIMITS = `set local lock_timeout = '2s'`
+const LOCK_TIMEOUT = `set local lock_timeout = '2s'`
 
 /** The migration that commits next waits for the disk, and then what was committed before it is there, too. */
 const ASYNCHRONOUS = 'set local synchronous_commit = off'
@@ -109,13 +109,15 @@ export async function beginRecording(client: Queryable): Promise<RecorderProblem
   const { problem, script } = await findRecorderScript(client)
   if (problem !== undefined) return problem
   // In one transaction with the script: a commit takes longer than all of it.
-  await client.query(`${script}; ${LIMITS}; ${ASYNCHRONOUS}; select provisioning.begin_recording()`)
+  await client.query(
+    `${script}; ${LOCK_TIMEOUT}; ${ASYNCHRONOUS}; select provisioning.begin_recording()`,
+  )
   return undefined
 }
 
 /** Records what the migrations since `beginRecording` changed. */
 export async function finishRecording(client: Queryable): Promise<void> {
-  await client.query(`${LIMITS}; select provisioning.finish_recording()`)
+  await client.query(`${LOCK_TIMEOUT}; select provisioning.finish_recording()`)
 }
 
 /** The longest that `prepareFinish` may take: a migration may have ended. */

@@ -32,6 +32,7 @@ const EARLIER_SESSION_MS = 5000
 export function createLending(open: () => Promise<Client>, keeper: number): Lending {
   /** What the last call asked for, if its answer was lost: the server may have made the leases, or still do so. */
   let unanswered: readonly string[] = []
+  let ending: Promise<void> | undefined
   const session = createSerialSession({
     open,
     async onOpen(client) {
@@ -56,7 +57,12 @@ export function createLending(open: () => Promise<Client>, keeper: number): Lend
       }),
     open: () => session.run(async () => {}),
     async endUnanswered() {
-      if (unanswered.length > 0) await session.run(end)
+      if (unanswered.length === 0) return
+      // While the database is away, attempts must not pile up in front of requests.
+      ending ??= session.run(end).finally(() => {
+        ending = undefined
+      })
+      await ending
     },
     close: session.close,
   }
