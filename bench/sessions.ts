@@ -105,7 +105,6 @@ async function runService(url: string, dir: string): Promise<void> {
       pending: await readCommittedMigrations(dir),
       log: pino({ level: 'silent' }),
       signal: new AbortController().signal,
-      nodeVariables: {},
       onMigration: () => {},
     })
   } finally {

@@ -1,5 +1,5 @@
-// Measures what large inputs cost: memory of the service and of the migration tool, and how long /livez
-// takes meanwhile, each beside a start with one empty migration.
+// Measures what large inputs cost: memory of the service, and how long /livez takes meanwhile, each beside a start
+// with one empty migration.
 //
 //   npm run bench:size -- [--write]
 //
@@ -19,9 +19,6 @@ interface Size {
   readonly ends: string
   readonly seconds: number
   readonly serviceMb: number
-  readonly toolMb: number
-  /** The most that both had at the same time. */
-  readonly togetherMb: number
   readonly livezMs: number
 }
 
@@ -80,14 +77,12 @@ const [empty] = sizes
 const withRatio = (value: number, base = Number.NaN) =>
   `${value.toFixed(0)} (${(value / base).toFixed(1)})`
 const table = toTable(
-  ['migration', 'ends', 's', 'service, MB', 'tool, MB', 'together, MB', 'longest /livez, ms'],
+  ['migration', 'ends', 's', 'memory, MB', 'longest /livez, ms'],
   sizes.map((size, index) => [
     CASES[index]?.name ?? '',
     size.ends,
     size.seconds.toFixed(1),
     withRatio(size.serviceMb, empty?.serviceMb),
-    withRatio(size.toolMb, empty?.toolMb),
-    withRatio(size.togetherMb, empty?.togetherMb),
     withRatio(size.livezMs, empty?.livezMs),
   ]),
 )
@@ -116,18 +111,14 @@ async function measure(url: string, migrationsDir: string, { whenReady }: Case):
       resolve()
     }),
   )
-  const peaks = { serviceMb: 0, toolMb: 0, togetherMb: 0, livezMs: 0 }
+  const peaks = { serviceMb: 0, livezMs: 0 }
   const note = (key: keyof typeof peaks, value: number) => {
     peaks[key] = Math.max(peaks[key], value)
   }
   let isDone = false
   const watchMemory = async () => {
     while (!isDone && !hasEnded) {
-      const own = readMemory(service.pid)
-      const tool = readChildren(service.pid).reduce((sum, pid) => sum + readMemory(pid), 0)
-      note('serviceMb', own)
-      note('toolMb', tool)
-      note('togetherMb', own + tool)
+      note('serviceMb', readMemory(service.pid))
       await sleep(20)
     }
   }
@@ -186,13 +177,5 @@ function readMemory(pid: number | undefined): number {
     return Number(kilobytes ?? 0) / 1024
   } catch {
     return 0
-  }
-}
-
-function readChildren(pid: number | undefined): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number)
-  } catch {
-    return []
   }
 }

@@ -2,14 +2,12 @@
 // image's folder and dist/app, which `npm start` runs, are the same.
 //
 //   node scripts/bundle.mjs FOLDER
-//
-// Flat, because the service finds its migration worker beside itself.
 import { copyFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { writeApiDocs } from './api-docs.mjs'
-import { writeCodeCaches } from './bundle/code-cache.mjs'
+import { writeCodeCache } from './bundle/code-cache.mjs'
 import { writeInspected } from './bundle/inspected.mjs'
 import { lazyModulesPlugin } from './bundle/lazy-modules.mjs'
 import { writeLicenses } from './bundle/licenses.mjs'
@@ -38,10 +36,7 @@ const loaded = {
   ...options,
   minifyWhitespace: true,
   lineLimit: 120,
-  entryPoints: {
-    service: 'src/bin/run-service.ts',
-    tool: 'src/migrations/tool/child.ts',
-  },
+  entryPoints: { service: 'src/bin/run-service.ts' },
   plugins: [schemasPlugin, lazyModulesPlugin, pgCryptoPlugin],
   define: {
     'import.meta.url': 'moduleUrl',
@@ -88,14 +83,13 @@ export async function bundle(outdir) {
   const small = await build({ ...started, outdir })
   const modules = [metafile, small.metafile].flatMap(({ inputs }) => Object.keys(inputs))
   writeLicenses(root, outdir, modules)
-  writeFileSync(join(outdir, 'child.js'), "require('./load.js')('tool')\n")
   copyFileSync(join(root, 'scripts', 'bundle', 'load.cjs'), join(outdir, 'load.js'))
   // Read at run time, from beside the module that uses it.
   copyFileSync(join(root, 'src', 'baseline', 'store.sql'), join(outdir, 'store.sql'))
   await writeInspected(outdir)
   // The package around it may say that files are ES modules.
   writeFileSync(join(outdir, 'package.json'), '{ "type": "commonjs" }\n')
-  await writeCodeCaches(outdir)
+  await writeCodeCache(outdir)
   return metafile
 }
 

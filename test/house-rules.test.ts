@@ -110,7 +110,7 @@ const contentNames = only(
   ['src/config/config.ts'],
 )
 const environment = only(/process\.env\b/, ['src/config/'])
-const toolImport = only(/(?:from|import\() ?'graphile-migrate/, ['src/migrations/tool/child.ts'])
+const toolImport = only(/(?:from|import\() ?'graphile-migrate/, ['src/migrations/tool/migrate.ts'])
 const sqlInHttp: Rule = (sources) =>
   [...sources]
     .filter(([path]) => path.startsWith('src/http/'))

@@ -1,4 +1,4 @@
-import { execFileSync, fork, spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
@@ -22,9 +22,6 @@ const RECORD = [
 /** Room for all objects of a start: each garbage collection would leave its mark in the cache. */
 const ROOM = '--min-semi-space-size=16'
 
-/** As src/migrations/tool/process.ts starts the tool. */
-const TOOL_FLAGS = ['--no-warnings']
-
 /** Where a cache says under which flags of V8 it counts: a hash of them. */
 const FLAGS_HASH = { start: 12, end: 16 }
 
@@ -32,24 +29,20 @@ const LIMIT_MS = 20_000
 
 const ATTEMPTS = 6
 
-const RECORDINGS = { service: recordService, tool: recordTool }
-
 /**
- * Writes V8's code caches of a bundle: starts its service once, on an empty database with one migration,
- * and then its migration tool. Without them a start is slower by a third, so a build that cannot record
- * one says so and goes on.
+ * Writes V8's code cache of a bundle: starts its service once, on an empty database with one migration. Without it a
+ * start is slower by a third, so a build that cannot record it says so and goes on.
  */
-export async function writeCodeCaches(folder) {
+export async function writeCodeCache(folder) {
+  const file = join(folder, 'service.cache')
   // V8 compares only the length of a program with that of its cache.
-  remove(folder)
+  rmSync(file, { force: true })
   const migrationsDir = createMigrations()
   try {
-    for (const [name, record] of Object.entries(RECORDINGS)) {
-      await repeat(join(folder, `${name}.cache`), () => onServer(record, folder, migrationsDir))
-      finish(folder, name)
-    }
+    await repeat(file, () => recordOnServer(folder, migrationsDir))
+    finish(file)
   } catch (error) {
-    remove(folder)
+    rmSync(file, { force: true })
     console.warn(`no code cache was made, so starts will be slower: ${error.message}`)
   } finally {
     rmSync(migrationsDir, { recursive: true, force: true })
@@ -70,7 +63,7 @@ async function repeat(file, record) {
   }
 }
 
-async function onServer(record, folder, migrationsDir) {
+async function recordOnServer(folder, migrationsDir) {
   const server = await startStandInServer()
   try {
     await record(folder, migrationsDir, server)
@@ -79,23 +72,18 @@ async function onServer(record, folder, migrationsDir) {
   }
 }
 
-function remove(folder) {
-  for (const name of Object.keys(RECORDINGS)) rmSync(join(folder, `${name}.cache`), { force: true })
-}
-
 /**
  * Makes a cache count under the flags of a start. They cannot be set back at the end of a recording: with an
  * optimizing compiler V8 switches further things off, other ones in each version. None changes bytecode.
  */
-function finish(folder, name) {
-  const file = join(folder, `${name}.cache`)
+function finish(file) {
   const cache = readFileSync(file)
   const { start, end } = FLAGS_HASH
   cache.set(evaluate(`new vm.Script('0').createCachedData()`).subarray(start, end), start)
   writeFileSync(file, cache)
   const load = `new vm.Script(fs.readFileSync(path + '.js', 'latin1'), { cachedData: fs.readFileSync(path + '.cache') })`
-  const isRejected = evaluate(`String(${load}.cachedDataRejected)`, join(folder, name))
-  if (String(isRejected) !== 'false') throw new Error(`V8 rejects that of ${name}`)
+  const isRejected = evaluate(`String(${load}.cachedDataRejected)`, file.replace(/\.cache$/, ''))
+  if (String(isRejected) !== 'false') throw new Error('V8 rejects it')
 }
 
 /** What an expression gives in a process with the flags of a start: bytes, or a text as bytes. */
@@ -104,7 +92,7 @@ function evaluate(expression, path = '') {
   return execFileSync(process.execPath, ['--eval', code, path], { env: {} })
 }
 
-async function recordService(folder, migrationsDir, server) {
+async function record(folder, migrationsDir, server) {
   const child = spawn(process.execPath, [ROOM, ...RECORD, join(folder, 'server.js')], {
     env: { DATABASE_URL: server.url, MIGRATIONS_DIR: migrationsDir, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -129,28 +117,6 @@ async function recordService(folder, migrationsDir, server) {
   } finally {
     child.kill('SIGKILL')
     await ended
-  }
-}
-
-async function recordTool(folder, migrationsFolder, { url }) {
-  const child = fork(join(folder, 'child.js'), [], {
-    env: {},
-    execArgv: [...TOOL_FLAGS, ...RECORD],
-  })
-  let last
-  child.on('message', (message) => {
-    last = message
-  })
-  child.send({ type: 'connect', url, applicationName: 'record' })
-  child.send({
-    ...{ type: 'job', url, migrationsFolder, placeholders: {}, pgSettings: {} },
-    ...{ databaseName: 'database', applicationName: 'record', recordWaitMs: 1 },
-  })
-  try {
-    await until(child, () => false)
-    if (last?.type !== 'done') throw new Error(`the tool failed: ${JSON.stringify(last)}`)
-  } finally {
-    child.kill('SIGKILL')
   }
 }
 

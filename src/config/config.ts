@@ -49,7 +49,7 @@ export interface Config {
   readonly testDatabasesAddress: { readonly host: string; readonly port: number } | undefined
   readonly logLevel: (typeof LOG_LEVELS)[number]
   readonly shutdownMs: number
-  /** Variables for Node.js itself, passed on to the child process that runs the migration tool. */
+  /** Variables for Node.js itself, passed on to the tool's command line in development. */
   readonly nodeVariables: Readonly<Record<string, string>>
   /** The variables that `.gmrc` may ask for with `"!ENV"`, by name. */
   readonly placeholderVariables: Readonly<Record<string, string>>
@@ -269,7 +269,7 @@ function readUrlAgain(
   return url
 }
 
-/** Variables of Node.js itself that its child process needs: which certificates to trust, where to cache. */
+/** Variables of Node.js itself that a child process needs: which certificates to trust, where to cache. */
 const NODE_VARIABLE =
   /^(?:NODE_(?:EXTRA_CA_CERTS|USE_SYSTEM_CA|COMPILE_CACHE)|SSL_CERT_(?:FILE|DIR)|OPENSSL_CONF)$/
 

@@ -175,12 +175,6 @@ const migrations = {
       'A migration or a seed has a statement that begins, ends or prepares a transaction: see `migration` or `seed`, `line` ' +
       'and `statement`. Nothing of it was run.',
   },
-  migration_interrupted: {
-    exitCode: EXIT.migration,
-    meaning:
-      'The migration tool was killed or crashed. What it had started was rolled back before the ' +
-      'service stopped.',
-  },
   lock_timeout: {
     exitCode: EXIT.migration,
     meaning:

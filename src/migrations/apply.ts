@@ -18,7 +18,6 @@ import { SessionLostError } from './lost.ts'
 import { createMigrationRetry, createToolWatch, type ToolWatchOptions } from './migration-retry.ts'
 import type { HeldLock } from './service-lock.ts'
 import { runActions } from './tool/actions.ts'
-import type { ToolProcess } from './tool/process.ts'
 import {
   MigrationBlockedError,
   runTool,
@@ -26,6 +25,7 @@ import {
   ToolSessionLostError,
 } from './tool/runner.ts'
 import { type GmrcSettings, loadGmrcSettings } from './tool/settings.ts'
+import type { Tool } from './tool/tool.ts'
 import { createUnfinishedGuard } from './unfinished-guard.ts'
 
 /** Which actions of `.gmrc` a start has run: each runs once. */
@@ -51,7 +51,6 @@ export interface ApplyOptions {
     | 'lockTimeoutMs'
     | 'lockRetryMs'
     | 'migrationLockMs'
-    | 'nodeVariables'
     | 'placeholderVariables'
     | 'secrets'
   >
@@ -63,8 +62,8 @@ export interface ApplyOptions {
   readonly status: MigrationStatus
   /** Of this start, through every loss of the database. */
   readonly actionsRun: ActionsRun
-  /** A process for the first run, which was started while other things were done. */
-  readonly tool?: ToolProcess | undefined
+  /** Prepared for the first run. */
+  readonly tool?: Tool | undefined
   /** Placeholders that the service sets, whatever `.gmrc` says. */
   readonly placeholders: Readonly<Record<string, string>>
   readonly log: Log
@@ -78,7 +77,7 @@ export interface ApplyOptions {
 /** Applies the pending migrations with graphile-migrate, verifies that the history has them, and returns it. */
 export async function applyPending(options: ApplyOptions): Promise<readonly AppliedMigration[]> {
   const { client, config, database, lock, status, log, signal, onProgress } = options
-  const { migrationsDir, nodeVariables, databaseWaitMs: waitMs } = config
+  const { migrationsDir, databaseWaitMs: waitMs } = config
   const { name: databaseName, pool } = database
   const { settings, actions, hasLockTimeout } = await createToolSettings(options)
   const lockTimeoutMs = hasLockTimeout ? undefined : config.lockTimeoutMs
@@ -87,7 +86,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
     log.debug({ reason: describeError(error) }, 'could not read deadlock_timeout')
   })
   const { onEvent } = options
-  const run = { databaseName, pool, migrationsDir, settings, log, signal, nodeVariables, onEvent }
+  const run = { databaseName, pool, migrationsDir, settings, log, signal, onEvent }
   let { applied } = status
   const readPending = async () => {
     applied = await readAppliedMigrations(client)
@@ -115,7 +114,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
   }
   if (!options.actionsRun.hasRunBefore && actions.before.length > 0) {
     // Its session would begin before what they set for new ones.
-    takeTool()?.kill()
+    takeTool()?.stop()
     await runActions(actions.before, actionOptions)
   }
   options.actionsRun.hasRunBefore = true

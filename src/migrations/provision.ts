@@ -23,7 +23,7 @@ import {
   type OptionalSchemaChoice,
 } from './optional-schema.ts'
 import { type HeldLock, withMigrationLock } from './service-lock.ts'
-import type { ToolProcess } from './tool/process.ts'
+import { prepareTool, type Tool } from './tool/tool.ts'
 import { assertFinished } from './unfinished-guard.ts'
 
 /** What provisioning is doing now, in the words of `/readyz`. */
@@ -42,7 +42,6 @@ export interface ProvisionOptions {
     | 'migrationLockMs'
     | 'lockTimeoutMs'
     | 'lockRetryMs'
-    | 'nodeVariables'
     | 'placeholderVariables'
     | 'secrets'
     | 'whenAhead'
@@ -138,14 +137,15 @@ function createRun(options: ProvisionOptions) {
   async function provisionOn(session: Client, lock: HeldLock): Promise<ProvisionResult> {
     await lock.waitForTool()
     await hooks?.afterLocking?.(session)
-    let tool: Promise<ToolProcess> | undefined
+    let tool: Tool | undefined
     try {
       const status = await readStatus(session, () => {
-        tool = startTool()
+        // It connects while the database is prepared for it.
+        tool = prepareTool(database.url)
       })
-      return await migrate(session, lock, status, await tool)
+      return await migrate(session, lock, status, tool)
     } finally {
-      ;(await tool)?.kill()
+      tool?.stop()
     }
   }
 
@@ -162,17 +162,11 @@ function createRun(options: ProvisionOptions) {
     return status
   }
 
-  /** It loads the tool and connects while this process prepares the database for it. */
-  async function startTool(): Promise<ToolProcess> {
-    const { startToolProcess } = await import('./tool/process.ts')
-    return startToolProcess({ nodeVariables: config.nodeVariables, log, url: database.url })
-  }
-
   async function migrate(
     session: Client,
     lock: HeldLock,
     status: MigrationStatus,
-    tool: ToolProcess | undefined,
+    tool: Tool | undefined,
   ): Promise<ProvisionResult> {
     if (!status.pending.some(({ noTransaction }) => noTransaction)) await assertFinished(session)
     let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)

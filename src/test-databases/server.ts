@@ -15,7 +15,6 @@ export type TestDatabasesConfig = Pick<
   | 'migrationLockMs'
   | 'lockTimeoutMs'
   | 'lockRetryMs'
-  | 'nodeVariables'
   | 'placeholderVariables'
   | 'secrets'
   | 'whenAhead'

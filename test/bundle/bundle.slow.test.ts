@@ -22,7 +22,6 @@ test('two bundles have the same files, byte for byte, with their code caches', a
   )
 
   t.match(one?.join('\n'), /^service\.cache/m)
-  t.match(one?.join('\n'), /^tool\.cache/m)
   t.strictSame(one, two)
 })
 

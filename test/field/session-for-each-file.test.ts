@@ -93,7 +93,6 @@ async function openServer(t: Test, url: string): Promise<Server> {
           pending: (await readCommittedMigrations(migrationsDir)).slice(count - filesPerStart),
           log: pino({ level: 'silent' }),
           signal: new AbortController().signal,
-          nodeVariables: {},
           onMigration: () => {},
         })
       }

@@ -47,7 +47,6 @@ async function createProject(
           lockTimeoutMs: 2000,
           lockRetryMs: 5000,
           whenAhead: 'refuse',
-          nodeVariables: {},
           placeholderVariables: { APP_SECRET: 'after' },
           secrets,
         },

@@ -6,6 +6,7 @@ import pino, { type Logger } from 'pino'
 import { type Test, test } from 'tap'
 import { OPTIONAL_SCHEMA } from '../../src/config/config.ts'
 import { LearnedSecrets } from '../../src/config/learned-secrets.ts'
+import type { MigrationStatus } from '../../src/migrations/history.ts'
 import {
   type ProvisionHooks,
   type ProvisionProgress,
@@ -46,7 +47,6 @@ function run(
       lockTimeoutMs: 2000,
       lockRetryMs: 5000,
       whenAhead: 'refuse',
-      nodeVariables: {},
       placeholderVariables: {},
       secrets: new LearnedSecrets(),
     },
@@ -338,43 +338,40 @@ test('any other error of a statement is passed on unchanged', async (t) => {
   )
 })
 
-/** A log, and the processes of the migration tool that it names. */
-function logTools(): { log: Logger; pids: number[] } {
-  const pids: number[] = []
-  const write = (line: string) => {
-    const { msg, pid } = JSON.parse(line)
-    if (msg === 'migration tool started') pids.push(pid)
-  }
-  return { log: pino({ level: 'debug' }, { write }), pids }
+/** How many sessions of the migration tool the database has. */
+async function countToolSessions({ pool }: TestDatabase): Promise<number> {
+  const { rows } = await pool.query(
+    `select count(*)::int as count from pg_stat_activity
+      where datname = current_database() and application_name like 'commandbus-db migration %'`,
+  )
+  return rows[0].count
 }
 
-test('where nothing is pending, the migration tool is not started', async (t) => {
+test('where nothing is pending, the migration tool does not connect', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  const [first, second] = [logTools(), logTools()]
-  await run(t, database, { log: first.log })
-  t.equal(first.pids.length, 1)
+  const counts: number[] = []
+  const beforeMigrating = async (_: unknown, { pending }: MigrationStatus) => {
+    if (pending.length > 0) {
+      await until('it has connected', async () => (await countToolSessions(database)) === 1)
+    }
+    counts.push(await countToolSessions(database))
+  }
+  await run(t, database, { hooks: { beforeMigrating } })
+  await until('it has ended', async () => (await countToolSessions(database)) === 0)
 
-  await run(t, database, { log: second.log })
+  await run(t, database, { hooks: { beforeMigrating } })
 
-  t.strictSame(second.pids, [])
+  t.strictSame(counts, [1, 0])
 })
 
 test('the migration tool does not outlive what fails before it has its job', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
-  const { log, pids } = logTools()
   const beforeMigrating = async () => {
+    await until('it has connected', async () => (await countToolSessions(database)) === 1)
     throw new Error('not today')
   }
 
-  await t.rejects(run(t, database, { log, hooks: { beforeMigrating } }), { message: 'not today' })
+  await t.rejects(run(t, database, { hooks: { beforeMigrating } }), { message: 'not today' })
 
-  const [pid = 0] = pids
-  t.equal(pids.length, 1, 'it was started while the database was prepared')
-  await until('the tool has ended', () => {
-    try {
-      return !process.kill(pid, 0)
-    } catch {
-      return true
-    }
-  })
+  await until('it has ended', async () => (await countToolSessions(database)) === 0)
 })

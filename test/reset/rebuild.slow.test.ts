@@ -81,7 +81,6 @@ test('time limits of the role do not apply to the session that holds the migrati
         lockTimeoutMs: 2000,
         lockRetryMs: 5000,
         whenAhead: 'refuse',
-        nodeVariables: {},
         placeholderVariables: {},
         secrets: new LearnedSecrets(),
       },

@@ -201,23 +201,6 @@ test("a service also waits for the tool's own lock, and a stop during the wait e
   t.match(await waiting.stop(), { code: 0 })
 })
 
-test('killing the tool while migrating rolls back and exits with 4', async (t) => {
-  const database = await createWatchedDatabase(t)
-  const service = await startMigrating(t, database)
-
-  const { pid } = await service.waitForLog('migration tool started')
-  process.kill(pid as number, 'SIGKILL')
-
-  t.match(await service.ended, { code: 4 })
-  t.match(
-    service.log().find(({ level }) => level === 'fatal'),
-    {
-      err: { code: 'migration_interrupted', migration: '000002-step-2.sql' },
-    },
-  )
-  t.equal(await database.countBusy(), 0)
-})
-
 test("terminating the tool's backend while migrating rolls back and exits with 4", async (t) => {
   const database = await createWatchedDatabase(t)
   const service = await startMigrating(t, database)

@@ -20,7 +20,6 @@ export async function describeRun(
     pending: await readCommittedMigrations(migrationsDir),
     log: pino({ level: 'silent' }),
     signal: new AbortController().signal,
-    nodeVariables: {},
     onMigration: () => {},
   }
 }

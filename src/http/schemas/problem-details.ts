@@ -242,10 +242,6 @@ export const PROBLEM_DETAILS: Partial<Record<ErrorCode, ProblemDetails>> = {
       },
     },
   },
-  migration_interrupted: {
-    detail: 'the migration tool ended unexpectedly (SIGKILL)',
-    members: { migration: failure.migration },
-  },
   migration_not_applied: {
     detail: 'the migration tool reported success, but did not apply 000003-colours.sql',
   },

@@ -91,7 +91,6 @@ export const MIGRATING = [
   'transaction_control',
   'lock_timeout',
   'migration_unfinished',
-  'migration_interrupted',
   'migration_not_applied',
 ] as const
 

@@ -8,6 +8,8 @@ const MAX_IDLE_MS = 30_000
 export interface ConnectionOptions {
   readonly url: string
   readonly applicationName: string
+  /** Called with each connection before it is open. */
+  readonly onClient?: ((client: SessionClient) => void) | undefined
 }
 
 /** What a connection tells beside results. */
@@ -45,6 +47,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     applicationName: options.applicationName,
     // Before the login, because the server reports its parameters with it.
     onClient(attempt) {
+      options.onClient?.(attempt)
       attempt.on('notice', ({ severity = 'NOTICE', message = '' }) =>
         listener?.onNotice(severity, message),
       )

@@ -4,22 +4,12 @@ import type { ToolSettings } from './settings.ts'
 /** How many notices of a file are logged; of the others, how many there were. */
 export const MAX_NOTICES = 20
 
-/** The job will need a connection: it is opened while the service prepares the job. */
-export interface ConnectRequest {
-  readonly type: 'connect'
-  /** In the message because other users of the machine could read it from the arguments. */
-  readonly url: string
-  readonly applicationName: string
-}
-
-/** The one job of the tool's process. */
+/** The one job of a run. */
 export interface ToolJob extends ToolSettings {
-  readonly type: 'job'
+  /** The database's, with the password. */
   readonly url: string
   /** The name of the database, for the placeholder `:DATABASE_NAME`. */
   readonly databaseName: string
-  /** What pg_stat_activity shows for each session of this run. */
-  readonly applicationName: string
   readonly migrationsFolder: string
   /** The file after which nothing is left to do. */
   readonly lastFilename: string | undefined
@@ -28,9 +18,6 @@ export interface ToolJob extends ToolSettings {
   /** How long the record of a file that ran outside a transaction may wait for a lock on the history. */
   readonly recordWaitMs: number
 }
-
-/** What the service sends to the tool's process. */
-export type ToolRequest = ConnectRequest | ToolJob
 
 /**
  * What the tool was doing when it failed: preparing a session for the next file, running the file's
@@ -59,9 +46,9 @@ export interface ToolError {
   readonly isTrial?: boolean
 }
 
-/** What the tool's process reports; `done` or `failed` comes last. */
+/** What a run reports on the way. */
 export type ToolMessage =
-  | { readonly type: 'log'; readonly level: string; readonly text: string }
+  | { readonly type: 'log'; readonly text: string }
   | { readonly type: 'notice'; readonly severity: string; readonly text: string }
   /** How many notices of the current file were not sent. */
   | { readonly type: 'notices-omitted'; readonly count: number }
@@ -69,5 +56,8 @@ export type ToolMessage =
   | { readonly type: 'session'; readonly backendPid: number; readonly isOpen: boolean }
   /** A statement has had no answer for a while: it takes long, or the connection has gone silent. */
   | { readonly type: 'waiting'; readonly backendPid: number }
+
+/** How a run ended by itself. */
+export type ToolEnd =
   | { readonly type: 'done' }
   | { readonly type: 'failed'; readonly error: ToolError }

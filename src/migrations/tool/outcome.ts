@@ -1,4 +1,4 @@
-import { ServiceError } from '../../errors/service-error.ts'
+import type { ServiceError } from '../../errors/service-error.ts'
 import type { Log } from '../../logger.ts'
 import {
   isAdminShutdown,
@@ -8,9 +8,8 @@ import {
   isTimeLimit,
 } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
-import { type Aftermath, describeAftermath, migrationFailedError } from './failure.ts'
-import type { ToolError, ToolMessage } from './messages.ts'
-import type { ToolProcess } from './process.ts'
+import { type Aftermath, migrationFailedError } from './failure.ts'
+import type { ToolEnd, ToolError, ToolMessage } from './messages.ts'
 import type { Progress } from './progress.ts'
 import { wrongPgSettingError } from './settings.ts'
 import type { LossWatch } from './silence.ts'
@@ -49,10 +48,8 @@ export class ToolSessionLostError extends Error {
 
 /** How a run of the tool ended. */
 export type Outcome =
-  | { readonly type: 'done' }
-  | { readonly type: 'failed'; readonly error: ToolError }
+  | ToolEnd
   | { readonly type: 'lost'; readonly error: ToolError }
-  | { readonly type: 'died'; readonly how: string }
   | { readonly type: 'aborted'; readonly reason: unknown }
 
 export interface WatchOptions {
@@ -64,33 +61,33 @@ export interface WatchOptions {
   readonly pids: Set<number>
 }
 
-/** Logs what the tool's process reports, and resolves when it is done, has failed, died or is to stop. */
+/** Logs what the run reports, and resolves when it is done, has failed, has lost its session or is to stop. */
 export async function waitForOutcome(
-  { child, ended }: ToolProcess,
+  run: (onMessage: (message: ToolMessage) => void) => Promise<ToolEnd>,
   { log, signal, progress, lossWatch, pids }: WatchOptions,
 ): Promise<Outcome> {
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text) => log.warn({ text }, 'migration tool printed'))
-  }
+  let isOver = false
   let abort = () => {}
-  const outcome = new Promise<Outcome>((resolve) => {
+  const onMessage = (message: ToolMessage) => {
+    if (message.type === 'session') {
+      if (message.isOpen) pids.add(message.backendPid)
+      // After a stop, a connection that has closed says nothing of its backend.
+      else if (!isOver) pids.delete(message.backendPid)
+    } else if (isOver) return
+    else if (message.type === 'waiting') lossWatch.check(message.backendPid)
+    else logMessage(message, log, progress)
+  }
+  const outcome = new Promise<Outcome>((resolve, reject) => {
     abort = () => resolve({ type: 'aborted', reason: signal.reason })
     signal.addEventListener('abort', abort)
     if (signal.aborted) abort()
     lossWatch.onLost((message) =>
       resolve({ type: 'lost', error: { message, code: 'ENOANSWER', phase: 'file' } }),
     )
-    void ended.then((how) => resolve({ type: 'died', how }))
-    child.on('message', (message: ToolMessage) => {
-      if (message.type === 'done' || message.type === 'failed') resolve(message)
-      else if (message.type === 'session') {
-        if (message.isOpen) pids.add(message.backendPid)
-        else pids.delete(message.backendPid)
-      } else if (message.type === 'waiting') lossWatch.check(message.backendPid)
-      else logMessage(message, log, progress)
-    })
+    run(onMessage).then(resolve, reject)
   })
   return outcome.finally(() => {
+    isOver = true
     signal.removeEventListener('abort', abort)
     lossWatch.stop()
   })
@@ -121,7 +118,6 @@ export function outcomeError(
   aftermath: Aftermath,
 ): unknown {
   if (outcome.type === 'aborted') return outcome.reason
-  if (outcome.type === 'died') return interruptedError(outcome.how, migration, aftermath)
   const { message, code, phase, setting, hasCommitted } = outcome.error
   if (setting !== undefined) return wrongPgSettingError(setting, message)
   const error = Object.assign(new Error(message), { code })
@@ -148,20 +144,4 @@ export function outcomeError(
   }
   const isRetried = isBlocked(error) && !migration.noTransaction && !hasCommitted
   return isRetried ? new MigrationBlockedError(migration, fail('lock_timeout')) : fail()
-}
-
-function interruptedError(
-  how: string,
-  migration: CommittedMigration | undefined,
-  aftermath: Aftermath,
-): ServiceError {
-  const running = migration ? ` while it was running ${migration.filename}` : ''
-  const remedy = migration
-    ? describeAftermath(migration, {}, aftermath)
-    : 'nothing had been started; start the service again'
-  return new ServiceError(
-    'migration_interrupted',
-    `the migration tool ended unexpectedly (${how})${running}; ${remedy}`,
-    { extensions: { migration: migration?.filename } },
-  )
 }

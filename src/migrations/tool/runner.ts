@@ -6,11 +6,12 @@ import { isConnectionRefusedForNow } from '../../postgres/errors.ts'
 import type { CommittedMigration } from '../files/migration.ts'
 import { cancelSessions, type ToolSessions } from './cancel.ts'
 import { type Aftermath, describeAftermath, ROLLED_BACK } from './failure.ts'
+import type { ToolMessage } from './messages.ts'
 import { outcomeError, waitForOutcome } from './outcome.ts'
-import { startToolProcess, type ToolProcess } from './process.ts'
 import { createProgress } from './progress.ts'
 import type { ToolSettings } from './settings.ts'
 import { createLossWatch } from './silence.ts'
+import { prepareTool, type Tool } from './tool.ts'
 
 export interface RunnerOptions {
   /** The database's URL, with the password. */
@@ -28,9 +29,8 @@ export interface RunnerOptions {
   readonly pool: Queryable
   readonly log: Log
   readonly signal: AbortSignal
-  readonly nodeVariables: Readonly<Record<string, string>>
-  /** A process that has no job yet. Default: one is started. */
-  readonly tool?: ToolProcess | undefined
+  /** A run that was prepared and has no job yet. Default: one is prepared. */
+  readonly tool?: Tool | undefined
   readonly onMigration: (detail: string) => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
   /** Called before the tool connects. */
@@ -48,34 +48,32 @@ const UNKNOWN: Aftermath = { isApplied: undefined, unfinished: [] }
 export { MigrationBlockedError, ToolLockBusyError, ToolSessionLostError } from './outcome.ts'
 
 /**
- * Runs the migration tool in a process of its own, so that nothing it does can end the service. If
- * it dies or has to stop, its session is canceled and the rollback waited for: killing the tool alone
- * would leave the statement running.
+ * Runs the migration tool. If it fails or has to stop, its session is canceled and the rollback waited for: closing its
+ * connections alone would leave the statement running.
  */
 export async function runTool(options: RunnerOptions): Promise<void> {
   const { settings, pool, log, signal } = options
   const pids = new Set<number>()
   const progress = createProgress(options)
-  const tool = options.tool ?? startToolProcess({ ...options, url: undefined })
+  const tool = options.tool ?? prepareTool()
   const { applicationName } = tool
   const sessions = { application: applicationName, pids }
   options.onStarted?.(sessions)
   try {
-    tool.send({
-      type: 'job',
+    const job = {
       ...settings,
       url: options.url,
       databaseName: options.databaseName,
-      applicationName,
       migrationsFolder: options.migrationsDir,
       lastFilename: options.pending.at(-1)?.filename,
       lockTimeoutMs: options.lockTimeoutMs,
       recordWaitMs: options.recordWaitMs ?? 0,
-    })
+    }
+    const run = (onMessage: (message: ToolMessage) => void) => tool.run(job, onMessage)
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
-    const outcome = await waitForOutcome(tool, { log, signal, progress, lossWatch, pids })
+    const outcome = await waitForOutcome(run, { log, signal, progress, lossWatch, pids })
     if (outcome.type === 'done') return progress.finish()
-    tool.kill()
+    tool.stop()
     const migration = progress.current()
     // A tool that was refused a connection has no session.
     const hasSession = outcome.type !== 'failed' || !isConnectionRefusedForNow(outcome.error)
@@ -92,7 +90,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     }
     throw outcomeError(outcome, migration, aftermath)
   } finally {
-    tool.kill()
+    tool.stop()
   }
 }
 

@@ -1,60 +1,113 @@
+import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
+import pg from 'pg'
 import { createMigrationParser } from '../files/migration.ts'
 import { PIECE_BYTES, readPieces } from '../files/pieces.ts'
 import type { LargeMigration } from './tool-pool.ts'
 
-/**
- * Lets graphile-migrate read, in place of each large file, one that has the same headers and no text: it
- * holds all files in memory at once, several times over. Its check of the hash is done here.
- */
-export function replaceLargeFiles(migrationsFolder: string): ReadonlyMap<string, LargeMigration> {
-  const largeFiles = new Map<string, LargeMigration>()
-  const { readFile } = fs.promises
-  const committed = resolve(migrationsFolder, 'committed')
-  const read = async (path: string, ...options: []): Promise<unknown> => {
-    const isCommitted = typeof path === 'string' && resolve(dirname(path)) === committed
-    if (!isCommitted || (await fs.promises.stat(path)).size < PIECE_BYTES) {
-      return readFile(path, ...options)
-    }
-    // The space for new objects would grow to 48 MB, for strings that are soon gone. As an argument of the
-    // process, a flag of V8 would cost each start the compiled code of Node.js's own modules.
-    setFlagsFromString('--semi-space-growth-factor=1')
-    const parser = createMigrationParser(path)
-    for await (const piece of readPieces(path)) if (!parser.read(piece)) break
-    const migration = parser.finish()
-    if ('problem' in migration) throw new Error(`${basename(path)} ${migration.problem}`)
-    const { hash, previousHash, noTransaction } = migration
-    largeFiles.set(basename(path), migration)
-    const lines = [
-      `--! Previous: ${previousHash ?? '-'}`,
-      `--! Hash: ${hash}`,
-      '--! AllowInvalidHash',
-      '',
-      ...(noTransaction ? ['--! no-transaction'] : []),
-      '-- in place of the file',
-    ]
-    return lines.join('\n')
-  }
-  Object.assign(fs.promises, { readFile: read })
-  return largeFiles
+export interface StandInOptions {
+  readonly databaseName: string
+  readonly migrationsFolder: string
+  /** What graphile-migrate gets in place of the driver's pool. */
+  readonly pool: object
+  /** Filled, by name, with the files in whose place it gets a short text. */
+  readonly largeFiles: Map<string, LargeMigration>
 }
+
+export interface StandIns {
+  /** Graphile-migrate reads only the database's name from it, which may have any characters. */
+  readonly connectionString: string
+  remove(): void
+}
+
+const { Pool } = pg
+const { readFile } = fs.promises
+const { localeCompare } = String.prototype
+
+/** By connection string. */
+const runs = new Map<string, StandInOptions>()
+let isInstalled = false
+
+/** Gives one run of graphile-migrate what it cannot be given as an argument. Nothing else notices it. */
+export function standIn(options: StandInOptions): StandIns {
+  if (!isInstalled) install()
+  // The tool keeps the pool of a connection string for a while, and each run needs its own.
+  const connectionString = `socket:/?db=${encodeURIComponent(options.databaseName)}&run=${randomUUID()}`
+  runs.set(connectionString, options)
+  return {
+    connectionString,
+    remove() {
+      runs.delete(connectionString)
+      if (options.largeFiles.size > 0) setFlagsFromString(USUAL_GROWTH)
+    },
+  }
+}
+
+/** It takes these from their modules when it uses them. */
+function install(): void {
+  isInstalled = true
+  Object.assign(pg, {
+    Pool: function createPool(config?: pg.PoolConfig) {
+      return runs.get(config?.connectionString ?? '')?.pool ?? new Pool(config)
+    },
+  })
+  Object.assign(fs.promises, { readFile: readForTool })
+  Object.defineProperty(String.prototype, 'localeCompare', { value: compareNumbersByCode })
+}
+
+/**
+ * Returns, in place of each large file, one that has the same headers and no text: graphile-migrate holds all files
+ * in memory at once, several times over. Its check of the hash is done here.
+ */
+async function readForTool(path: string, ...options: []): Promise<unknown> {
+  const readers = typeof path === 'string' ? findReaders(resolve(dirname(path))) : []
+  if (readers.length === 0 || (await fs.promises.stat(path)).size < PIECE_BYTES) {
+    return readFile(path, ...options)
+  }
+  setFlagsFromString(NO_GROWTH)
+  const parser = createMigrationParser(path)
+  for await (const piece of readPieces(path)) if (!parser.read(piece)) break
+  const migration = parser.finish()
+  if ('problem' in migration) throw new Error(`${basename(path)} ${migration.problem}`)
+  const { hash, previousHash, noTransaction } = migration
+  for (const { largeFiles } of readers) largeFiles.set(basename(path), migration)
+  const lines = [
+    `--! Previous: ${previousHash ?? '-'}`,
+    `--! Hash: ${hash}`,
+    '--! AllowInvalidHash',
+    '',
+    ...(noTransaction ? ['--! no-transaction'] : []),
+    '-- in place of the file',
+  ]
+  return lines.join('\n')
+}
+
+/** The runs that read the committed files in this folder. */
+function findReaders(folder: string): StandInOptions[] {
+  return [...runs.values()].filter(
+    ({ migrationsFolder }) => resolve(migrationsFolder, 'committed') === folder,
+  )
+}
+
+/** While a large file is read, the space for new objects would grow to 48 MB, for strings that are soon gone. */
+const NO_GROWTH = '--semi-space-growth-factor=1'
+const USUAL_GROWTH = '--semi-space-growth-factor=2'
 
 /**
  * Lets the tool sort `000001.sql` and `000002.sql` without the rules of a language, which Node.js takes 10 ms to load.
  * For such names the rules say the same as the codes of the characters.
  */
-export function compareNumbersByCode(): void {
-  const { localeCompare } = String.prototype
-  Object.defineProperty(String.prototype, 'localeCompare', {
-    value(this: string, other: string, ...rules: [string?, Intl.CollatorOptions?]) {
-      if (!NUMBERED.test(this) || !NUMBERED.test(other)) {
-        return localeCompare.call(this, other, ...rules)
-      }
-      return this < other ? -1 : Number(this > other)
-    },
-  })
+export function compareNumbersByCode(
+  this: string,
+  other: string,
+  ...rules: [string?, Intl.CollatorOptions?]
+): number {
+  if (!NUMBERED.test(this) || !NUMBERED.test(other)) {
+    return localeCompare.call(this, other, ...rules)
+  }
+  return this < other ? -1 : Number(this > other)
 }
 
 const NUMBERED = /^[0-9]+\.sql$/

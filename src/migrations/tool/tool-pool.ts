@@ -1,6 +1,6 @@
-import { EventEmitter } from 'node:events'
 import { join } from 'node:path'
 import pg from 'pg'
+import type { SessionClient } from '../../postgres/connection/client.ts'
 import type { CommittedMigration } from '../files/migration.ts'
 import { type AheadConnection, connectAhead } from './connection.ts'
 import { type FileSessions, type FileSessionsOptions, openFileSessions } from './file-sessions.ts'
@@ -14,6 +14,8 @@ import { openSession, type Session, WrongPgSettingError } from './session.ts'
 /** What the tool does at the moment, for notices and errors. */
 export interface ToolRun {
   readonly job: ToolJob
+  readonly applicationName: string
+  readonly onClient: (client: SessionClient) => void
   /** A connection for the first session. */
   readonly ahead: AheadConnection | undefined
   /** The full name of the migration's file that the tool runs. */
@@ -22,7 +24,7 @@ export interface ToolRun {
   /** The first failure; what follows from it is of no interest. */
   failure: ToolError | undefined
   /** By name: what the tool gets of them is not what runs. */
-  readonly largeFiles: ReadonlyMap<string, LargeMigration>
+  readonly largeFiles: Map<string, LargeMigration>
   /** Texts that were inspected when this program was built. */
   readonly inspected: readonly Inspected[]
   readonly onNotice: (severity: string, text: string) => void
@@ -46,14 +48,11 @@ const CHANGED_SYNTAX =
 type ToolQuery = string | { text: string; name?: string; values?: string[] }
 
 /**
- * A class to take the place of the driver's pool. Its connection looks like one session to the tool, and
- * gives each file one of its own.
+ * Creates what takes the place of the driver's pool. Its connection looks like one session to the tool, and gives each
+ * file one of its own. It has no error of its own to report, at which the tool would end the process.
  */
-export function createToolPool(run: ToolRun): new () => EventEmitter {
-  return class ToolPool extends EventEmitter {
-    connect = () => connect(run)
-    end = async () => {}
-  }
+export function createToolPool(run: ToolRun): object {
+  return { on() {}, connect: () => connect(run), async end() {} }
 }
 
 async function connect(run: ToolRun): Promise<ToolConnection> {
@@ -253,19 +252,20 @@ class ToolConnection {
 }
 
 function sessionsOf(run: ToolRun): FileSessionsOptions {
-  const { url, applicationName } = run.job
+  const { job, applicationName, onClient } = run
   return {
     open: (ahead) => open(run, ahead),
-    connectAhead: () => connectAhead({ url, applicationName }),
+    connectAhead: () => connectAhead({ url: job.url, applicationName, onClient }),
   }
 }
 
 function open(run: ToolRun, ahead: AheadConnection | undefined): Promise<Session> {
-  const { url, applicationName, pgSettings, lockTimeoutMs = 0 } = run.job
+  const { url, pgSettings, lockTimeoutMs = 0 } = run.job
   return openSession({
     ahead,
     url,
-    applicationName,
+    applicationName: run.applicationName,
+    onClient: run.onClient,
     pgSettings,
     lockTimeoutMs,
     onNotice: (severity, text) => {
