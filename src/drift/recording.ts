@@ -29,8 +29,7 @@ export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionH
   }
 
   return {
-    async beforeMigrating(client, { pending }) {
-      if (pending.length === 0) return
+    async beforeFirstFile(client) {
       // Imported only here, because a start with nothing pending has to be fast.
       const { beginRecording } = await import('../baseline/recorder.ts')
       hasBegun = await attempt(client, beginRecording)

@@ -69,8 +69,10 @@ export interface ApplyOptions {
   readonly log: Log
   readonly signal: AbortSignal
   readonly onProgress: ToolWatchOptions['onProgress']
-  /** Called when the tool is started; until it has ended, the client has nothing to do. */
+  /** Called when the tool is started; until it has ended, the client has nothing else to do. */
   readonly onStarted?: () => void
+  /** The first migration waits for it. */
+  readonly beforeFirstFile?: () => Promise<void>
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
 
@@ -129,6 +131,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
             url: database.url,
             tool: takeTool(),
             pending,
+            beforeFirstFile: options.beforeFirstFile,
             lockTimeoutMs,
             recordWaitMs: Math.max(1, config.migrationLockMs),
             onMigration(detail) {

@@ -9,6 +9,9 @@ export function combineHooks(...all: readonly ProvisionHooks[]): ProvisionHooks 
     async beforeMigrating(client, status) {
       for (const hooks of all) await hooks.beforeMigrating?.(client, status)
     },
+    async beforeFirstFile(client) {
+      for (const hooks of all) await hooks.beforeFirstFile?.(client)
+    },
     async whileMigrating(client) {
       for (const hooks of all) await hooks.whileMigrating?.(client)
     },

@@ -75,8 +75,10 @@ export interface ProvisionHooks {
   afterLocking?(client: Client): Promise<void>
   /** Runs once the history is known to match the files, even if nothing is pending. */
   beforeMigrating?(client: Client, status: MigrationStatus): Promise<void>
+  /** Begins when the tool is started, where something is pending; the first migration waits for it. */
+  beforeFirstFile?(client: Client): Promise<void>
   /**
-   * Begins when the tool is started, and is not waited for: the session has nothing else to do until the last migration
+   * Begins after that, and is not waited for: the session has nothing else to do until the last migration
    * has ended, so this is the time to prepare what comes then. A failure is ignored.
    */
   whileMigrating?(client: Client): Promise<void>
@@ -176,6 +178,11 @@ function createRun(options: ProvisionOptions) {
       // Imported only here, because a start with nothing pending has to be fast.
       const { applyPending } = await import('./apply.ts')
       isApplying = true
+      let beginning: Promise<void> | undefined
+      const begin = () => {
+        beginning ??= hooks?.beforeFirstFile?.(session) ?? Promise.resolve()
+        return beginning
+      }
       applied = await applyPending({
         ...options,
         client: session,
@@ -184,7 +191,11 @@ function createRun(options: ProvisionOptions) {
         actionsRun,
         tool,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
-        onStarted: () => void hooks?.whileMigrating?.(session).catch(() => {}),
+        beforeFirstFile: begin,
+        onStarted: () =>
+          void begin()
+            .then(() => hooks?.whileMigrating?.(session))
+            .catch(() => {}),
         onProgress: (detail, blockers) =>
           onProgress({ reason: 'migrating', detail, ...showBlockers(blockers) }),
       }).finally(() => {

@@ -364,6 +364,47 @@ test('where nothing is pending, the migration tool does not connect', async (t) 
   t.strictSame(counts, [1, 0])
 })
 
+test('the migration tool prepares itself while the first migration waits for a hook', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const exists = async (name: string) => {
+    const { rows } = await database.pool.query('select to_regclass($1) is not null as found', [
+      name,
+    ])
+    return rows[0].found
+  }
+  const seen: boolean[] = []
+  const beforeFirstFile = async () => {
+    await until('the history is there', () => exists('graphile_migrate.migrations'))
+    seen.push(await exists('public.done'))
+  }
+
+  await run(t, database, {
+    bodies: ['create table done ();', 'select 1'],
+    hooks: { beforeFirstFile },
+  })
+
+  t.strictSame(seen, [false], 'once, before the first migration')
+  t.ok(await exists('public.done'))
+})
+
+test('no migration runs after a hook before it has failed', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const beforeFirstFile = async () => {
+    throw new Error('not today')
+  }
+
+  await t.rejects(
+    run(t, database, { bodies: ['create table done ();'], hooks: { beforeFirstFile } }),
+    {
+      message: 'not today',
+    },
+  )
+
+  const { rows } = await database.pool.query(`select to_regclass('public.done') as done`)
+  t.strictSame(rows, [{ done: null }])
+  await until('the tool has ended', async () => (await countToolSessions(database)) === 0)
+})
+
 test('the migration tool does not outlive what fails before it has its job', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const beforeMigrating = async () => {

@@ -17,6 +17,8 @@ export interface ToolJob extends ToolSettings {
   readonly lockTimeoutMs?: number | undefined
   /** How long the record of a file that ran outside a transaction may wait for a lock on the history. */
   readonly recordWaitMs: number
+  /** The first file waits for it; a failure is the run's. */
+  readonly beforeFirstFile: () => Promise<void>
 }
 
 /**

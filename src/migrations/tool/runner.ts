@@ -33,6 +33,8 @@ export interface RunnerOptions {
   readonly tool?: Tool | undefined
   readonly onMigration: (detail: string) => void
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
+  /** The first file waits for it. If it fails, nothing is run, and its error is that of the run. */
+  readonly beforeFirstFile?: (() => Promise<void>) | undefined
   /** Called before the tool connects. */
   readonly onStarted?: (sessions: ToolSessions) => void
   /** Calls the listener when all sessions of the service are ended; returns a function that removes it. */
@@ -59,6 +61,13 @@ export async function runTool(options: RunnerOptions): Promise<void> {
   const { applicationName } = tool
   const sessions = { application: applicationName, pids }
   options.onStarted?.(sessions)
+  let beginError: unknown
+  const begin = async () => {
+    await options.beforeFirstFile?.().catch((error) => {
+      beginError = error
+      throw error
+    })
+  }
   try {
     const job = {
       ...settings,
@@ -68,6 +77,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       lastFilename: options.pending.at(-1)?.filename,
       lockTimeoutMs: options.lockTimeoutMs,
       recordWaitMs: options.recordWaitMs ?? 0,
+      beforeFirstFile: begin,
     }
     const run = (onMessage: (message: ToolMessage) => void) => tool.run(job, onMessage)
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
@@ -81,6 +91,7 @@ export async function runTool(options: RunnerOptions): Promise<void> {
     // A database that does not answer is asked when it does.
     const isLost = outcome.type === 'lost'
     await (isLost ? Promise.race([canceled, sleep(CANCEL_LOST_MS)]) : canceled)
+    if (beginError !== undefined) throw beginError
     const aftermath = isLost
       ? UNKNOWN
       : ((migration && (await options.inspect?.(migration))) ?? ROLLED_BACK)

@@ -64,6 +64,7 @@ class ToolConnection {
   readonly #sessions: FileSessions
   /** How often the tool has acquired its lock. It does so again for each file. */
   #locks = 0
+  #hasBegun = false
   #isInTransaction = false
 
   constructor(run: ToolRun, sessions: FileSessions) {
@@ -108,7 +109,11 @@ class ToolConnection {
       if (result.rows[0]?.locked) this.#locks = 1
       return result
     }
-    await this.#watch('session', () => this.#sessions.prepare({ isLast: this.#isLastFile() }))
+    await this.#watch('session', async () => {
+      const beginning = this.#hasBegun ? undefined : this.#run.job.beforeFirstFile()
+      this.#hasBegun = true
+      await Promise.all([this.#sessions.prepare({ isLast: this.#isLastFile() }), beginning])
+    })
     this.#locks++
     return { rows: [{ locked: true }] }
   }
