@@ -2,9 +2,6 @@ import type pg from 'pg'
 import type { SessionClient } from '../../postgres/connection/client.ts'
 import { openSession } from '../../postgres/connection/session.ts'
 
-/** One that has been idle for longer may have been forgotten by a firewall, without a word. */
-const MAX_IDLE_MS = 30_000
-
 export interface ConnectionOptions {
   readonly url: string
   readonly applicationName: string
@@ -61,39 +58,6 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     listen(to) {
       listener = to
     },
-  }
-}
-
-/** A connection that was begun before it was needed. */
-export interface AheadConnection {
-  /** Returns it, if it is one to this database, is open, and was not idle for long. */
-  take(url: string): Promise<Connection | undefined>
-  /** Closes it, where nothing needs it any more. */
-  close(): void
-}
-
-/** Begins to connect. If that fails, it is tried again when the connection is needed. */
-export function connectAhead(options: ConnectionOptions): AheadConnection {
-  let isOpen = true
-  const opened = openConnection(options).then(
-    (connection) => {
-      connection.client.once('end', () => {
-        isOpen = false
-      })
-      return { connection, openedAt: performance.now() }
-    },
-    () => undefined,
-  )
-  const close = () => void opened.then((it) => it?.connection.client.destroy('it is not needed'))
-  return {
-    async take(url) {
-      const { connection, openedAt = 0 } = (await opened) ?? {}
-      const isUsable = isOpen && url === options.url && performance.now() - openedAt < MAX_IDLE_MS
-      if (isUsable) return connection
-      close()
-      return undefined
-    },
-    close,
   }
 }
 

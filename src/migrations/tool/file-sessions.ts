@@ -1,13 +1,15 @@
 import { isTooManyConnections } from '../../postgres/errors.ts'
-import type { AheadConnection } from './connection.ts'
+import type { Ahead } from './ahead.ts'
+import type { Connection } from './connection.ts'
 import { hasCodeThatLeavesUnseen, type SessionState } from './leftovers.ts'
 import { type Session, TOOL_LOCK_KEY } from './session.ts'
 
 export interface FileSessionsOptions {
+  readonly url: string
   /** Opens a session, on this connection if it can be used. */
-  readonly open: (ahead?: AheadConnection) => Promise<Session>
-  /** Begins to connect for the next file. */
-  readonly connectAhead: () => AheadConnection
+  readonly open: (ahead?: Ahead<Connection>) => Promise<Session>
+  /** Begins to open one for the next file. */
+  readonly openAhead: () => Ahead<Session>
 }
 
 /** Which file it is about. */
@@ -19,7 +21,7 @@ interface FileOptions {
 /** Opens the session of the first file, on a connection that may be there already. */
 export async function openFileSessions(
   options: FileSessionsOptions,
-  ahead: AheadConnection | undefined,
+  ahead: Ahead<Connection> | undefined,
 ): Promise<FileSessions> {
   return new FileSessions(options, await options.open(ahead))
 }
@@ -35,7 +37,7 @@ export class FileSessions {
   #isUsed = false
   #hasUnseenCode: boolean | undefined
   /** For the next file, if it needs another session: a login takes longer than many files. */
-  #ahead: AheadConnection | undefined
+  #ahead: Ahead<Session> | undefined
   /** Sessions begin with the same settings as before the file. */
   #isAsBefore = true
   /** Of the sessions before this one. */
@@ -66,7 +68,7 @@ export class FileSessions {
       this.#isUsed = true
       this.#hasUnseenCode = undefined
     }
-    if (this.#isUsed && !isLast) this.#ahead ??= this.#options.connectAhead()
+    if (this.#isUsed && !isLast) this.#ahead ??= this.#options.openAhead()
   }
 
   /** Takes note of what the file has left behind: the state of the session when it was put back. */
@@ -107,10 +109,14 @@ export class FileSessions {
   async #openNext(old: Session): Promise<Session> {
     const ahead = this.#ahead
     this.#ahead = undefined
+    const { url, open } = this.#options
     // It has logged in, and so got its settings, before the file changed them.
     if (!this.#isAsBefore) ahead?.close()
-    const { open } = this.#options
-    return open(this.#isAsBefore ? ahead : undefined).catch(async (error) => {
+    else {
+      const next = await ahead?.take(url)
+      if (next !== undefined) return next
+    }
+    return open().catch(async (error) => {
       if (!isTooManyConnections(error)) throw error
       // Where connections are few, the place of the session before it is needed.
       await old.end()

@@ -5,7 +5,8 @@ import { Logger } from '@graphile/logger'
 import { migrate } from 'graphile-migrate/dist/commands/migrate.js'
 import { clearAllPools } from 'graphile-migrate/dist/pgReal.js'
 import type { SessionClient } from '../../postgres/connection/client.ts'
-import type { AheadConnection } from './connection.ts'
+import type { Ahead } from './ahead.ts'
+import type { Connection } from './connection.ts'
 import { loadInspected } from './inspection.ts'
 import { MAX_NOTICES, type ToolEnd, type ToolJob, type ToolMessage } from './messages.ts'
 import { standIn } from './stand-ins.ts'
@@ -15,7 +16,7 @@ export interface MigrateOptions {
   readonly job: ToolJob
   readonly applicationName: string
   /** A connection for the first session. */
-  readonly ahead: AheadConnection | undefined
+  readonly ahead: Ahead<Connection> | undefined
   /** Called with each connection before it is open. */
   readonly onClient: (client: SessionClient) => void
   readonly onMessage: (message: ToolMessage) => void

@@ -1,8 +1,10 @@
 import pg from 'pg'
+import type { SessionClient } from '../../postgres/connection/client.ts'
 import { NO_TIME_LIMITS } from '../../postgres/connection/time-limits.ts'
 import { parseConnectionUrl } from '../../postgres/connection/url.ts'
+import type { Ahead } from './ahead.ts'
 import {
-  type AheadConnection,
+  type Connection,
   type ConnectionListener,
   type ConnectionOptions,
   NOTHING_RUN,
@@ -20,7 +22,7 @@ type Settings = Readonly<Record<string, string>>
 
 export interface SessionOptions extends ConnectionOptions, ConnectionListener {
   /** A connection that may be there already. */
-  readonly ahead?: AheadConnection | undefined
+  readonly ahead?: Ahead<Connection> | undefined
   /** Set at the beginning of the session, and again before a file is recorded. */
   readonly pgSettings: Settings
   readonly lockTimeoutMs: number
@@ -44,7 +46,7 @@ export class WrongPgSettingError extends Error {
 
 /** One session with the database, as a new connection has it, with the settings of `.gmrc`. */
 export interface Session {
-  readonly client: pg.Client
+  readonly client: SessionClient
   /** What it began with. */
   readonly initial: SessionState
   /** What PostgreSQL has reported since the last `beginFile` or `undoAndRun`. */

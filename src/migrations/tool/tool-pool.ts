@@ -2,7 +2,8 @@ import { join } from 'node:path'
 import pg from 'pg'
 import type { SessionClient } from '../../postgres/connection/client.ts'
 import type { CommittedMigration } from '../files/migration.ts'
-import { type AheadConnection, connectAhead } from './connection.ts'
+import { type Ahead, openAhead } from './ahead.ts'
+import type { Connection } from './connection.ts'
 import { type FileSessions, type FileSessionsOptions, openFileSessions } from './file-sessions.ts'
 import type { Inspected } from './inspection.ts'
 import { type Location, loadBody } from './location.ts'
@@ -17,7 +18,7 @@ export interface ToolRun {
   readonly applicationName: string
   readonly onClient: (client: SessionClient) => void
   /** A connection for the first session. */
-  readonly ahead: AheadConnection | undefined
+  readonly ahead: Ahead<Connection> | undefined
   /** The full name of the migration's file that the tool runs. */
   filename: string | undefined
   phase: Phase
@@ -257,14 +258,31 @@ class ToolConnection {
 }
 
 function sessionsOf(run: ToolRun): FileSessionsOptions {
-  const { job, applicationName, onClient } = run
+  const { url } = run.job
   return {
-    open: (ahead) => open(run, ahead),
-    connectAhead: () => connectAhead({ url: job.url, applicationName, onClient }),
+    url,
+    open: (ahead) => open(run, { ahead }),
+    openAhead() {
+      // Until then, its end is no failure.
+      const use = { isTaken: false }
+      const ahead = openAhead(url, () => open(run, { use }))
+      return {
+        ...ahead,
+        take(wanted) {
+          use.isTaken = true
+          return ahead.take(wanted)
+        },
+      }
+    },
   }
 }
 
-function open(run: ToolRun, ahead: AheadConnection | undefined): Promise<Session> {
+interface OpenOptions {
+  readonly ahead?: Ahead<Connection> | undefined
+  readonly use?: { readonly isTaken: boolean }
+}
+
+function open(run: ToolRun, { ahead, use = { isTaken: true } }: OpenOptions): Promise<Session> {
   const { url, pgSettings, lockTimeoutMs = 0 } = run.job
   return openSession({
     ahead,
@@ -280,7 +298,7 @@ function open(run: ToolRun, ahead: AheadConnection | undefined): Promise<Session
     onWaiting: run.onWaiting,
     // The driver's own error, which follows, does not say why.
     onFatal: (error) => {
-      run.failure ??= { ...describeFailure(error), phase: run.phase }
+      if (use.isTaken) run.failure ??= { ...describeFailure(error), phase: run.phase }
     },
   })
 }

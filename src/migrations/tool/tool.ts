@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { applicationName } from '../../postgres/application-name.ts'
 import type { SessionClient } from '../../postgres/connection/client.ts'
-import { connectAhead } from './connection.ts'
+import { openAhead } from './ahead.ts'
+import { openConnection } from './connection.ts'
 import type { ToolEnd, ToolJob, ToolMessage } from './messages.ts'
 
 /** One run of graphile-migrate. */
@@ -21,10 +22,9 @@ export interface Tool {
 export function prepareTool(url?: string): Tool {
   const name = applicationName(`migration ${randomBytes(4).toString('hex')}`)
   const connections = createConnections()
-  const ahead =
-    url === undefined
-      ? undefined
-      : connectAhead({ url, applicationName: name, onClient: connections.add })
+  const connect = (to: string) =>
+    openConnection({ url: to, applicationName: name, onClient: connections.add })
+  const ahead = url === undefined ? undefined : openAhead(url, () => connect(url))
   // Imported only here, because a start with nothing pending has to be fast.
   const loaded = import('./migrate.ts')
   return {
