@@ -18,6 +18,8 @@ export interface Trigger {
 
 export interface Table {
   readonly oid: number
+  /** Of the table that holds its large values; 0 where there is none. VACUUM FULL makes another one. */
+  readonly toastOid: number
   /** Quoted and qualified. */
   readonly name: string
   /** As the catalogue has it. */
@@ -81,7 +83,8 @@ export async function listTables(
 ): Promise<Table[]> {
   const { rows } = await client.query<Table>(
     `with ${relationCte({ leftOut })}
-     select oid::int8::float8 as oid, name, nspname::text as schema, relkind = 'p' as "isPartitioned",
+     select oid::int8::float8 as oid, reltoastrelid::int8::float8 as "toastOid",
+            name, nspname::text as schema, relkind = 'p' as "isPartitioned",
             array(select quote_ident(attname) from pg_attribute
                    where attrelid = relation.oid and attnum > 0 and not attisdropped
                      and attgenerated = '' order by attnum) as columns,

@@ -10,7 +10,7 @@ const MANY_TABLES = 200
 /** From this size on, the new files of a truncate cost less than deleting row by row. */
 const TRUNCATE_FROM_BYTES = 1024 * 1024
 
-/** From this size of a table's main file on, its other files are measured, too. */
+/** From this size of a table's main file on, the file of its large values is measured, too. */
 const MEASURE_FROM_BYTES = 64 * 1024
 
 /**
@@ -115,11 +115,12 @@ export function detectLargeTables(tables: readonly NumberedTable[]): string {
   const undeletable = tables.filter(({ refusesDeletes }) => refusesDeletes)
   return lines(
     sql`
-      -- Truncate dirty tables from ${TRUNCATE_FROM_BYTES / 1024} kB on. Measuring all files of a table takes long, so do it only
-      -- for those whose main file has ${MEASURE_FROM_BYTES / 1024} kB.
+      -- Truncate dirty tables from ${TRUNCATE_FROM_BYTES / 1024} kB on. Their large values count from a main file of ${MEASURE_FROM_BYTES / 1024} kB on: the size of
+      -- their table, or null if it has been replaced. Two files, where pg_table_size looks for twelve.
       foreach v_number in array array_positions(v_dirty, true) loop
-        continue when pg_relation_size(c_table_oids[v_number]) < ${MEASURE_FROM_BYTES};
-        if pg_table_size(c_table_oids[v_number]) >= ${TRUNCATE_FROM_BYTES} then
+        v_size := pg_relation_size(c_table_oids[v_number]);
+        continue when v_size < ${MEASURE_FROM_BYTES};
+        if v_size + coalesce(pg_relation_size(c_toast_oids[v_number]), 0) >= ${TRUNCATE_FROM_BYTES} then
           v_large := v_large || v_number;
         end if;
       end loop;`,

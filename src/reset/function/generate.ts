@@ -188,6 +188,8 @@ function declare(schema: NumberedSchema): string {
         ${names(tables)}
       ]::text[];
       c_table_oids constant oid[] := ${array(tables.map(({ oid }) => oid))}::oid[];
+      -- Of the tables that hold their large values, 0 where there is none.
+      c_toast_oids constant oid[] := ${array(tables.map(({ toastOid }) => toastOid))}::oid[];
       c_sequence_names constant text[] := array[
         ${names(sequences)}
       ]::text[];
@@ -225,6 +227,7 @@ function declare(schema: NumberedSchema): string {
 
       -- What has to be restored, as lists
       v_number         int;
+      v_size           bigint;
       v_large          int[]  := '{}';      -- Tables to be truncated rather than deleted.
       v_unforced       int[]  := '{}';      -- Tables whose row security is not forced at the moment.
       v_used_sequences int[]  := '{}';

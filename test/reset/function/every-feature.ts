@@ -3,6 +3,7 @@ import type { BaselineSchema, BaselineTable } from '../../../src/baseline/schema
 /** A table without anything special. */
 const plain = (oid: number, name: string): BaselineTable => ({
   oid,
+  toastOid: oid + 3000,
   name,
   schema: 'app',
   isPartitioned: false,

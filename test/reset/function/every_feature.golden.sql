@@ -435,6 +435,8 @@ declare
     /* 12 */ 'jobs.job'
   ]::text[];
   c_table_oids constant oid[] := '{1001,1002,1003,1004,1005,1006,1007,1008,1009,1010,1011,1012}'::oid[];
+  -- Of the tables that hold their large values, 0 where there is none.
+  c_toast_oids constant oid[] := '{4001,4002,4003,4004,4005,4006,4007,4008,4009,4010,4011,4012}'::oid[];
   c_sequence_names constant text[] := array[
     /* 1 */ 'app.cached',
     /* 2 */ 'app.used'
@@ -474,6 +476,7 @@ declare
 
   -- What has to be restored, as lists
   v_number         int;
+  v_size           bigint;
   v_large          int[]  := '{}';      -- Tables to be truncated rather than deleted.
   v_unforced       int[]  := '{}';      -- Tables whose row security is not forced at the moment.
   v_used_sequences int[]  := '{}';
@@ -936,11 +939,12 @@ begin
     end if;
   end if;
 
-  -- Truncate dirty tables from 1024 kB on. Measuring all files of a table takes long, so do it only
-  -- for those whose main file has 64 kB.
+  -- Truncate dirty tables from 1024 kB on. Their large values count from a main file of 64 kB on: the size of
+  -- their table, or null if it has been replaced. Two files, where pg_table_size looks for twelve.
   foreach v_number in array array_positions(v_dirty, true) loop
-    continue when pg_relation_size(c_table_oids[v_number]) < 65536;
-    if pg_table_size(c_table_oids[v_number]) >= 1048576 then
+    v_size := pg_relation_size(c_table_oids[v_number]);
+    continue when v_size < 65536;
+    if v_size + coalesce(pg_relation_size(c_toast_oids[v_number]), 0) >= 1048576 then
       v_large := v_large || v_number;
     end if;
   end loop;

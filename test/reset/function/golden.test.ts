@@ -81,7 +81,10 @@ test('each relation is named by a statement with a plan id, and so no change to 
 function withStableOids(schema: BaselineSchema): BaselineSchema {
   const number = <T>(items: readonly T[], start: number) =>
     items.map((item, index) => ({ ...item, oid: start + index }))
-  const tables = number(schema.tables, 1001)
+  const tables = number(schema.tables, 1001).map((table) => ({
+    ...table,
+    toastOid: table.toastOid && table.oid + 3000,
+  }))
   return {
     ...schema,
     tables,

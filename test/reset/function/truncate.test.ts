@@ -6,6 +6,27 @@ import { connect, createResetWorld } from '../world.ts'
 /** More than a megabyte: a table of this size is truncated rather than deleted row by row. */
 const LARGE = `select n, repeat('x', 1000) from generate_series(1, 2000) as n`
 
+test('a table is large by its large values, too, and else by its rows', async (t) => {
+  const world = await createResetWorld(t, {
+    from: 'empty',
+    schema: `
+      create table public.message (id int, payload text);
+      alter table public.message alter payload set storage external;
+      create table public.event (id int, payload text)`,
+  })
+  // The main file of each has a tenth of a megabyte.
+  await world.pool.query(`
+    insert into public.message select n, repeat('x', 3000) from generate_series(1, 2000) as n;
+    insert into public.event select n, repeat('x', 30) from generate_series(1, 1500) as n`)
+
+  const { result } = await world.reset()
+
+  t.same(result.tables, { emptied: ['public.event', 'public.message'], restored: [] })
+  const { rows: sizes } = await world.pool.query(`
+    select pg_relation_size('public.message') as message, pg_relation_size('public.event') > 0 as event`)
+  t.same(sizes, [{ message: '0', event: true }], 'one has new files, one has deleted rows')
+})
+
 test('a large table is not truncated together with a clean referrer that has triggers', async (t) => {
   const world = await createResetWorld(t, {
     from: 'empty',
