@@ -9,8 +9,34 @@ const LEASE_LOCK = '7234318460551720298'
  * although `alter database` takes no parameters. Each serves all requests that were waiting for the session.
  */
 const FUNCTIONS = sql`
+  -- After a crash of the server, gives up every database that may have been lent by a lease that is forgotten:
+  -- each that is ready, or was cleaned and lent again since it was returned. Returns how many.
+  create or replace function pg_temp.drop_forgotten()
+  returns int
+  language plpgsql
+  as $$
+  declare
+    v_count int;
+  begin
+    if exists (select from provisioning.test_database_crash_check) then
+      return 0;
+    end if;
+    perform pg_catalog.pg_advisory_xact_lock(${LEASE_LOCK});
+    if exists (select from provisioning.test_database_crash_check) then
+      return 0;
+    end if;
+    update provisioning.test_database
+       set state = 'dropping', changed_at = now()
+     where state in ('ready', 'returned')
+       and not is_template;
+    get diagnostics v_count = row_count;
+    insert into provisioning.test_database_crash_check default values;
+    return v_count;
+  end;
+  $$;
+
   -- Makes leases of databases that are ready, and lets sessions in: one for each request, in their order,
-  -- until no more may be lent.
+  -- until no more may be lent. Does not wait for the disk.
   create or replace function pg_temp.lend_databases(
     p_requests jsonb,  -- An array of {id, label, ttlSeconds}.
     p_template text,
@@ -24,6 +50,7 @@ const FUNCTIONS = sql`
     v_request record;
     v_lent    provisioning.test_database;
   begin
+    perform pg_catalog.set_config('synchronous_commit', 'off', true);
     perform pg_catalog.pg_advisory_xact_lock(${LEASE_LOCK});
     for v_request in
       select * from pg_catalog.jsonb_to_recordset(p_requests) as request (id uuid, label text, "ttlSeconds" int)
@@ -53,6 +80,8 @@ const FUNCTIONS = sql`
   $$;
 
   -- Ends leases, and keeps new sessions out of their databases. No row for an id that is none of a lease.
+  -- Waits for the disk whatever the server's settings are: a database that is lent again after a lease whose
+  -- end is forgotten would come back when that lease expires.
   create or replace function pg_temp.end_leases(p_lease_ids uuid[])
   returns table (lease_id uuid, oid oid, keeper int)
   language plpgsql
@@ -61,6 +90,7 @@ const FUNCTIONS = sql`
   declare
     v_ended provisioning.test_database;
   begin
+    perform pg_catalog.set_config('synchronous_commit', 'on', true);
     foreach lease_id in array p_lease_ids loop
       update provisioning.test_database
          set state = 'returned', lease_id = null, changed_at = now()
@@ -79,7 +109,7 @@ const FUNCTIONS = sql`
   end;
   $$;`
 
-/** Prepares a session for `lendReady` and `endLeases`. */
+/** Prepares a session for `dropForgotten`, `lendReady` and `endLeases`. */
 export async function createLeaseFunctions(client: Queryable): Promise<void> {
   await client.query(FUNCTIONS)
 }

@@ -45,10 +45,20 @@ export interface NewLease extends Lease {
 }
 
 /**
+ * Gives up all databases that are ready or returned, if the server has crashed since this was last called: it may
+ * have forgotten that they are lent. Returns how many. A session never outlives the server's run, so calling it
+ * once in each session that lends is enough. The session needs the functions of `createLeaseFunctions`.
+ */
+export async function dropForgotten(client: Client): Promise<number> {
+  const { rows } = await client.query<{ count: number }>('select pg_temp.drop_forgotten() as count')
+  return rows[0]?.count ?? 0
+}
+
+/**
  * Lends databases that are ready, beginning with the last one that was cleaned, which the server knows best.
  * Returns leases for the first of the requests, in their order: fewer if none is ready any more, or as many as
- * may be are lent. A lease is on disk before its database can be entered; where the answer is lost, leases may
- * have been made. The session needs the functions of `createLeaseFunctions`.
+ * may be are lent. A crash of the server may forget a lease (`dropForgotten`); where the answer is lost, leases
+ * may have been made. The session needs the functions of `createLeaseFunctions`.
  */
 export async function lendReady(
   client: Client,
@@ -94,8 +104,8 @@ export interface EndedLease {
 }
 
 /**
- * Ends leases, and keeps new sessions out of their databases; returns those that there were. The session
- * needs the functions of `createLeaseFunctions`.
+ * Ends leases, and keeps new sessions out of their databases; returns those that there were. Waits for the disk,
+ * whatever the server's settings are. The session needs the functions of `createLeaseFunctions`.
  */
 export async function endLeases(client: Client, ids: readonly string[]): Promise<EndedLease[]> {
   const { rows } = await client.query<EndedLease>({
@@ -156,7 +166,7 @@ export async function countDatabases(
 /**
  * Takes back what was not returned in time. A lease whose borrower has sessions open is extended by a
  * minute, up to ten times what was asked for; then its database is to be dropped by `keeper`. Returns
- * whether any lease ended.
+ * whether any lease ended. Waits for the disk, as `endLeases` does.
  */
 export async function endExpiredLeases(client: Queryable, keeper: number): Promise<boolean> {
   const { rows } = await client.query<{ isEnded: boolean }>(
@@ -179,7 +189,7 @@ export async function endExpiredLeases(client: Queryable, keeper: number): Promi
             changed_at = case when next_state = 'lent' then changed_at else now() end
        from decided
       where test_database.oid = decided.oid and lease_id is not null
-     returning next_state <> 'lent' as "isEnded"`,
+     returning next_state <> 'lent' as "isEnded", pg_catalog.set_config('synchronous_commit', 'on', true)`,
     [keeper],
   )
   return rows.some(({ isEnded }) => isEnded)

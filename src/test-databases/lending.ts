@@ -4,6 +4,7 @@ import { isBlocked, isInsufficientPrivilege } from '../postgres/errors.ts'
 import { createSerialSession } from '../postgres/serial-session.ts'
 import { createLeaseFunctions } from './lease-functions.ts'
 import {
+  dropForgotten,
   endLeases,
   type LeaseRequest,
   type LendingRules,
@@ -11,11 +12,11 @@ import {
   type NewLease,
 } from './leases.ts'
 
-/** Makes leases: each call is one round trip, which waits for the disk. */
+/** Makes leases: each call is one round trip. */
 export interface Lending {
   /** As `lendReady`. */
   lend(requests: readonly LeaseRequest[], rules: LendingRules): Promise<readonly NewLease[]>
-  /** Opens the session, if there is none: then it is there when a lease is wanted. */
+  /** Opens the session, if there is none, so that it is there when a lease is wanted; and does as `endUnanswered`. */
   open(): Promise<void>
   /** Ends the leases that a call has made whose answer was lost: nobody knows them. */
   endUnanswered(): Promise<void>
@@ -28,22 +29,39 @@ const LENDING_LOCKS = 1_934_571_123
 /** How long a request waits for the end of an earlier session, which is terminated, before it is refused. */
 const EARLIER_SESSION_MS = 5000
 
-/** Creates it; `open` opens a session in the database that has the leases. */
-export function createLending(open: () => Promise<Client>, keeper: number): Lending {
+export interface LendingOptions {
+  /** Opens a session in the database that has the leases. */
+  readonly open: () => Promise<Client>
+  readonly keeper: number
+  /** Called with the number of databases that were given up (`dropForgotten`), if there are any. */
+  readonly onForgotten: (count: number) => void
+}
+
+export function createLending({ open, keeper, onForgotten }: LendingOptions): Lending {
   /** What the last call asked for, if its answer was lost: the server may have made the leases, or still do so. */
   let unanswered: readonly string[] = []
-  let ending: Promise<void> | undefined
+  let opening: Promise<void> | undefined
   const session = createSerialSession({
     open,
     async onOpen(client) {
       await endEarlierSession(client, keeper)
       await createLeaseFunctions(client)
+      const count = await dropForgotten(client)
+      if (count > 0) onForgotten(count)
     },
   })
 
   async function end(client: Client): Promise<void> {
     if (unanswered.length > 0) await endLeases(client, unanswered)
     unanswered = []
+  }
+
+  function openOnce(): Promise<void> {
+    // While the database is away, attempts must not pile up in front of requests.
+    opening ??= session.run(end).finally(() => {
+      opening = undefined
+    })
+    return opening
   }
 
   return {
@@ -55,14 +73,9 @@ export function createLending(open: () => Promise<Client>, keeper: number): Lend
         unanswered = []
         return leases
       }),
-    open: () => session.run(async () => {}),
+    open: openOnce,
     async endUnanswered() {
-      if (unanswered.length === 0) return
-      // While the database is away, attempts must not pile up in front of requests.
-      ending ??= session.run(end).finally(() => {
-        ending = undefined
-      })
-      await ending
+      if (unanswered.length > 0) await openOnce()
     },
     close: session.close,
   }

@@ -97,8 +97,17 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   const keeper = createKeeper(() => openAsCreator(database))
   const server: TestServer = { ...options, keeper }
   const openForLeases = () => database.open('lending')
-  // Each waits for the disk, and neither for the other.
-  const lending = createLending(openForLeases, keeper.number)
+  // A lease does not wait for a return, which waits for the disk.
+  const lending = createLending({
+    ...{ open: openForLeases, keeper: keeper.number },
+    onForgotten(count) {
+      log.warn(
+        { databases: count },
+        'the server has crashed, and may have forgotten the last leases: dropping all databases that were ready',
+      )
+      void watch.check().catch(() => {})
+    },
+  })
   const returning = createSerialSession({ open: openForLeases, onOpen: createLeaseFunctions })
   const readSeedVersions = createSeedVersions(options.config.seedsDir)
   const endLease = createBatches<string, EndedLease | undefined>(async (ids) => {
@@ -163,7 +172,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
 
   async function checkRepeatedly(): Promise<void> {
     while (!signal.aborted) {
-      void lending.endUnanswered().catch(() => {})
+      void lending.open().catch(() => {})
       await watch.check().catch((error) => {
         log.debug({ reason: describeError(error) }, 'could not look after the test databases')
       })
