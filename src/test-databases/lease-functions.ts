@@ -9,13 +9,18 @@ const LEASE_LOCK = '7234318460551720298'
  * although `alter database` takes no parameters. Each serves all requests that were waiting for the session.
  */
 const FUNCTIONS = sql`
-  -- After a crash of the server, gives up every database that may have been lent by a lease that is forgotten:
-  -- each that is ready, or was cleaned and lent again since it was returned. Returns how many.
-  create or replace function pg_temp.drop_forgotten()
+  -- After a crash of the server, which may have forgotten the last leases: writes those again that the caller
+  -- knows, and gives up all other databases that may have been lent. Those are the ones that are ready, and the
+  -- returned ones, which may have been cleaned and lent again since. Returns how many.
+  create or replace function pg_temp.recover_leases(
+    p_known jsonb  -- An array of {oid, id, label, lentAt, expiresAt}.
+  )
   returns int
   language plpgsql
   as $$
   declare
+    v_lease record;
+    v_name  name;
     v_count int;
   begin
     if exists (select from provisioning.test_database_crash_check) then
@@ -25,6 +30,25 @@ const FUNCTIONS = sql`
     if exists (select from provisioning.test_database_crash_check) then
       return 0;
     end if;
+    for v_lease in
+      select * from pg_catalog.jsonb_to_recordset(p_known)
+                 as lease (oid oid, id uuid, label text, "lentAt" timestamptz, "expiresAt" timestamptz)
+    loop
+      -- A later change is that of a return: then the lease has ended.
+      update provisioning.test_database
+         set state = 'lent', lease_id = v_lease.id, label = v_lease.label,
+             ttl_seconds = extract(epoch from v_lease."expiresAt" - v_lease."lentAt")::int,
+             lent_at = v_lease."lentAt", granted_at = v_lease."lentAt", expires_at = v_lease."expiresAt",
+             changed_at = now()
+       where test_database.oid = v_lease.oid
+         and state = 'ready'
+         and changed_at < v_lease."lentAt"
+         and exists (select from pg_catalog.pg_database
+                      where pg_database.oid = v_lease.oid and datname = test_database.name)
+      returning name into v_name;
+      continue when not found;
+      execute pg_catalog.format('alter database %I with allow_connections true', v_name);
+    end loop;
     update provisioning.test_database
        set state = 'dropping', changed_at = now()
      where state in ('ready', 'returned')
@@ -109,7 +133,7 @@ const FUNCTIONS = sql`
   end;
   $$;`
 
-/** Prepares a session for `dropForgotten`, `lendReady` and `endLeases`. */
+/** Prepares a session for `recoverLeases`, `lendReady` and `endLeases`. */
 export async function createLeaseFunctions(client: Queryable): Promise<void> {
   await client.query(FUNCTIONS)
 }

@@ -45,19 +45,23 @@ export interface NewLease extends Lease {
 }
 
 /**
- * Gives up all databases that are ready or returned, if the server has crashed since this was last called: it may
- * have forgotten that they are lent. Returns how many. A session never outlives the server's run, so calling it
- * once in each session that lends is enough. The session needs the functions of `createLeaseFunctions`.
+ * If the server has crashed since this was last called, it may have forgotten that some databases are lent. Writes the
+ * leases again that are `known`, and gives up all other databases that are ready or returned. Returns how many. A
+ * session never outlives the server's run, so calling it once in each session that lends is enough. The session
+ * needs the functions of `createLeaseFunctions`.
  */
-export async function dropForgotten(client: Client): Promise<number> {
-  const { rows } = await client.query<{ count: number }>('select pg_temp.drop_forgotten() as count')
+export async function recoverLeases(client: Client, known: readonly NewLease[]): Promise<number> {
+  const { rows } = await client.query<{ count: number }>(
+    'select pg_temp.recover_leases($1) as count',
+    [toJson(known)],
+  )
   return rows[0]?.count ?? 0
 }
 
 /**
  * Lends databases that are ready, beginning with the last one that was cleaned, which the server knows best.
  * Returns leases for the first of the requests, in their order: fewer if none is ready any more, or as many as
- * may be are lent. A crash of the server may forget a lease (`dropForgotten`); where the answer is lost, leases
+ * may be are lent. A crash of the server may forget a lease (`recoverLeases`); where the answer is lost, leases
  * may have been made. The session needs the functions of `createLeaseFunctions`.
  */
 export async function lendReady(
@@ -89,11 +93,9 @@ export async function setAllowed(
 }
 
 /** In UTF-8 there is no half of a surrogate pair, which PostgreSQL would refuse. */
-function toJson(requests: readonly LeaseRequest[]): string {
+function toJson(labelled: readonly { readonly label: string | null }[]): string {
   const inUtf8 = (text: string | null) => text && Buffer.from(text).toString()
-  return JSON.stringify(
-    requests.map(({ label, ...request }) => ({ ...request, label: inUtf8(label) })),
-  )
+  return JSON.stringify(labelled.map(({ label, ...rest }) => ({ ...rest, label: inUtf8(label) })))
 }
 
 /** A lease that has ended, and the service that may clean its database. */

@@ -4,21 +4,23 @@ import { isBlocked, isInsufficientPrivilege } from '../postgres/errors.ts'
 import { createSerialSession } from '../postgres/serial-session.ts'
 import { createLeaseFunctions } from './lease-functions.ts'
 import {
-  dropForgotten,
   endLeases,
   type LeaseRequest,
   type LendingRules,
   lendReady,
   type NewLease,
+  recoverLeases,
 } from './leases.ts'
 
 /** Makes leases: each call is one round trip. */
 export interface Lending {
   /** As `lendReady`. */
   lend(requests: readonly LeaseRequest[], rules: LendingRules): Promise<readonly NewLease[]>
-  /** Opens the session, if there is none, so that it is there when a lease is wanted; and does as `endUnanswered`. */
+  /** Opens the session, if there is none: then it is there when a lease is wanted, and the server knows all leases. */
   open(): Promise<void>
-  /** Ends the leases that a call has made whose answer was lost: nobody knows them. */
+  /** As `open`, unless that is still tried. */
+  keepOpen(): Promise<void>
+  /** Ends the leases that a call has made whose answer was lost: nobody knows them. An open session has done so. */
   endUnanswered(): Promise<void>
   close(): Promise<void>
 }
@@ -29,24 +31,29 @@ const LENDING_LOCKS = 1_934_571_123
 /** How long a request waits for the end of an earlier session, which is terminated, before it is refused. */
 const EARLIER_SESSION_MS = 5000
 
+/** PostgreSQL promises three times `wal_writer_delay`, which is at most 10 s. */
+const ON_DISK_AFTER_MS = 60_000
+
 export interface LendingOptions {
   /** Opens a session in the database that has the leases. */
   readonly open: () => Promise<Client>
   readonly keeper: number
-  /** Called with the number of databases that were given up (`dropForgotten`), if there are any. */
+  /** Called with the number of databases that were given up (`recoverLeases`), if there are any. */
   readonly onForgotten: (count: number) => void
 }
 
 export function createLending({ open, keeper, onForgotten }: LendingOptions): Lending {
   /** What the last call asked for, if its answer was lost: the server may have made the leases, or still do so. */
   let unanswered: readonly string[] = []
+  /** The latest lease of each database that a crash of the server may make it forget. */
+  const latest = new Map<number, NewLease>()
   let opening: Promise<void> | undefined
   const session = createSerialSession({
     open,
     async onOpen(client) {
       await endEarlierSession(client, keeper)
       await createLeaseFunctions(client)
-      const count = await dropForgotten(client)
+      const count = await recoverLeases(client, [...latest.values()])
       if (count > 0) onForgotten(count)
     },
   })
@@ -56,13 +63,16 @@ export function createLending({ open, keeper, onForgotten }: LendingOptions): Le
     unanswered = []
   }
 
-  function openOnce(): Promise<void> {
-    // While the database is away, attempts must not pile up in front of requests.
-    opening ??= session.run(end).finally(() => {
-      opening = undefined
-    })
-    return opening
+  function note(lease: NewLease): void {
+    latest.delete(lease.oid)
+    latest.set(lease.oid, lease)
+    for (const { oid, lentAt } of latest.values()) {
+      if (lease.lentAt.getTime() - lentAt.getTime() < ON_DISK_AFTER_MS) return
+      latest.delete(oid)
+    }
   }
+
+  const openSession = () => session.run(end)
 
   return {
     lend: (requests, rules) =>
@@ -71,11 +81,19 @@ export function createLending({ open, keeper, onForgotten }: LendingOptions): Le
         unanswered = requests.map(({ id }) => id)
         const leases = await lendReady(client, requests, rules)
         unanswered = []
+        for (const lease of leases) note(lease)
         return leases
       }),
-    open: openOnce,
+    open: openSession,
+    keepOpen() {
+      // While the database is away, attempts must not pile up in front of requests.
+      opening ??= openSession().finally(() => {
+        opening = undefined
+      })
+      return opening
+    },
     async endUnanswered() {
-      if (unanswered.length > 0) await openOnce()
+      if (unanswered.length > 0) await openSession()
     },
     close: session.close,
   }

@@ -172,7 +172,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
 
   async function checkRepeatedly(): Promise<void> {
     while (!signal.aborted) {
-      void lending.open().catch(() => {})
+      void lending.keepOpen().catch(() => {})
       await watch.check().catch((error) => {
         log.debug({ reason: describeError(error) }, 'could not look after the test databases')
       })
@@ -285,13 +285,14 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     extend: (id, ttlSeconds) =>
       translated(async () => {
         await start()
-        if (!(await extendLease(database.pool, id, ttlSeconds))) throw leaseNotFoundError(id)
+        const isExtended = await recovered(() => extendLease(database.pool, id, ttlSeconds))
+        if (!isExtended) throw leaseNotFoundError(id)
         return find(id)
       }),
     giveBack: (id) =>
       translated(async () => {
         await start()
-        if (!(await giveBack(id))) throw leaseNotFoundError(id)
+        if (!(await recovered(() => giveBack(id)))) throw leaseNotFoundError(id)
       }),
     async count() {
       await start()
@@ -314,9 +315,17 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
 
   async function find(id: string): Promise<LeaseInUse> {
     await start()
-    const [found] = await listLeases(database.pool, id)
+    const found = await recovered(async () => (await listLeases(database.pool, id))[0])
     if (found === undefined) throw leaseNotFoundError(id)
     return found
+  }
+
+  /** Looks for a lease, and again if it is missing: a server that has crashed gets it back with the session for leases. */
+  async function recovered<T>(look: () => Promise<T>): Promise<T> {
+    const found = await look()
+    if (found) return found
+    await lending.open()
+    return look()
   }
 
   /** Lets a template go that is not wanted any more; what is lent of it can still be given back. */
