@@ -72,7 +72,7 @@ test('a server that crashes while a service is cut off: another one does not len
   })
 })
 
-test('a server that crashes before a database was clean: it is dropped, whoever has it now', async (t) => {
+test('a server that crashes before a database was clean: it is dropped, although it is lent', async (t) => {
   await withScope(async (scope) => {
     const world = await openWorld(scope, await createTemplate(scope, PASSWORD))
     const service = await startFull(world)
