@@ -16,11 +16,14 @@ import {
 export interface Lending {
   /** As `lendReady`. */
   lend(requests: readonly LeaseRequest[], rules: LendingRules): Promise<readonly NewLease[]>
-  /** Opens the session, if there is none: then it is there when a lease is wanted, and the server knows all leases. */
+  /**
+   * Opens the session, if there is none: then it is there when a lease is wanted, and the server knows all leases. Ends
+   * those that a call has made whose answer was lost: nobody knows them.
+   */
   open(): Promise<void>
-  /** As `open`, unless that is still tried. */
+  /** As `open`, unless an earlier call is still trying. */
   keepOpen(): Promise<void>
-  /** Ends the leases that a call has made whose answer was lost: nobody knows them. An open session has done so. */
+  /** As `open`, if there are leases to end. */
   endUnanswered(): Promise<void>
   close(): Promise<void>
 }
@@ -31,7 +34,7 @@ const LENDING_LOCKS = 1_934_571_123
 /** How long a request waits for the end of an earlier session, which is terminated, before it is refused. */
 const EARLIER_SESSION_MS = 5000
 
-/** PostgreSQL promises three times `wal_writer_delay`, which is at most 10 s. */
+/** A commit that was not waited for is on disk after three times `wal_writer_delay`, which is at most 10 s. */
 const ON_DISK_AFTER_MS = 60_000
 
 export interface LendingOptions {
@@ -42,6 +45,7 @@ export interface LendingOptions {
   readonly onForgotten: (count: number) => void
 }
 
+/** Creates it; each session that is opened recovers from a crash of the server first. */
 export function createLending({ open, keeper, onForgotten }: LendingOptions): Lending {
   /** What the last call asked for, if its answer was lost: the server may have made the leases, or still do so. */
   let unanswered: readonly string[] = []

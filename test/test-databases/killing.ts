@@ -124,7 +124,7 @@ export async function killWhileLending(t: Test, kills: number, seed: number): Pr
 }
 
 /** Random numbers that a seed determines (mulberry32). */
-function createRandom(seed: number): () => number {
+export function createRandom(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0
