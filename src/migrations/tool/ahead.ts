@@ -11,10 +11,11 @@ export interface Ahead<T> {
   close(): void
 }
 
-/** Begins to open one. If that fails, it is tried again when one is needed. */
+/** Begins to open one. If that fails, it is tried again when one is needed. `end` closes one that is not needed. */
 export function openAhead<T extends { readonly client: SessionClient }>(
   url: string,
   open: () => Promise<T>,
+  end: (it: T) => unknown,
 ): Ahead<T> {
   let isOpen = true
   const opened = open().then(
@@ -26,7 +27,7 @@ export function openAhead<T extends { readonly client: SessionClient }>(
     },
     () => undefined,
   )
-  const close = () => void opened.then((found) => found?.it.client.destroy('it is not needed'))
+  const close = () => void opened.then((found) => found && end(found.it))
   return {
     async take(wanted) {
       const { it, openedAt = 0 } = (await opened) ?? {}

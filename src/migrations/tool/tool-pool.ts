@@ -265,7 +265,11 @@ function sessionsOf(run: ToolRun): FileSessionsOptions {
     openAhead() {
       // Until then, its end is no failure.
       const use = { isTaken: false }
-      const ahead = openAhead(url, () => open(run, { use }))
+      const ahead = openAhead(
+        url,
+        () => open(run, { use }),
+        (session) => session.end(),
+      )
       return {
         ...ahead,
         take(wanted) {

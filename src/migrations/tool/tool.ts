@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { applicationName } from '../../postgres/application-name.ts'
 import type { SessionClient } from '../../postgres/connection/client.ts'
 import { openAhead } from './ahead.ts'
-import { openConnection } from './connection.ts'
+import { type Connection, openConnection } from './connection.ts'
 import type { ToolEnd, ToolJob, ToolMessage } from './messages.ts'
 
 /** One run of graphile-migrate. */
@@ -24,7 +24,7 @@ export function prepareTool(url?: string): Tool {
   const connections = createConnections()
   const connect = (to: string) =>
     openConnection({ url: to, applicationName: name, onClient: connections.add })
-  const ahead = url === undefined ? undefined : openAhead(url, () => connect(url))
+  const ahead = url === undefined ? undefined : openAhead(url, () => connect(url), disconnect)
   // Imported only here, because a start with nothing pending has to be fast.
   const loaded = import('./migrate.ts')
   return {
@@ -37,6 +37,10 @@ export function prepareTool(url?: string): Tool {
     },
     stop: connections.closeAll,
   }
+}
+
+function disconnect({ client }: Connection): void {
+  client.destroy('it is not needed')
 }
 
 /** The connections of a run. */

@@ -1,4 +1,5 @@
 import { test } from 'tap'
+import type { ToolSessions } from '../../../src/migrations/tool/cancel.ts'
 import { runTool } from '../../../src/migrations/tool/runner.ts'
 import { prepareTool } from '../../../src/migrations/tool/tool.ts'
 import { createTestDatabase, type TestDatabase } from '../../support/postgres.ts'
@@ -46,6 +47,37 @@ test('a run that was stopped before it got its job has started nothing, and star
   )
   t.strictSame(rows, [{ result: null, history: null }])
   t.strictSame(await readBackends(database, tool.applicationName), [])
+})
+
+test('a session that was opened ahead and is not used is no backend of the run any more', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  // The session for the second file began with what was the default before the first.
+  const first = `set my.setting = 'x'; alter database ${database.name} set my.other = 'y';
+    select pg_advisory_lock(1), pg_advisory_unlock(1);`
+  const second = 'select pg_advisory_xact_lock(2);'
+  const holder = await database.open('test')
+  t.teardown(() => holder.end())
+  await holder.query('select pg_advisory_lock(1), pg_advisory_lock(2)')
+  let sessions: ToolSessions | undefined
+  const known = () => [...(sessions?.pids ?? [])]
+
+  const running = runTool({
+    ...(await describeRun(t, database, [first, second])),
+    onStarted(started) {
+      sessions = started
+    },
+  })
+  await until('another session is open', () => known().length === 2)
+  const begun = known()
+  await holder.query('select pg_advisory_unlock(1)')
+  await until('only the session of the second file is left', () => {
+    const [pid = 0, ...others] = known()
+    return others.length === 0 && !begun.includes(pid)
+  })
+  await holder.query('select pg_advisory_unlock(2)')
+
+  await running
+  t.strictSame(known(), [])
 })
 
 test('runs at the same time in one process each have their own database, files and failure', async (t) => {
