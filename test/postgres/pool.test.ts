@@ -3,7 +3,7 @@ import { openClient } from '../../src/postgres/client.ts'
 import { isConnectionLost } from '../../src/postgres/errors.ts'
 import { createPool } from '../../src/postgres/pool.ts'
 import { createTestDatabase } from '../support/postgres.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 import { acceptLogin, acceptWithFacts, startFakeServer } from './fixtures/fake-server.ts'
 
 test('losing an idle session is logged, and the pool opens a new one', async (t) => {
@@ -92,6 +92,23 @@ test('a session to a silent server can be closed', async (t) => {
   const url = await startFakeServer(t, (socket) => acceptLogin(socket))
 
   await t.rejects(openClient(url, 'test', { timeoutMs: 200 }), { code: 'ENOANSWER' })
+})
+
+test('an answer that the driver cannot read fails its query, and ends nothing but the session', async (t) => {
+  const url = await startFakeServer(t, (socket) => {
+    acceptWithFacts(socket, { version: '18.4', major: '18' })
+    // The description of a row that does not even say how many columns there are.
+    const answer = () => socket.write(Buffer.from([...Buffer.from('T'), 0, 0, 0, 4]))
+    socket.once('data', () => socket.once('data', answer))
+  })
+  const client = await openClient(url, 'test')
+  const ended = new Promise((resolve) => client.once('end', resolve))
+
+  await t.rejects(settled('the query fails', client.query('select 1')), {
+    code: 'ERR_OUT_OF_RANGE',
+  })
+
+  await settled('the session ends', ended)
 })
 
 type Teardown = Parameters<typeof createTestDatabase>[0]

@@ -51,6 +51,7 @@ export class SessionClient extends pg.Client {
     })
     this.#socket = socket
     this.on('error', () => {})
+    this.#guardReading()
     const query = this.query.bind(this) as (...args: unknown[]) => unknown
     this.query = ((...args: unknown[]) => this.#watch(query(...args))) as typeof this.query
     if (channelBinding === 'require') this.#requireChannelBinding()
@@ -107,6 +108,26 @@ export class SessionClient extends pg.Client {
     if (callback === undefined) return ended
     ended.then(() => (callback as () => void)(), callback)
     return undefined
+  }
+
+  /** pg reads in a listener, where an error would end the process: a value can be too long for a string. */
+  #guardReading(): void {
+    type Readable = Pick<Socket, 'on'>
+    const { connection } = this as unknown as {
+      connection: { attachListeners(stream: Readable): void }
+    }
+    const attach = connection.attachListeners.bind(connection)
+    connection.attachListeners = (stream) => {
+      const on = (event: string, listener: (...args: unknown[]) => void) =>
+        stream.on(event, (...args) => {
+          try {
+            listener(...args)
+          } catch (error) {
+            this.#socket.destroy(error as Error)
+          }
+        })
+      attach({ on } as Readable)
+    }
   }
 
   /** Rejects any login that does not bind the password exchange to the TLS connection. */
