@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import fs from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import pg from 'pg'
 import { createMigrationParser } from '../files/migration.ts'
@@ -25,6 +26,8 @@ export interface StandIns {
 const { Pool } = pg
 const { readFile } = fs.promises
 const { localeCompare } = String.prototype
+
+const FILES_AT_ONCE = 64
 
 /** By connection string. */
 const runs = new Map<string, StandInOptions>()
@@ -63,9 +66,10 @@ function install(): void {
  */
 async function readForTool(path: string, ...options: []): Promise<unknown> {
   const readers = typeof path === 'string' ? findReaders(resolve(dirname(path))) : []
-  if (readers.length === 0 || (await fs.promises.stat(path)).size < PIECE_BYTES) {
-    return readFile(path, ...options)
-  }
+  if (readers.length === 0) return readFile(path, ...options)
+  await takeTurn()
+  // At once: with promises, a thousand files take four times as long.
+  if (fs.statSync(path).size < PIECE_BYTES) return fs.readFileSync(path, ...options)
   setFlagsFromString(NO_GROWTH)
   const parser = createMigrationParser(path)
   for await (const piece of readPieces(path)) if (!parser.read(piece)) break
@@ -82,6 +86,16 @@ async function readForTool(path: string, ...options: []): Promise<unknown> {
     '-- in place of the file',
   ]
   return lines.join('\n')
+}
+
+let turn = Promise.resolve()
+let turns = 0
+
+/** Lets other work of the process run after each so many small files. */
+function takeTurn(): Promise<void> {
+  turns++
+  if (turns % FILES_AT_ONCE === 0) turn = turn.then(() => setImmediate())
+  return turn
 }
 
 /** The runs that read the committed files in this folder. */
