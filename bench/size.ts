@@ -24,33 +24,44 @@ interface Size {
 
 interface Case {
   readonly name: string
-  readonly body: () => string
+  readonly bodies: () => readonly string[]
   /** Runs once the service is ready. */
   readonly whenReady?: (address: string) => Promise<void>
 }
 
 const CASES: readonly Case[] = [
-  { name: 'an empty migration', body: () => 'select 1;' },
+  { name: 'an empty migration', bodies: () => ['select 1;'] },
+  {
+    name: '2,000 files',
+    bodies: () => Array.from({ length: 2000 }, (_, i) => `create table t_${i} (i int);`),
+  },
+  {
+    name: '400 files of 250 kB',
+    bodies: () => Array.from({ length: 400 }, (_, i) => `select ${i}; -- ${'x'.repeat(250_000)}`),
+  },
   {
     name: '300,000 inserts, 12 MB',
-    body: () => `create table t (i int, name text);\n${createInserts(12)}`,
+    bodies: () => [`create table t (i int, name text);\n${createInserts(12)}`],
   },
   {
     name: 'a million notices',
-    body: () =>
+    bodies: () => [
       "do $$ begin for i in 1..1000000 loop raise notice 'notice %', i; end loop; end $$;",
+    ],
   },
   {
     name: 'three million rows of a select',
-    body: () => 'select i, i from generate_series(1, 3000000) i;',
+    bodies: () => ['select i, i from generate_series(1, 3000000) i;'],
   },
   {
     name: 'the last statement fails, 60 MB',
-    body: () => `create table t (i int, name text);\n${createInserts(60)}\nselect 1 / 0;`,
+    bodies: () => [`create table t (i int, name text);\n${createInserts(60)}\nselect 1 / 0;`],
   },
   {
     name: '10,000 tables, /status 20 at once',
-    body: () => Array.from({ length: 10_000 }, (_, i) => `create table t_${i} (i int);`).join('\n'),
+    bodies: () => [
+      Array.from({ length: 10_000 }, (_, i) => `create table t_${i} (i int);`).join('\n'),
+    ],
     whenReady: loadStatus,
   },
 ]
@@ -64,7 +75,7 @@ try {
   for (const [index, one] of CASES.entries()) {
     const dir = join(folder, String(index))
     mkdirSync(join(dir, 'committed'), { recursive: true })
-    writeCommitted(dir, [one.body()])
+    writeCommitted(dir, one.bodies())
     sizes.push(await measure(await server.createEmpty(`bench_size_${index}`), dir, one))
     rmSync(dir, { recursive: true })
   }

@@ -29,8 +29,15 @@ const { localeCompare } = String.prototype
 
 const FILES_AT_ONCE = 64
 
+/** Graphile-migrate keeps the texts of all files, each several times. Those beyond this get a stand-in, too. */
+const MAX_BYTES_KEPT = 4 * 1024 * 1024
+
+interface Run extends StandInOptions {
+  bytesKept: number
+}
+
 /** By connection string. */
-const runs = new Map<string, StandInOptions>()
+const runs = new Map<string, Run>()
 let isInstalled = false
 
 /** Gives one run of graphile-migrate what it cannot be given as an argument. Nothing else notices it. */
@@ -38,7 +45,7 @@ export function standIn(options: StandInOptions): StandIns {
   if (!isInstalled) install()
   // The tool keeps the pool of a connection string for a while, and each run needs its own.
   const connectionString = `socket:/?db=${encodeURIComponent(options.databaseName)}&run=${randomUUID()}`
-  runs.set(connectionString, options)
+  runs.set(connectionString, { ...options, bytesKept: 0 })
   return {
     connectionString,
     remove() {
@@ -68,8 +75,16 @@ async function readForTool(path: string, ...options: []): Promise<unknown> {
   const readers = typeof path === 'string' ? findReaders(resolve(dirname(path))) : []
   if (readers.length === 0) return readFile(path, ...options)
   await takeTurn()
+  const { size } = fs.statSync(path)
+  const isKept = ({ bytesKept }: Run) => size < PIECE_BYTES && bytesKept + size <= MAX_BYTES_KEPT
+  if (!readers.every(isKept)) return inTurn(() => readLargeFile(path, readers))
+  for (const run of readers) run.bytesKept += size
   // At once: with promises, a thousand files take four times as long.
-  if (fs.statSync(path).size < PIECE_BYTES) return fs.readFileSync(path, ...options)
+  return fs.readFileSync(path, ...options)
+}
+
+/** Reads and checks a file in pieces, and returns what stands in for it. */
+async function readLargeFile(path: string, readers: readonly Run[]): Promise<string> {
   setFlagsFromString(NO_GROWTH)
   const parser = createMigrationParser(path)
   for await (const piece of readPieces(path)) if (!parser.read(piece)) break
@@ -88,18 +103,24 @@ async function readForTool(path: string, ...options: []): Promise<unknown> {
   return lines.join('\n')
 }
 
-let turn = Promise.resolve()
+let turn: Promise<unknown> = Promise.resolve()
 let turns = 0
 
-/** Lets other work of the process run after each so many small files. */
-function takeTurn(): Promise<void> {
+/** Lets other work of the process run after each so many small files: the tool asks for all at the same time. */
+async function takeTurn(): Promise<void> {
   turns++
-  if (turns % FILES_AT_ONCE === 0) turn = turn.then(() => setImmediate())
-  return turn
+  await (turns % FILES_AT_ONCE === 0 ? inTurn(() => setImmediate()) : turn)
+}
+
+/** Runs one after another. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const done = turn.then(work)
+  turn = done.catch(() => {})
+  return done
 }
 
 /** The runs that read the committed files in this folder. */
-function findReaders(folder: string): StandInOptions[] {
+function findReaders(folder: string): Run[] {
   return [...runs.values()].filter(
     ({ migrationsFolder }) => resolve(migrationsFolder, 'committed') === folder,
   )

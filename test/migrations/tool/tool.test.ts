@@ -114,3 +114,27 @@ test('runs at the same time in one process each have their own database, files a
     t.match(end.reason, { code: 'migration_failed', message: /division by zero/ })
   }
 })
+
+test('files that together are large run as small ones do', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const padding = `-- ${'x'.repeat(200_000)}`
+  const bodies = Array.from({ length: 30 }, (_, index) =>
+    index === 25
+      ? `--! no-transaction\ncreate table result_25 ();\n${padding}`
+      : `create table result_${index} ();\n${padding}`,
+  )
+
+  await runTool(await describeRun(t, database, bodies))
+
+  const { rows } = await database.pool.query(
+    `select count(*)::int as made, (select count(*)::int from graphile_migrate.migrations) as recorded
+       from pg_class where relname like 'result\\_%' and relkind = 'r'`,
+  )
+  t.strictSame(rows, [{ made: 30, recorded: 30 }])
+  const failing = [...bodies, `${padding}\nselect 1 / 0;`]
+  const other = await createTestDatabase(t, { from: 'empty' })
+  await t.rejects(runTool(await describeRun(t, other, failing)), {
+    code: 'migration_failed',
+    extensions: { line: 6, text: 'select 1 / 0;' },
+  })
+})
