@@ -49,6 +49,7 @@ test(`${KILLS} kills at random moments (KILLS_SEED=${seed})`, async (t) => {
   const folder = createMigrationsFolder(t, BODIES)
   const random = createRandom(seed)
   let kills = 0
+  let databases = 0
   const problems: string[] = []
   // How long all migrations take on this machine now, with as many others beside them.
   let runMs = 1000
@@ -58,10 +59,9 @@ test(`${KILLS} kills at random moments (KILLS_SEED=${seed})`, async (t) => {
     await withScope(async (scope) => {
       const { url, pool } = await createTestDatabase(scope, { from: 'empty' })
       while (true) {
-        const service = startService(scope, { DATABASE_URL: url, MIGRATIONS_DIR: folder }, [
-          process.execPath,
-          'dist/app/migrate-once.js',
-        ])
+        // The tool's own lines say when it begins.
+        const env = { DATABASE_URL: url, MIGRATIONS_DIR: folder, LOG_LEVEL: 'debug' }
+        const service = startService(scope, env, [process.execPath, 'dist/app/migrate-once.js'])
         const isKilled = kills < KILLS && (await killLater(service, random() * runMs))
         const { code } = await settled('the service ends', service.ended)
         const found = await readDone(pool)
@@ -79,7 +79,7 @@ test(`${KILLS} kills at random moments (KILLS_SEED=${seed})`, async (t) => {
   }
 
   const work = async () => {
-    while (kills < KILLS && problems.length === 0) await migrate()
+    while (kills < KILLS && problems.length === 0 && databases++ < 2 * KILLS) await migrate()
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
 
