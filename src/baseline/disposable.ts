@@ -142,7 +142,6 @@ async function isEmpty(client: Queryable): Promise<boolean> {
                        provisioning.baseline_relation, provisioning.baseline_row,
                        provisioning.baseline_sequence, provisioning.reset_attempt,
                        provisioning.seed, provisioning.test_database,
-                       provisioning.test_database_crash_check,
                        provisioning.record_format, provisioning.recorded_schema,
                        provisioning.recorded_object, provisioning.recorded_change}'::text[])),
      found (classid, oid) as (

@@ -3,7 +3,7 @@ import { STORE_SCHEMA } from '../catalog/scope.ts'
 import { ServiceError } from '../errors/service-error.ts'
 import type { Queryable } from '../postgres/client.ts'
 import { RECORDER_SCRIPT } from './recorder-script.ts'
-import { TEST_DATABASE_TABLES } from './test-database-store.ts'
+import { TEST_DATABASE_TABLE } from './test-database-store.ts'
 
 /** What a reset needs. Beside this module: in the build as well as in the flat folder of the bundle. */
 export const STORE_SCRIPT = readFileSync(new URL('store.sql', import.meta.url), 'utf8')
@@ -53,7 +53,7 @@ export async function listForeignObjects(client: Queryable): Promise<string[]> {
     [
       JSON.stringify([
         ...[STORE_SCRIPT, RECORDER_SCRIPT].flatMap(listOwnObjects),
-        ...TEST_DATABASE_TABLES,
+        TEST_DATABASE_TABLE,
       ]),
     ],
   )

@@ -45,24 +45,10 @@ export interface NewLease extends Lease {
 }
 
 /**
- * If the server has crashed since this was last called, it may have forgotten that some databases are lent. Writes the
- * leases again that are `known`, and gives up all other databases that are ready or returned. Returns how many. A
- * session never outlives the server's run, so calling it once in each session that lends is enough. The session
- * needs the functions of `createLeaseFunctions`.
- */
-export async function recoverLeases(client: Client, known: readonly NewLease[]): Promise<number> {
-  const { rows } = await client.query<{ count: number }>(
-    'select pg_temp.recover_leases($1) as count',
-    [toJson(known)],
-  )
-  return rows[0]?.count ?? 0
-}
-
-/**
  * Lends databases that are ready, beginning with the last one that was cleaned, which the server knows best.
  * Returns leases for the first of the requests, in their order: fewer if none is ready any more, or as many as
- * may be are lent. A crash of the server may forget a lease (`recoverLeases`); where the answer is lost, leases
- * may have been made. The session needs the functions of `createLeaseFunctions`.
+ * may be are lent. A lease is on disk before its database can be entered; where the answer is lost, leases may
+ * have been made. The session needs the functions of `createLeaseFunctions`.
  */
 export async function lendReady(
   client: Client,
@@ -93,9 +79,11 @@ export async function setAllowed(
 }
 
 /** In UTF-8 there is no half of a surrogate pair, which PostgreSQL would refuse. */
-function toJson(labelled: readonly { readonly label: string | null }[]): string {
+function toJson(requests: readonly LeaseRequest[]): string {
   const inUtf8 = (text: string | null) => text && Buffer.from(text).toString()
-  return JSON.stringify(labelled.map(({ label, ...rest }) => ({ ...rest, label: inUtf8(label) })))
+  return JSON.stringify(
+    requests.map(({ label, ...request }) => ({ ...request, label: inUtf8(label) })),
+  )
 }
 
 /** A lease that has ended, and the service that may clean its database. */
@@ -106,8 +94,8 @@ export interface EndedLease {
 }
 
 /**
- * Ends leases, and keeps new sessions out of their databases; returns those that there were. Waits for the disk,
- * whatever the server's settings are. The session needs the functions of `createLeaseFunctions`.
+ * Ends leases, and keeps new sessions out of their databases; returns those that there were. The session
+ * needs the functions of `createLeaseFunctions`.
  */
 export async function endLeases(client: Client, ids: readonly string[]): Promise<EndedLease[]> {
   const { rows } = await client.query<EndedLease>({
@@ -168,7 +156,7 @@ export async function countDatabases(
 /**
  * Takes back what was not returned in time. A lease whose borrower has sessions open is extended by a
  * minute, up to ten times what was asked for; then its database is to be dropped by `keeper`. Returns
- * whether any lease ended. Waits for the disk, as `endLeases` does.
+ * whether any lease ended.
  */
 export async function endExpiredLeases(client: Queryable, keeper: number): Promise<boolean> {
   const { rows } = await client.query<{ isEnded: boolean }>(
@@ -191,7 +179,7 @@ export async function endExpiredLeases(client: Queryable, keeper: number): Promi
             changed_at = case when next_state = 'lent' then changed_at else now() end
        from decided
       where test_database.oid = decided.oid and lease_id is not null
-     returning next_state <> 'lent' as "isEnded", pg_catalog.set_config('synchronous_commit', 'on', true)`,
+     returning next_state <> 'lent' as "isEnded"`,
     [keeper],
   )
   return rows.some(({ isEnded }) => isEnded)

@@ -9,21 +9,15 @@ import {
   type LendingRules,
   lendReady,
   type NewLease,
-  recoverLeases,
 } from './leases.ts'
 
-/** Makes leases: each call is one round trip. */
+/** Makes leases: each call is one round trip, which waits for the disk. */
 export interface Lending {
   /** As `lendReady`. */
   lend(requests: readonly LeaseRequest[], rules: LendingRules): Promise<readonly NewLease[]>
-  /**
-   * Opens the session, if there is none: then it is there when a lease is wanted, and the server knows all leases. Ends
-   * those that a call has made whose answer was lost: nobody knows them.
-   */
+  /** Opens the session, if there is none: then it is there when a lease is wanted. */
   open(): Promise<void>
-  /** As `open`, unless an earlier call is still trying. */
-  keepOpen(): Promise<void>
-  /** As `open`, if there are leases to end. */
+  /** Ends the leases that a call has made whose answer was lost: nobody knows them. */
   endUnanswered(): Promise<void>
   close(): Promise<void>
 }
@@ -34,31 +28,16 @@ const LENDING_LOCKS = 1_934_571_123
 /** How long a request waits for the end of an earlier session, which is terminated, before it is refused. */
 const EARLIER_SESSION_MS = 5000
 
-/** A commit that was not waited for is on disk after three times `wal_writer_delay`, which is at most 10 s. */
-const ON_DISK_AFTER_MS = 60_000
-
-export interface LendingOptions {
-  /** Opens a session in the database that has the leases. */
-  readonly open: () => Promise<Client>
-  readonly keeper: number
-  /** Called with the number of databases that were given up (`recoverLeases`), if there are any. */
-  readonly onForgotten: (count: number) => void
-}
-
-/** Creates it; each session that is opened recovers from a crash of the server first. */
-export function createLending({ open, keeper, onForgotten }: LendingOptions): Lending {
+/** Creates it; `open` opens a session in the database that has the leases. */
+export function createLending(open: () => Promise<Client>, keeper: number): Lending {
   /** What the last call asked for, if its answer was lost: the server may have made the leases, or still do so. */
   let unanswered: readonly string[] = []
-  /** The latest lease of each database that a crash of the server may make it forget. */
-  const latest = new Map<number, NewLease>()
-  let opening: Promise<void> | undefined
+  let ending: Promise<void> | undefined
   const session = createSerialSession({
     open,
     async onOpen(client) {
       await endEarlierSession(client, keeper)
       await createLeaseFunctions(client)
-      const count = await recoverLeases(client, [...latest.values()])
-      if (count > 0) onForgotten(count)
     },
   })
 
@@ -67,17 +46,6 @@ export function createLending({ open, keeper, onForgotten }: LendingOptions): Le
     unanswered = []
   }
 
-  function note(lease: NewLease): void {
-    latest.delete(lease.oid)
-    latest.set(lease.oid, lease)
-    for (const { oid, lentAt } of latest.values()) {
-      if (lease.lentAt.getTime() - lentAt.getTime() < ON_DISK_AFTER_MS) return
-      latest.delete(oid)
-    }
-  }
-
-  const openSession = () => session.run(end)
-
   return {
     lend: (requests, rules) =>
       session.run(async (client) => {
@@ -85,19 +53,16 @@ export function createLending({ open, keeper, onForgotten }: LendingOptions): Le
         unanswered = requests.map(({ id }) => id)
         const leases = await lendReady(client, requests, rules)
         unanswered = []
-        for (const lease of leases) note(lease)
         return leases
       }),
-    open: openSession,
-    keepOpen() {
-      // While the database is away, attempts must not pile up in front of requests.
-      opening ??= openSession().finally(() => {
-        opening = undefined
-      })
-      return opening
-    },
+    open: () => session.run(async () => {}),
     async endUnanswered() {
-      if (unanswered.length > 0) await openSession()
+      if (unanswered.length === 0) return
+      // While the database is away, attempts must not pile up in front of requests.
+      ending ??= session.run(end).finally(() => {
+        ending = undefined
+      })
+      await ending
     },
     close: session.close,
   }

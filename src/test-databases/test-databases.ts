@@ -97,17 +97,8 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
   const keeper = createKeeper(() => openAsCreator(database))
   const server: TestServer = { ...options, keeper }
   const openForLeases = () => database.open('lending')
-  // A lease does not wait for a return, which waits for the disk.
-  const lending = createLending({
-    ...{ open: openForLeases, keeper: keeper.number },
-    onForgotten(count) {
-      log.warn(
-        { databases: count },
-        'the server has crashed, and may have forgotten the last leases: dropping all databases that were ready',
-      )
-      void watch.check().catch(() => {})
-    },
-  })
+  // Each waits for the disk, and neither for the other.
+  const lending = createLending(openForLeases, keeper.number)
   const returning = createSerialSession({ open: openForLeases, onOpen: createLeaseFunctions })
   const readSeedVersions = createSeedVersions(options.config.seedsDir)
   const endLease = createBatches<string, EndedLease | undefined>(async (ids) => {
@@ -172,7 +163,7 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
 
   async function checkRepeatedly(): Promise<void> {
     while (!signal.aborted) {
-      void lending.keepOpen().catch(() => {})
+      void lending.endUnanswered().catch(() => {})
       await watch.check().catch((error) => {
         log.debug({ reason: describeError(error) }, 'could not look after the test databases')
       })
@@ -285,14 +276,13 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
     extend: (id, ttlSeconds) =>
       translated(async () => {
         await start()
-        const isExtended = await recovered(() => extendLease(database.pool, id, ttlSeconds))
-        if (!isExtended) throw leaseNotFoundError(id)
+        if (!(await extendLease(database.pool, id, ttlSeconds))) throw leaseNotFoundError(id)
         return find(id)
       }),
     giveBack: (id) =>
       translated(async () => {
         await start()
-        if (!(await recovered(() => giveBack(id)))) throw leaseNotFoundError(id)
+        if (!(await giveBack(id))) throw leaseNotFoundError(id)
       }),
     async count() {
       await start()
@@ -315,17 +305,9 @@ export function createTestDatabases(options: TestDatabasesOptions): TestDatabase
 
   async function find(id: string): Promise<LeaseInUse> {
     await start()
-    const found = await recovered(async () => (await listLeases(database.pool, id))[0])
+    const [found] = await listLeases(database.pool, id)
     if (found === undefined) throw leaseNotFoundError(id)
     return found
-  }
-
-  /** Looks for a lease, and again if it is missing: a server that has crashed gets it back with the session for leases. */
-  async function recovered<T>(look: () => Promise<T>): Promise<T> {
-    const found = await look()
-    if (found) return found
-    await lending.open()
-    return look()
   }
 
   /** Lets a template go that is not wanted any more; what is lent of it can still be given back. */

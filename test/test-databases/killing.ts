@@ -124,7 +124,7 @@ export async function killWhileLending(t: Test, kills: number, seed: number): Pr
 }
 
 /** Random numbers that a seed determines (mulberry32). */
-export function createRandom(seed: number): () => number {
+function createRandom(seed: number): () => number {
   let state = seed
   return () => {
     state = (state + 0x6d2b79f5) | 0
