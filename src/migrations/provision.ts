@@ -121,9 +121,11 @@ function createRun(options: ProvisionOptions) {
   }
   const recovery = createRecovery({ ...reach, canReconnect: options.reconnects ?? true })
   const blocked = createBlockedWait({ timeoutMs: config.migrationLockMs, signal })
+  let logged: string | undefined
   const onWaiting = (detail: string, blockers?: readonly Blocker[]) => {
     onProgress({ reason: 'waiting_for_lock', detail, ...showBlockers(blockers) })
-    log.info({ detail }, 'waiting for the migration lock')
+    if (detail !== logged) log.info({ detail }, 'waiting for the migration lock')
+    logged = detail
   }
   /** Everything that was pending when the history was first read. */
   let firstPending: readonly CommittedMigration[] | undefined

@@ -172,11 +172,11 @@ export const EXITS: Readonly<
   [EXIT.stopped]: { meaning: 'stopped on request', remedy: 'nothing' },
   [EXIT.unforeseen]: {
     meaning: 'an unforeseen error, a stop that took too long, or a second signal',
-    remedy: 'read the last log line; after an error, report it with that line',
+    remedy: 'read the last error in the log, and report it',
   },
   [EXIT.settings]: {
     meaning: 'a setting is wrong, or the port is in use',
-    remedy: 'correct each setting that the last log line names',
+    remedy: 'correct each setting that the last error in the log names',
   },
   [EXIT.database]: {
     meaning: 'the database was not reached in time, was lost, or cannot be used',

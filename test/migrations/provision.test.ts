@@ -211,6 +211,34 @@ test('the tool is started again once its lock is released', async (t) => {
   t.match(waits, [/^waiting for graphile-migrate's own lock: held by pid/])
 })
 
+test('what a start waits for is logged when it changes, not each time that it is looked at', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const elsewhere = await database.pool.connect()
+  let looks = 0
+  const lines: string[] = []
+  const log = pino({}, { write: (line) => void lines.push(JSON.parse(line).msg) })
+
+  await run(t, database, {
+    log,
+    onProgress({ reason }) {
+      if (reason !== 'waiting_for_lock') return
+      looks++
+      if (looks === 2) void elsewhere.query('select pg_advisory_unlock_all()')
+    },
+    hooks: {
+      beforeMigrating: async () =>
+        void (await elsewhere.query('select pg_advisory_lock(4727445306447283)')),
+    },
+  })
+  elsewhere.release()
+
+  t.equal(looks, 2)
+  t.strictSame(
+    lines.filter((line) => line.startsWith('waiting')),
+    ['waiting for the migration lock'],
+  )
+})
+
 test("the lock session is free of the role's and the database's time limits", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const { rows: limits } = await database.pool.query<{ name: string }>(
