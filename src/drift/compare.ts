@@ -35,6 +35,9 @@ interface Base {
 /** Migrations are running: compare again later. */
 export class MigrationsRunningError extends Error {}
 
+/** A run that has failed looks the same until it is tried again, or was long ago. */
+const RUNNING = 'migrations are running, or the last run of them has failed'
+
 /** Migrations that another session began so long ago were interrupted. */
 const RUNNING_SECONDS = 60
 
@@ -63,7 +66,7 @@ export async function compareWithRecord(
   const [record] = await some.run<RecordState>(
     known?.base?.hasHistory ? recordWithHistorySql : recordSql,
   )
-  if (record?.isRunning) throw new MigrationsRunningError('migrations are running')
+  if (record?.isRunning) throw new MigrationsRunningError(RUNNING)
   const reason = findReason(record)
   if (record === undefined || reason !== undefined) return unknown(reason ?? NOT_RECORDED)
   const { recordedAt, routinesStamp, othersStamp, hasHistory } = record
