@@ -71,9 +71,19 @@ test('the next borrower gets a new database, whatever was left behind', async (t
     return rows[0]?.state ?? 'dropped'
   }
 
+  const countReady = async (): Promise<number> => {
+    const { rows } = await db.pool.query(
+      `select count(*)::int as count from provisioning.test_database
+        where state = 'ready' and not is_template`,
+    )
+    return rows[0].count
+  }
+
   for (const { what, sql, isKept } of LEFT_BEHIND) {
     const lent = await service.lend({ label: what })
     await runIn(lent.url, ...sql)
+    // Otherwise it might be ready after the one that is cleaned, and be lent first.
+    await until(`${what}: the spare one is ready`, async () => (await countReady()) > 0)
     await service.giveBack(lent)
     await until(`${what}: cleaned or dropped`, async () =>
       ['ready', 'dropped'].includes(await stateOf(lent.name)),
