@@ -172,7 +172,7 @@ export const EXITS: Readonly<
   [EXIT.stopped]: { meaning: 'stopped on request', remedy: 'nothing' },
   [EXIT.unforeseen]: {
     meaning: 'an unforeseen error, a stop that took too long, or a second signal',
-    remedy: 'read the last error in the log, and report it',
+    remedy: 'read the end of the log; if it has an error, report it',
   },
   [EXIT.settings]: {
     meaning: 'a setting is wrong, or the port is in use',

@@ -50,7 +50,7 @@ export function standIn(options: StandInOptions): StandIns {
     connectionString,
     remove() {
       runs.delete(connectionString)
-      if (options.largeFiles.size > 0) setFlagsFromString(USUAL_GROWTH)
+      if (isGrowthOff && runs.size === 0) setGrowth(USUAL_GROWTH)
     },
   }
 }
@@ -85,7 +85,7 @@ async function readForTool(path: string, ...options: []): Promise<unknown> {
 
 /** Reads and checks a file in pieces, and returns what stands in for it. */
 async function readLargeFile(path: string, readers: readonly Run[]): Promise<string> {
-  setFlagsFromString(NO_GROWTH)
+  if (!isGrowthOff) setGrowth(NO_GROWTH)
   const parser = createMigrationParser(path)
   for await (const piece of readPieces(path)) if (!parser.read(piece)) break
   const migration = parser.finish()
@@ -127,8 +127,15 @@ function findReaders(folder: string): Run[] {
 }
 
 /** While a large file is read, the space for new objects would grow to 48 MB, for strings that are soon gone. */
-const NO_GROWTH = '--semi-space-growth-factor=1'
-const USUAL_GROWTH = '--semi-space-growth-factor=2'
+const NO_GROWTH = 1
+const USUAL_GROWTH = 2
+let isGrowthOff = false
+
+/** Only where there are large files: a changed flag costs Node.js the compiled code of modules that are loaded later. */
+function setGrowth(factor: typeof NO_GROWTH | typeof USUAL_GROWTH): void {
+  isGrowthOff = factor === NO_GROWTH
+  setFlagsFromString(`--semi-space-growth-factor=${factor}`)
+}
 
 /**
  * Lets the tool sort `000001.sql` and `000002.sql` without the rules of a language, which Node.js takes 10 ms to load.
