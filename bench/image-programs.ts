@@ -24,7 +24,7 @@ export function describeImageStart({ docker, image, project, rounds }: ImageStar
   const network = `${project}_default`
   const [service, client] = [`${project}-start`, `${project}-psql`]
   const once = readFileSync(join(import.meta.dirname, 'image-once.mjs'), 'utf8')
-  const run = ['run', '--detach', '--rm', '--network', network]
+  const run = ['run', '--detach', '--rm', '--no-healthcheck', '--network', network]
   const postgresId = docker('compose', 'ps', '--quiet', 'postgres')
   const postgresImage = docker('inspect', '--format', '{{.Config.Image}}', postgresId)
   const measured = new Map<string, number[]>()

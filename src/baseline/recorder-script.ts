@@ -29,6 +29,19 @@ const CANONICAL = [
 /** The columns of a recorded object, besides the moment. */
 export const RECORDED_COLUMNS = 'kind, name, schema, parent, aspects, classid, objid, objsubid'
 
+/** The condition for schemas that migrations may have made. An empty public schema is PostgreSQL's default, and nobody's. */
+export const MADE_SCHEMAS = `${USER_SCHEMAS}
+     and (nspname <> 'public'
+          or exists (select from pg_catalog.pg_class where relnamespace = pg_namespace.oid)
+          or exists (select from pg_catalog.pg_proc where pronamespace = pg_namespace.oid)
+          or exists (select from pg_catalog.pg_type where typnamespace = pg_namespace.oid))`
+
+/** The condition that there is nothing to record: no definition is read then. */
+export const HOLDS_NOTHING = `not exists (select from pg_catalog.pg_namespace where ${MADE_SCHEMAS})
+       and not exists (select from pg_catalog.pg_default_acl)
+       and not exists (select from pg_catalog.pg_publication)
+       and pg_catalog.to_regnamespace('pgmq') is null`
+
 /**
  * Creates what keeps the recorded schema, in the service's own schema; can be run again over itself. Like
  * store.sql, it gives every object a comment that must never change: by it the object is known as the
@@ -107,14 +120,9 @@ stable
 security invoker
 set search_path = pg_catalog, pg_temp
 as $$
-  -- An empty public schema is PostgreSQL's default, and nobody's.
   select coalesce(array_agg(quote_ident(nspname) order by nspname), '{}')
     from pg_namespace
-   where ${USER_SCHEMAS}
-     and (nspname <> 'public'
-          or exists (select from pg_class where relnamespace = pg_namespace.oid)
-          or exists (select from pg_proc where pronamespace = pg_namespace.oid)
-          or exists (select from pg_type where typnamespace = pg_namespace.oid));
+   where ${MADE_SCHEMAS};
 $$;
 comment on function provisioning.list_schemas() is 'The schemas that migrations may have made.';
 revoke all on function provisioning.list_schemas() from public;
@@ -229,11 +237,8 @@ begin
                     and format = ${RECORD_FORMAT}
                     and recorded_schema.last_migration is distinct from history.last_migration) then
     v_schemas := provisioning.list_schemas();
-    if v_schemas = '{}'
-       and not exists (select from pg_default_acl)
-       and not exists (select from pg_publication)
-       and to_regnamespace('pgmq') is null then
-      -- There is nothing to record, and to plan the query for it takes far longer than all else.
+    if ${HOLDS_NOTHING} then
+      -- To plan the query for it takes far longer than all else.
       delete from provisioning.recorded_object where moment = 'before';
     else
       perform provisioning.record_objects('before', v_schemas);

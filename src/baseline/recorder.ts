@@ -1,6 +1,6 @@
 import type { Queryable } from '../postgres/client.ts'
 import { listForeignObjects } from './own-schema.ts'
-import { RECORD_FORMAT, RECORDER_SCRIPT } from './recorder-script.ts'
+import { HOLDS_NOTHING, RECORD_FORMAT, RECORDER_SCRIPT } from './recorder-script.ts'
 
 /*
  * Several statements in one message are one transaction, which ends with it: nothing here leaves one open.
@@ -102,6 +102,12 @@ export async function readRecorderState(client: Queryable): Promise<RecorderStat
     'select format from provisioning.record_format',
   )
   return { format: formats[0]?.format, problem: undefined, schemaExists, mayCreate, role }
+}
+
+/** Whether there is nothing to record yet. Then `beginRecording` can run beside a migration, whatever that locks. */
+export async function holdsNothing(client: Queryable): Promise<boolean> {
+  const { rows } = await client.query<{ isEmpty: boolean }>(`select ${HOLDS_NOTHING} as "isEmpty"`)
+  return rows[0]?.isEmpty === true
 }
 
 /** Remembers the schema before migrations. Returns why it cannot. */

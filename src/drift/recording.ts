@@ -8,7 +8,7 @@ import { describeError, isConnectionLost } from '../postgres/errors.ts'
  * schema from being recorded is logged, and never fails a start.
  */
 export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionHooks {
-  let hasBegun = false
+  let hasBegun: boolean | undefined
 
   async function attempt(client: Client, work: (client: Client) => Promise<unknown>) {
     let problem: unknown
@@ -28,11 +28,25 @@ export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionH
     return problem === undefined
   }
 
+  async function begin(client: Client): Promise<void> {
+    const { beginRecording } = await import('../baseline/recorder.ts')
+    hasBegun = await attempt(client, beginRecording)
+  }
+
   return {
     async beforeFirstFile(client) {
+      hasBegun = undefined
       // Imported only here, because a start with nothing pending has to be fast.
-      const { beginRecording } = await import('../baseline/recorder.ts')
-      hasBegun = await attempt(client, beginRecording)
+      const { holdsNothing } = await import('../baseline/recorder.ts')
+      // To read definitions would wait for what the migration has locked, while that waits for the record.
+      const isEmpty = await holdsNothing(client).catch((error) => {
+        if (isConnectionLost(error)) throw error
+        return false
+      })
+      if (!isEmpty) await begin(client)
+    },
+    async beforeFirstCommit(client) {
+      if (hasBegun === undefined) await begin(client)
     },
     async whileMigrating(client) {
       if (!hasBegun) return

@@ -73,11 +73,21 @@ export interface ApplyOptions {
   readonly onStarted?: () => void
   /** The first migration waits for it. */
   readonly beforeFirstFile?: () => Promise<void>
+  /** The first commit waits for it. */
+  readonly beforeFirstCommit?: () => Promise<void>
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
 }
 
+/** What has been applied. */
+export interface Applied {
+  /** The history. */
+  readonly applied: readonly AppliedMigration[]
+  /** Resolves when the tool's sessions have ended, which takes some milliseconds. */
+  readonly ended: Promise<unknown>
+}
+
 /** Applies the pending migrations with graphile-migrate, verifies that the history has them, and returns it. */
-export async function applyPending(options: ApplyOptions): Promise<readonly AppliedMigration[]> {
+export async function applyPending(options: ApplyOptions): Promise<Applied> {
   const { client, config, database, lock, status, log, signal, onProgress } = options
   const { migrationsDir, databaseWaitMs: waitMs } = config
   const { name: databaseName, pool } = database
@@ -88,7 +98,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
     log.debug({ reason: describeError(error) }, 'could not read deadlock_timeout')
   })
   const { onEvent } = options
-  const run = { databaseName, pool, migrationsDir, settings, log, signal, onEvent }
+  const common = { databaseName, pool, migrationsDir, settings, log, signal, onEvent }
   let { applied } = status
   const readPending = async () => {
     applied = await readAppliedMigrations(client)
@@ -104,6 +114,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
     tool = undefined
     return taken
   }
+  let ended: Promise<unknown> = Promise.resolve()
   let pending = status.pending
   onProgress(`${pending.length} pending`)
   const actionOptions = {
@@ -123,15 +134,16 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
   while (pending.length > 0) {
     await unfinished.prepare(pending)
     try {
-      await retryConnecting(
+      const run = await retryConnecting(
         () =>
           runTool({
-            ...run,
+            ...common,
             // Read each time: its password may have changed since the last attempt.
             url: database.url,
             tool: takeTool(),
             pending,
             beforeFirstFile: options.beforeFirstFile,
+            beforeFirstCommit: options.beforeFirstCommit,
             lockTimeoutMs,
             recordWaitMs: Math.max(1, config.migrationLockMs),
             onMigration(detail) {
@@ -147,6 +159,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
           }).finally(watch.stop),
         { waitMs, log, signal },
       )
+      ended = run.ended
     } catch (error) {
       if (error instanceof ToolLockBusyError) await lock.waitForTool()
       else if (error instanceof MigrationBlockedError) await retry.pause(error)
@@ -161,7 +174,7 @@ export async function applyPending(options: ApplyOptions): Promise<readonly Appl
   if (options.actionsRun.owesAfter) await runActions(actions.after, actionOptions)
   options.actionsRun.owesAfter = false
   await unfinished.finish()
-  return applied
+  return { applied, ended }
 }
 
 /**
@@ -190,8 +203,9 @@ async function findReadOnlyError(
 async function warnOfDeadlockTimeout(client: Client, lockTimeoutMs: number, log: Log) {
   if (lockTimeoutMs === 0) return
   const { rows } = await client.query<{ deadlockTimeoutMs: number }>(
-    `select setting::integer as "deadlockTimeoutMs"
-       from pg_catalog.pg_settings where name = 'deadlock_timeout'`,
+    // The view pg_settings would read all settings first.
+    `select (extract(epoch from pg_catalog.current_setting('deadlock_timeout')::interval) * 1000)::integer
+              as "deadlockTimeoutMs"`,
   )
   const { deadlockTimeoutMs = 0 } = rows[0] ?? {}
   if (lockTimeoutMs > deadlockTimeoutMs) return

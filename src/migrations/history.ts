@@ -72,13 +72,16 @@ async function readDifferent(
 
 /** An applied file is left alone: it ran as it did, and must not be changed any more. */
 async function assertAsTheySeem(pending: readonly CommittedMigration[]): Promise<void> {
-  // A start with nothing pending does not need what reads SQL.
-  const { findInvisibleCharacter, findInvisibleInBody } = await import('./files/invisible.ts')
   const problems: HistoryProblem[] = []
   for (const migration of pending) {
     const { filename, findIgnored, body, bodyLine, mayHaveInvisible } = migration
-    const findInvisible = async () =>
-      body === undefined ? findInvisibleInBody(migration) : findInvisibleCharacter(body, bodyLine)
+    const findInvisible = async () => {
+      // Imported only here, because few files need what reads SQL.
+      const { findInvisibleCharacter, findInvisibleInBody } = await import('./files/invisible.ts')
+      return body === undefined
+        ? findInvisibleInBody(migration)
+        : findInvisibleCharacter(body, bodyLine)
+    }
     const problem = findIgnored() ?? (mayHaveInvisible ? await findInvisible() : undefined)
     if (problem !== undefined) problems.push({ filename, problem })
   }

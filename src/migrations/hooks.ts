@@ -12,6 +12,9 @@ export function combineHooks(...all: readonly ProvisionHooks[]): ProvisionHooks 
     async beforeFirstFile(client) {
       for (const hooks of all) await hooks.beforeFirstFile?.(client)
     },
+    async beforeFirstCommit(client) {
+      for (const hooks of all) await hooks.beforeFirstCommit?.(client)
+    },
     async whileMigrating(client) {
       for (const hooks of all) await hooks.whileMigrating?.(client)
     },

@@ -77,6 +77,8 @@ export interface ProvisionHooks {
   beforeMigrating?(client: Client, status: MigrationStatus): Promise<void>
   /** Begins when the tool is started, where something is pending; the first migration waits for it. */
   beforeFirstFile?(client: Client): Promise<void>
+  /** Begins after that, maybe while the first migration runs; its commit waits for it. */
+  beforeFirstCommit?(client: Client): Promise<void>
   /**
    * Begins after that, and is not waited for: the session has nothing else to do until the last migration
    * has ended, so this is the time to prepare what comes then. A failure is ignored.
@@ -176,16 +178,17 @@ function createRun(options: ProvisionOptions) {
     let optionalSchema = await chooseOptionalSchema(session, status, options.optionalSchema)
     await hooks?.beforeMigrating?.(session, status)
     let { applied } = status
+    let ended: Promise<unknown> | undefined
     if (status.pending.length > 0 || actionsRun.owesAfter) {
       // Imported only here, because a start with nothing pending has to be fast.
       const { applyPending } = await import('./apply.ts')
       isApplying = true
-      let beginning: Promise<void> | undefined
-      const begin = () => {
-        beginning ??= hooks?.beforeFirstFile?.(session) ?? Promise.resolve()
-        return beginning
-      }
-      applied = await applyPending({
+      const beforeFirstFile = once(async () => hooks?.beforeFirstFile?.(session))
+      const beforeFirstCommit = once(async () => {
+        await beforeFirstFile()
+        await hooks?.beforeFirstCommit?.(session)
+      })
+      const done = await applyPending({
         ...options,
         client: session,
         lock,
@@ -193,9 +196,9 @@ function createRun(options: ProvisionOptions) {
         actionsRun,
         tool,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
-        beforeFirstFile: begin,
+        ...{ beforeFirstFile, beforeFirstCommit },
         onStarted: () =>
-          void begin()
+          void beforeFirstCommit()
             .then(() => hooks?.whileMigrating?.(session))
             .catch(() => {}),
         onProgress: (detail, blockers) =>
@@ -203,6 +206,8 @@ function createRun(options: ProvisionOptions) {
       }).finally(() => {
         isApplying = false
       })
+      applied = done.applied
+      ended = done.ended
     }
     if (status.pending.length > 0) {
       // A schema that was adopted is there whatever the setting says.
@@ -216,6 +221,8 @@ function createRun(options: ProvisionOptions) {
     const appliedNow = firstPending ?? []
     const result = { applied, appliedNow, optionalSchema, ahead: status.ahead }
     await hooks?.afterMigrating?.(session, result)
+    // Otherwise the next copy of the database would wait for each of them.
+    await ended
     return result
   }
 
@@ -256,6 +263,15 @@ function createRun(options: ProvisionOptions) {
       else if (isDatabaseLost(error)) await recovery.reconnect(error)
       else throw provisionError(error)
     },
+  }
+}
+
+/** Begins the work when it is first asked for, and only then. */
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  return () => {
+    running ??= work()
+    return running
   }
 }
 

@@ -44,6 +44,46 @@ test('the service reports drift, logs it once, and stays ready', async (t) => {
   t.equal((await service.reset()).status, 200, 'the reset knows the schema, too')
 })
 
+test('the schema before the first migration is recorded before that commits', async (t) => {
+  // What the migration locks must not keep the record waiting, nor the other way round.
+  const record = `to_regclass('provisioning.recorded_schema')`
+  const beside = `
+    create schema app;
+    create table app.item (id int);
+    do $$
+    begin
+      for look in 1 .. 500 loop
+        exit when ${record} is not null;
+        perform pg_sleep(0.01);
+      end loop;
+    end
+    $$;`
+  const isRecorded = `
+    do $$
+    begin
+      if (select count(*) from provisioning.recorded_schema where moment = 'before') <> 1 then
+        raise exception 'not recorded';
+      end if;
+    end
+    $$;`
+  for (const [before, migration] of [
+    ['select', `${beside} ${isRecorded}`],
+    [
+      'create view public.named as select 1 as id',
+      `lock table public.named; ${isRecorded} drop view public.named; ${beside}`,
+    ],
+    // What the record reads of queues.
+    ['create extension pgmq', `lock table pgmq.meta; ${isRecorded} ${beside}`],
+  ] as const) {
+    const { url, pool } = await createTestDatabase(t, { from: 'empty' })
+    await pool.query(before)
+    const MIGRATIONS_DIR = createMigrationsFolder(t, [migration])
+    const service = startService(t, { DATABASE_URL: url, MIGRATIONS_DIR })
+    await becomes(t, () => readDrift(service), { inSync: true, differences: [] })
+    await service.stop()
+  }
+})
+
 test('with reset off, a later migration does not absorb drift', async (t) => {
   const { url, pool } = await createTestDatabase(t, { from: 'empty' })
   const start = (...migrations: string[]) =>

@@ -415,6 +415,91 @@ test('the migration tool prepares itself while the first migration waits for a h
   t.ok(await exists('public.done'))
 })
 
+test('the first migration runs beside a hook that its commit waits for', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const isThere = async () => {
+    const { rows } = await database.pool.query(
+      `select to_regclass('public.done') is not null as found`,
+    )
+    return rows[0].found
+  }
+  const seen: boolean[] = []
+  const beforeFirstCommit = async () => {
+    await until('the migration has run', async () => {
+      const { rows } = await database.pool.query(
+        `select from pg_stat_activity
+          where datname = current_database() and state = 'idle in transaction'
+            and query like '%create table done ()%'`,
+      )
+      return rows.length === 1
+    })
+    seen.push(await isThere())
+  }
+
+  await run(t, database, {
+    bodies: ['create table done ();', 'select 1'],
+    hooks: { beforeFirstCommit },
+  })
+
+  t.strictSame(seen, [false], 'once, before the first commit')
+  t.ok(await isThere())
+})
+
+test('a migration that commits by itself does not begin before that hook has ended', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  let isRunning = false
+  const seen: boolean[] = []
+  const beforeFirstCommit = async () => {
+    await until('the tool runs the migration', () => isRunning)
+    // A migration that was sent now would be there after a few more round trips.
+    for (let look = 0; look < 5; look++) {
+      const { rows } = await database.pool.query(`select to_regclass('public.done') as done`)
+      seen.push(rows[0].done !== null)
+    }
+  }
+
+  await run(t, database, {
+    bodies: ['--! no-transaction\ncreate table done ();'],
+    hooks: { beforeFirstCommit },
+    onProgress: ({ detail }) => {
+      isRunning ||= detail.startsWith('applying 000001')
+    },
+  })
+
+  t.strictSame(seen, Array(5).fill(false))
+  const { rows } = await database.pool.query(`select to_regclass('public.done')::text as done`)
+  t.strictSame(rows, [{ done: 'done' }])
+})
+
+test('nothing is committed where that hook has failed', async (t) => {
+  for (const header of ['', '--! no-transaction\n']) {
+    const database = await createTestDatabase(t, { from: 'empty' })
+    const beforeFirstCommit = async () => {
+      throw new Error('not today')
+    }
+
+    await t.rejects(
+      run(t, database, {
+        bodies: [`${header}create table done ();`],
+        hooks: { beforeFirstCommit },
+      }),
+      { message: 'not today' },
+    )
+
+    const { rows } = await database.pool.query(
+      `select to_regclass('public.done') as done, count(*)::int as applied from graphile_migrate.migrations`,
+    )
+    t.strictSame(rows, [{ done: null, applied: 0 }], header)
+    await until('the tool has ended', async () => (await countToolSessions(database)) === 0)
+  }
+})
+
+test('the sessions of the migration tool have ended when the database is provisioned', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  await run(t, database, { bodies: ['select 1', `set my.setting = 'x';`, 'select 3'] })
+  t.equal(await countToolSessions(database), 0)
+})
+
 test('no migration runs after a hook before it has failed', async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const beforeFirstFile = async () => {

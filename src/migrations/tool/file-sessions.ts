@@ -35,7 +35,8 @@ export class FileSessions {
   #current: Session
   /** The next file needs another session. */
   #isUsed = false
-  #hasUnseenCode: boolean | undefined
+  #hasUnseenCode: Promise<boolean> | undefined
+  #mayCallUnseen = false
   /** For the next file, if it needs another session: a login takes longer than many files. */
   #ahead: Ahead<Session> | undefined
   /** Sessions begin with the same settings as before the file. */
@@ -52,11 +53,19 @@ export class FileSessions {
     return this.#current
   }
 
+  /** Begins to look for code that a file may call, where several files follow. */
+  inspectCode(): Promise<boolean> {
+    this.#hasUnseenCode ??= hasCodeThatLeavesUnseen(this.#current.client)
+    // Reported where it is waited for.
+    this.#hasUnseenCode.catch(() => {})
+    return this.#hasUnseenCode
+  }
+
   /** Prepares the session for a file, outside its transaction, whose first statement must be the file's. */
   async prepare({ isLast }: FileOptions): Promise<void> {
     if (this.#isUsed) await this.#renew()
     if (isLast) return
-    this.#hasUnseenCode ??= await hasCodeThatLeavesUnseen(this.#current.client)
+    this.#mayCallUnseen = await this.inspectCode()
   }
 
   /** Takes note of what the file may leave behind unseen, before it runs. */
@@ -64,7 +73,7 @@ export class FileSessions {
     { mayLeaveUnseen }: { readonly mayLeaveUnseen: boolean },
     { isLast }: FileOptions,
   ): void {
-    if (this.#hasUnseenCode || mayLeaveUnseen) {
+    if (this.#mayCallUnseen || mayLeaveUnseen) {
       this.#isUsed = true
       this.#hasUnseenCode = undefined
     }

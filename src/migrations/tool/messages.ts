@@ -11,7 +11,8 @@ export interface ToolJob extends ToolSettings {
   /** The name of the database, for the placeholder `:DATABASE_NAME`. */
   readonly databaseName: string
   readonly migrationsFolder: string
-  /** The file after which nothing is left to do. */
+  /** The first and the last file that are pending. */
+  readonly firstFilename: string | undefined
   readonly lastFilename: string | undefined
   /** PostgreSQL's `lock_timeout` for files that run in a transaction; undefined leaves the session's. */
   readonly lockTimeoutMs?: number | undefined
@@ -19,6 +20,8 @@ export interface ToolJob extends ToolSettings {
   readonly recordWaitMs: number
   /** The first file waits for it; a failure is the run's. */
   readonly beforeFirstFile: () => Promise<void>
+  /** The first commit of a file waits for it; a failure is the run's. */
+  readonly beforeFirstCommit: () => Promise<void>
 }
 
 /**

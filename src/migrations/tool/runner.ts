@@ -35,6 +35,8 @@ export interface RunnerOptions {
   readonly onEvent?: OnEvent<MigrationEvent> | undefined
   /** The first file waits for it. If it fails, nothing is run, and its error is that of the run. */
   readonly beforeFirstFile?: (() => Promise<void>) | undefined
+  /** The first commit waits for it. If it fails, nothing is committed, and its error is that of the run. */
+  readonly beforeFirstCommit?: (() => Promise<void>) | undefined
   /** Called before the tool connects. */
   readonly onStarted?: (sessions: ToolSessions) => void
   /** Calls the listener when all sessions of the service are ended; returns a function that removes it. */
@@ -50,10 +52,10 @@ const UNKNOWN: Aftermath = { isApplied: undefined, unfinished: [] }
 export { MigrationBlockedError, ToolLockBusyError, ToolSessionLostError } from './outcome.ts'
 
 /**
- * Runs the migration tool. If it fails or has to stop, its session is canceled and the rollback waited for: closing its
+ * Runs the migration tool, and returns the promise that its sessions have ended. If it fails or has to stop, its session is canceled and the rollback waited for: closing its
  * connections alone would leave the statement running.
  */
-export async function runTool(options: RunnerOptions): Promise<void> {
+export async function runTool(options: RunnerOptions): Promise<{ ended: Promise<void> }> {
   const { settings, pool, log, signal } = options
   const pids = new Set<number>()
   const progress = createProgress(options)
@@ -62,11 +64,9 @@ export async function runTool(options: RunnerOptions): Promise<void> {
   const sessions = { application: applicationName, pids }
   options.onStarted?.(sessions)
   let beginError: unknown
-  const begin = async () => {
-    await options.beforeFirstFile?.().catch((error) => {
-      beginError = error
-      throw error
-    })
+  const noteError = (error: unknown) => {
+    beginError = error
+    throw error
   }
   try {
     const job = {
@@ -74,15 +74,20 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       url: options.url,
       databaseName: options.databaseName,
       migrationsFolder: options.migrationsDir,
+      firstFilename: options.pending[0]?.filename,
       lastFilename: options.pending.at(-1)?.filename,
       lockTimeoutMs: options.lockTimeoutMs,
       recordWaitMs: options.recordWaitMs ?? 0,
-      beforeFirstFile: begin,
+      beforeFirstFile: async () => options.beforeFirstFile?.().catch(noteError),
+      beforeFirstCommit: async () => options.beforeFirstCommit?.().catch(noteError),
     }
     const run = (onMessage: (message: ToolMessage) => void) => tool.run(job, onMessage)
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
     const outcome = await waitForOutcome(run, { log, signal, progress, lossWatch, pids })
-    if (outcome.type === 'done') return progress.finish()
+    if (outcome.type === 'done') {
+      progress.finish()
+      return { ended: tool.ended() }
+    }
     tool.stop()
     const migration = progress.current()
     // A tool that was refused a connection has no session.
@@ -100,8 +105,9 @@ export async function runTool(options: RunnerOptions): Promise<void> {
       log[level]({ migration: migration.filename }, message)
     }
     throw outcomeError(outcome, migration, aftermath)
-  } finally {
+  } catch (error) {
     tool.stop()
+    throw error
   }
 }
 

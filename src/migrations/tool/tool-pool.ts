@@ -40,6 +40,11 @@ export type LargeMigration = Pick<CommittedMigration, 'path' | 'bodyLine' | 'noT
 /** What the driver returns for a statement without rows. */
 const NO_ROWS = { rows: [], rowCount: 0 }
 
+/** Its last question before it reads the files. */
+const LAST_MIGRATION =
+  'select filename, previous_hash as "previousHash", hash, date from graphile_migrate.migrations ' +
+  'order by filename desc limit 1'
+
 const CHANGED_SYNTAX =
   'the file changes standard_conforming_strings or client_encoding: a file of this size is sent in ' +
   'parts, and PostgreSQL would read those that follow differently; remove the statement, since ' +
@@ -66,6 +71,7 @@ class ToolConnection {
   /** How often the tool has acquired its lock. It does so again for each file. */
   #locks = 0
   #hasBegun = false
+  #mayCommit = false
   #isInTransaction = false
 
   constructor(run: ToolRun, sessions: FileSessions) {
@@ -87,6 +93,8 @@ class ToolConnection {
         return this.#lock(query, values)
       case 'select pg_advisory_unlock($1)':
         return this.#unlock(query, values)
+      case LAST_MIGRATION:
+        return this.#readLastMigration(query)
       case 'begin':
         this.#isInTransaction = true
         return this.#session.client.query(query)
@@ -100,8 +108,17 @@ class ToolConnection {
     }
   }
 
-  async release(): Promise<void> {
-    await this.#sessions.end()
+  /** Not waited for: the tool has nothing to do any more, and a session takes milliseconds to end. */
+  release(): void {
+    void this.#sessions.end()
+  }
+
+  async #readLastMigration(text: string): Promise<object> {
+    const result = this.#session.client.query(text)
+    const { firstFilename, lastFilename } = this.#run.job
+    // While the tool reads the files.
+    if (firstFilename !== lastFilename) void this.#sessions.inspectCode()
+    return result
   }
 
   async #lock(text: string, values?: unknown[]): Promise<object> {
@@ -136,6 +153,7 @@ class ToolConnection {
     this.#sessions.noteFile(text, { isLast: this.#isLastFile() })
     const session = this.#session
     const work = async () => {
+      if (!this.#isInTransaction) await this.#allowCommit()
       await session.beginFile({ isInTransaction: this.#isInTransaction })
       await this.#runScripts(text)
     }
@@ -174,6 +192,13 @@ class ToolConnection {
     }
   }
 
+  /** Waits for what has to be there before anything of a file is. */
+  async #allowCommit(): Promise<void> {
+    if (this.#mayCommit) return
+    await this.#run.job.beforeFirstCommit()
+    this.#mayCommit = true
+  }
+
   #isLastFile(): boolean {
     return this.#run.filename === this.#run.job.lastFilename
   }
@@ -210,9 +235,10 @@ class ToolConnection {
       `values (${values.join(', ')})`
     // A file that has run outside a transaction cannot be tried again, so its record waits for longer.
     const lockWaitMs = this.#isInTransaction ? undefined : this.#run.job.recordWaitMs
-    const state = await this.#watch('record', () =>
-      this.#session.undoAndRun(insert, { lockWaitMs }),
-    )
+    const state = await this.#watch('record', async () => {
+      await this.#allowCommit()
+      return this.#session.undoAndRun(insert, { lockWaitMs })
+    })
     this.#sessions.noteState(state)
     return NO_ROWS
   }

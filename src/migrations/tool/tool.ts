@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { applicationName } from '../../postgres/application-name.ts'
 import type { SessionClient } from '../../postgres/connection/client.ts'
 import { openAhead } from './ahead.ts'
-import { type Connection, openConnection } from './connection.ts'
+import { type Connection, type ConnectionOptions, openConnection } from './connection.ts'
 import type { ToolEnd, ToolJob, ToolMessage } from './messages.ts'
 
 /** One run of graphile-migrate. */
@@ -11,6 +11,8 @@ export interface Tool {
   readonly applicationName: string
   /** Runs its one job; resolves with how it ended, and never rejects. */
   run(job: ToolJob, onMessage: (message: ToolMessage) => void): Promise<ToolEnd>
+  /** Resolves when its sessions have ended by themselves. */
+  ended(): Promise<void>
   /** Closes its connections, so that it ends at its next step; what it runs in PostgreSQL goes on. */
   stop(): void
 }
@@ -22,11 +24,11 @@ export interface Tool {
 export function prepareTool(url?: string): Tool {
   const name = applicationName(`migration ${randomBytes(4).toString('hex')}`)
   const connections = createConnections()
-  const connect = (to: string) =>
-    openConnection({ url: to, applicationName: name, onClient: connections.add })
-  const ahead = url === undefined ? undefined : openAhead(url, () => connect(url), disconnect)
   // Imported only here, because a start with nothing pending has to be fast.
-  const loaded = import('./migrate.ts')
+  const load = () => import('./migrate.ts')
+  const connecting = url === undefined ? undefined : connectAhead(url, name, connections.add)
+  const ahead = connecting?.ahead
+  const loaded = connecting === undefined ? load() : connecting.isLoggingIn.then(load)
   return {
     applicationName: name,
     async run(job, onMessage) {
@@ -35,8 +37,31 @@ export function prepareTool(url?: string): Tool {
         ...{ job, ahead, onMessage, applicationName: name, onClient: connections.add },
       })
     },
+    ended: connections.ended,
     stop: connections.closeAll,
   }
+}
+
+/** Begins to connect, and says when the server has something to do: then there is time to load modules. */
+function connectAhead(
+  url: string,
+  applicationName: string,
+  onClient: ConnectionOptions['onClient'],
+) {
+  let isKnown = () => {}
+  const isLoggingIn = new Promise<void>((resolve) => {
+    isKnown = resolve
+  })
+  const connect = () =>
+    openConnection({
+      ...{ url, applicationName },
+      onClient(client) {
+        onClient?.(client)
+        // Its first message is sent before.
+        setImmediate(isKnown)
+      },
+    }).finally(isKnown)
+  return { ahead: openAhead(url, connect, disconnect), isLoggingIn }
 }
 
 function disconnect({ client }: Connection): void {
@@ -53,6 +78,11 @@ function createConnections() {
       open.add(client)
       client.once('end', () => open.delete(client))
       if (isClosed) close(client)
+    },
+    async ended(): Promise<void> {
+      const each = (client: SessionClient) =>
+        new Promise<void>((resolve) => client.once('end', resolve))
+      await Promise.all([...open].map(each))
     },
     closeAll(): void {
       isClosed = true

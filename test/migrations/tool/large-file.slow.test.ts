@@ -18,11 +18,11 @@ async function run(t: Test, bodies: readonly string[], more: Partial<RunnerOptio
   const options = await describeRun(t, database, bodies)
   const { pending, migrationsDir } = options
   t.notOk(pending[0]?.body, `${join(migrationsDir, 'committed')} has a large file`)
-  const error = await runTool({
-    ...options,
-    settings: { placeholders: { ':SOME_NAME': 'a longer\nvalue' }, pgSettings: {} },
-    ...more,
-  }).catch((thrown) => thrown)
+  const settings = { placeholders: { ':SOME_NAME': 'a longer\nvalue' }, pgSettings: {} }
+  const error = await runTool({ ...options, settings, ...more }).then(
+    () => undefined,
+    (thrown) => thrown,
+  )
   const { rows } = await pool.query<{ found: boolean }>(
     `select to_regclass('public.t') is not null as found`,
   )

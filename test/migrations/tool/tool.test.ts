@@ -76,8 +76,9 @@ test('a session that was opened ahead and is not used is no backend of the run a
   })
   await holder.query('select pg_advisory_unlock(2)')
 
-  await running
-  t.strictSame(known(), [])
+  const { ended } = await running
+  await ended
+  t.strictSame(await readBackends(database, sessions?.application ?? ''), [])
 })
 
 test('runs at the same time in one process each have their own database, files and failure', async (t) => {
