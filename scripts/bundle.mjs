@@ -9,6 +9,7 @@ import { build } from 'esbuild'
 import { writeApiDocs } from './api-docs.mjs'
 import { writeCodeCache } from './bundle/code-cache.mjs'
 import { writeInspected } from './bundle/inspected.mjs'
+import { latePackagesPlugin, writeLatePackages } from './bundle/late-packages.mjs'
 import { lazyModulesPlugin } from './bundle/lazy-modules.mjs'
 import { writeLicenses } from './bundle/licenses.mjs'
 import { pgCryptoPlugin } from './bundle/pg-crypto.mjs'
@@ -32,12 +33,12 @@ const options = {
 }
 
 /** Names are kept, and lines are short, so that stack traces can be read. */
+const readable = { ...options, minifyWhitespace: true, lineLimit: 120 }
+
 const loaded = {
-  ...options,
-  minifyWhitespace: true,
-  lineLimit: 120,
+  ...readable,
   entryPoints: { service: 'src/bin/run-service.ts' },
-  plugins: [schemasPlugin, lazyModulesPlugin, pgCryptoPlugin],
+  plugins: [schemasPlugin, latePackagesPlugin, lazyModulesPlugin, pgCryptoPlugin],
   define: {
     'import.meta.url': 'moduleUrl',
     'import.meta.dirname': '__dirname',
@@ -80,6 +81,7 @@ const started = {
 /** Writes the bundle into a folder, and returns what esbuild says about it. */
 export async function bundle(outdir) {
   const { metafile } = await build({ ...loaded, outdir })
+  Object.assign(metafile.inputs, await writeLatePackages(readable, outdir))
   const small = await build({ ...started, outdir })
   const modules = [metafile, small.metafile].flatMap(({ inputs }) => Object.keys(inputs))
   writeLicenses(root, outdir, modules)

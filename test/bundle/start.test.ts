@@ -4,6 +4,8 @@ import { test } from 'tap'
 import { readProjectFile } from '../support/files.ts'
 
 interface Metafile {
+  /** Of each file of the bundle, which modules are in it. */
+  readonly outputs: Readonly<Record<string, { readonly inputs: object }>>
   readonly inputs: Readonly<Record<string, { readonly imports: readonly Import[] }>>
 }
 
@@ -75,7 +77,9 @@ for (const [program, entries, allowed] of [
 }
 
 test('a package that a module of the start imports is reported with the way to it', async (t) => {
-  const planted = structuredClone(metafile) as { inputs: Record<string, { imports: Import[] }> }
+  const planted = structuredClone(metafile) as Metafile & {
+    inputs: Record<string, { imports: Import[] }>
+  }
   planted.inputs['src/status.ts']?.imports.push({
     path: 'node_modules/prom-client/index.js',
     kind: 'import-statement',
@@ -87,6 +91,20 @@ test('a package that a module of the start imports is reported with the way to i
     'src/status.ts',
     'node_modules/prom-client/index.js',
   ])
+})
+
+test('packages that no start uses are in files of their own, which a start does not read', async (t) => {
+  const late = Object.keys(metafile.inputs).flatMap((path) => /^late:(.+)/.exec(path)?.[1] ?? [])
+  const [service] = Object.values(metafile.outputs)
+  const paths = Object.keys(service?.inputs ?? {})
+
+  t.ok(paths.includes('node_modules/fastify/fastify.js'))
+  t.ok(late.includes('ajv'))
+  // Also not by a path inside of them.
+  t.strictSame(
+    paths.filter((path) => !path.startsWith('late:') && late.includes(packageOf(path) ?? '')),
+    [],
+  )
 })
 
 test('the program is ASCII but for comments, since load.cjs reads it as Latin 1', (t) => {
@@ -117,5 +135,5 @@ function listLoaded({ inputs }: Metafile, entries: readonly string[]) {
 
 /** The package that a file belongs to; undefined for the project's own. */
 function packageOf(path: string): string | undefined {
-  return /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]
+  return /(?:^late:|.*node_modules\/)((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1]
 }
