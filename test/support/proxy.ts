@@ -4,6 +4,8 @@ import { connect, createServer, type Socket } from 'node:net'
 export interface Proxy {
   /** The given URL, by way of the proxy. */
   readonly url: string
+  /** How many connections were made to it. */
+  readonly connections: number
   /** Breaks every connection and refuses new ones. */
   cut(): void
   restore(): void
@@ -22,7 +24,9 @@ export async function openProxy(t: Teardown, url: string): Promise<Proxy> {
   const sockets = new Set<Socket>()
   let isCut = false
   let isSwallowing = false
+  let connections = 0
   const server = createServer((client) => {
+    connections++
     const upstream = connect(Number(target.port || 5432), target.hostname)
     for (const socket of [client, upstream]) {
       sockets.add(socket)
@@ -57,6 +61,9 @@ export async function openProxy(t: Teardown, url: string): Promise<Proxy> {
   proxied.port = String(address.port)
   return {
     url: String(proxied),
+    get connections() {
+      return connections
+    },
     cut,
     restore() {
       isCut = false
