@@ -65,16 +65,19 @@ export function describeImageStart({ docker, image, project, rounds }: ImageStar
   try {
     const files = copyMigrations(docker, client)
     create('bench_up')
+    const entryPoint: string[] = JSON.parse(
+      docker('inspect', '--format', '{{json .Config.Entrypoint}}', image),
+    )
     const env = (database: string) => ({ DATABASE_URL: URL_OF(database), PORT: '0' })
-    inImage(env('bench_up'), 'ready', 'node', 'server.js')
+    inImage(env('bench_up'), 'ready', ...entryPoint)
     for (let round = 0; round < rounds; round++) {
       note('node', inImage({}, 'ended', 'node', '-e', '0'))
-      note('up to date', inImage(env('bench_up'), 'ready', 'node', 'server.js'))
+      note('up to date', inImage(env('bench_up'), 'ready', ...entryPoint))
       note('psql, up to date', inClient(timed(psql('bench_up', "--command='select 1'"))))
       create('bench_empty')
       note('psql, empty', inClient(timed(psql('bench_empty', files))))
       create('bench_empty')
-      note('empty', inImage(env('bench_empty'), 'ready', 'node', 'server.js'))
+      note('empty', inImage(env('bench_empty'), 'ready', ...entryPoint))
     }
   } finally {
     docker('rm', '--force', service, client)

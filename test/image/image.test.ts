@@ -15,7 +15,8 @@ t.test(
   needsEngine,
   async (t) => {
     t.equal(await inspect(testImage, '.Config.User'), '65532:65532')
-    t.same(await inspect(testImage, '.Config.Entrypoint'), ['node', 'server.js'])
+    const [program, ...args] = await inspect<string[]>(testImage, '.Config.Entrypoint')
+    t.same([program, args.at(-1)], ['node', 'server.js'])
     const healthcheck = await inspect<string[]>(testImage, '.Config.Healthcheck.Test')
     t.same(healthcheck, ['CMD', 'node', 'healthcheck.js'])
   },
@@ -50,18 +51,29 @@ t.test('it holds nothing that production does not need', needsEngine, async (t) 
   t.equal(found, '')
 })
 
-t.test('it is started with its code cache', needsEngine, async (t) => {
-  const service = await tryDocker([
-    'run',
-    '--rm',
+/** Starts the image's program, without settings so that it ends at once, with further flags of Node.js. */
+async function startWith(...flags: string[]) {
+  const [program, ...args] = await inspect<string[]>(testImage, '.Config.Entrypoint')
+  return tryDocker([
+    ...['run', '--rm', '--env=PORT=wrong'],
     // As in docker-compose.yml: Node.js chooses limits of V8 from it.
     '--memory=256m',
-    '--entrypoint=node',
-    '--env=PORT=wrong',
-    testImage,
-    ...['--import', REPORT_CACHES, 'server.js'],
+    ...[`--entrypoint=${program}`, testImage, ...flags, ...args],
   ])
-  t.match(service, { exitCode: 2, output: 'cache of service.js rejected: false' })
+}
+
+t.test('it is started with its code cache', needsEngine, async (t) => {
+  t.match(await startWith('--import', REPORT_CACHES), {
+    exitCode: 2,
+    output: 'cache of service.js rejected: false',
+  })
+})
+
+t.test('it collects no garbage while it loads', needsEngine, async (t) => {
+  const { exitCode, output } = await startWith('--trace-gc')
+
+  t.equal(exitCode, 2)
+  t.notMatch(output, /\b(?:Scavenge|Mark-Compact)\b/)
 })
 
 t.test('its own part is at most 15 MB over its base', needsEngine, async (t) => {
