@@ -56,7 +56,7 @@ export function createService(config: Config, log: Logger, options: ServiceOptio
       readiness.set({ ready: false, reason: 'stopping', detail: 'the service is stopping' }),
     // Requests finish first, and a migration that is running is rolled back.
     close: async () => {
-      await Promise.all([state.app?.close(), running])
+      await Promise.all([state.http?.close(), running])
       const observed = observation.close()
       await state.testDatabases?.close()
       await state.resetter?.close()

@@ -16,7 +16,7 @@ const neverCalled = () => {
 
 /** Everything that the service can have behind its routes: a new optional part has to be added here. */
 export const ALL_DEPS: {
-  [Name in keyof Required<Omit<AppDeps, 'lingerMs'>>]: NonNullable<AppDeps[Name]>
+  [Name in keyof Required<Omit<AppDeps, 'web'>>]: NonNullable<AppDeps[Name]>
 } = {
   log: pino({ level: 'silent' }),
   hosts: { host: '127.0.0.1', allowedHosts: [] },

@@ -1,7 +1,5 @@
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify'
 import { maskTexts } from '../config/redact.ts'
-import { createConnections } from './connections.ts'
-import { endConnectionsOnClose } from './drain.ts'
 import { answerFrameworkError, setErrorHandlers } from './plugins/error-handler.ts'
 import { checkHosts, type HostSettings } from './plugins/hosts.ts'
 import { observeRequests, type RequestObserver } from './plugins/observe-requests.ts'
@@ -15,6 +13,7 @@ import { type ReadyzOptions, readyzRoute } from './routes/readyz.ts'
 import { type ResetRouteOptions, resetRoute } from './routes/reset.ts'
 import { type StatusOptions, statusRoute } from './routes/status.ts'
 import { lazyCompilers } from './validation.ts'
+import { createWebServer, type WebServer } from './web-server.ts'
 
 export interface AppDeps
   extends ReadyzOptions,
@@ -29,8 +28,8 @@ export interface AppDeps
   readonly mask: (text: string) => string
   /** Receives every request that was answered. */
   readonly onEvent?: RequestObserver | undefined
-  /** How long a connection that was ended may be silent before it is closed; the default is for clients that are busy. */
-  readonly lingerMs?: number
+  /** What the app answers for; it may listen already. Default: it gets one. */
+  readonly web?: WebServer | undefined
   /** Undefined where RESET_ENABLED is not true: the route does not exist then. */
   readonly reset?: ResetRouteOptions | undefined
   /** Undefined where TEST_DATABASES_MAX is 0. */
@@ -41,9 +40,9 @@ export interface AppDeps
 export function createApp(deps: AppDeps): FastifyInstance {
   const { log, hosts, mask, readiness, readStatus, readOverview, readMetrics } = deps
   const { onEvent, reset, apiDocsFolder } = deps
-  const connections = createConnections(onEvent, deps.lingerMs)
+  const web = deps.web ?? createWebServer({ onEvent })
   const app = fastify({
-    serverFactory: connections.createServer,
+    serverFactory: web.use,
     loggerInstance: log,
     // Probes come every second; what matters about them is in their answers.
     logController: new LogController({ disableRequestLogging: true }),
@@ -52,14 +51,15 @@ export function createApp(deps: AppDeps): FastifyInstance {
     // A probe on a kept connection gets our `stopping` rather than Fastify's own 503.
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError,
-    clientErrorHandler: connections.reject,
+    // The web server has answered already.
+    clientErrorHandler: () => {},
     schemaController: { compilersFactory: lazyCompilers },
   })
   returnRequestIds(app)
   if (onEvent !== undefined) observeRequests(app, onEvent)
   checkHosts(app, hosts)
   setErrorHandlers(app)
-  endConnectionsOnClose(app)
+  app.addHook('preClose', async () => web.drain())
   app.addHook('preSerialization', async (_request, _reply, payload) => maskTexts(payload, mask))
 
   app.register(livezRoute)

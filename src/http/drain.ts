@@ -1,24 +1,23 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
-import type { FastifyInstance } from 'fastify'
 
 /** How long an unfinished request may take to arrive during a stop; less than any SHUTDOWN_SECONDS. */
 const ARRIVAL_MS = 800
 
 /**
- * Ends the connections that Node.js would leave open when the app closes: those that have sent
- * nothing (a browser's spare one, a health check) at once, those with an unfinished request soon. A
- * request that has arrived completely is answered first.
+ * Follows the connections, and returns a function that ends those that Node.js would leave open when the server
+ * closes: those that have sent nothing (a browser's spare one, a health check) at once, those with an unfinished
+ * request soon. A request that has arrived completely is answered first.
  */
-export function endConnectionsOnClose(app: FastifyInstance): void {
+export function trackConnections(server: Server): () => void {
   const requests = new Map<Socket, IncomingMessage | undefined>()
   let isClosing = false
 
-  app.server.on('connection', (socket: Socket) => {
+  server.on('connection', (socket: Socket) => {
     requests.set(socket, undefined)
     socket.once('close', () => requests.delete(socket))
   })
-  app.server.on('request', (request, response) => {
+  server.on('request', (request, response) => {
     const { socket } = request
     requests.set(socket, request)
     response.once('close', () => {
@@ -30,9 +29,10 @@ export function endConnectionsOnClose(app: FastifyInstance): void {
   const destroyIf = (isUnused: (socket: Socket) => boolean) => {
     for (const socket of requests.keys()) if (isUnused(socket)) socket.destroy()
   }
-  app.addHook('preClose', async () => {
+  return () => {
+    if (isClosing) return
     isClosing = true
     destroyIf((socket) => socket.bytesRead === 0)
     setTimeout(() => destroyIf((socket) => !requests.get(socket)?.complete), ARRIVAL_MS).unref()
-  })
+  }
 }

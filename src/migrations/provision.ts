@@ -80,8 +80,9 @@ export interface ProvisionHooks {
   /** Begins after that, maybe while the first migration runs; its commit waits for it. */
   beforeFirstCommit?(client: Client): Promise<void>
   /**
-   * Begins after that, and is not waited for: the session has nothing else to do until the last migration
-   * has ended, so this is the time to prepare what comes then. A failure is ignored.
+   * Begins after that, when the first migration was sent, and is not waited for: until PostgreSQL answers, neither
+   * the process nor the session has anything to do, so this is the time to prepare what comes then. A failure is
+   * ignored.
    */
   whileMigrating?(client: Client): Promise<void>
   /** Runs once no migration is pending, even if none was applied. */
@@ -197,7 +198,8 @@ function createRun(options: ProvisionOptions) {
         tool,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
         ...{ beforeFirstFile, beforeFirstCommit },
-        onStarted: () =>
+        onStarted: () => void beforeFirstCommit().catch(() => {}),
+        onFirstFileSent: () =>
           void beforeFirstCommit()
             .then(() => hooks?.whileMigrating?.(session))
             .catch(() => {}),

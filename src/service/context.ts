@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify'
 import type { Logger } from 'pino'
 import type { Config } from '../config/config.ts'
 import type { Database } from '../database/database.ts'
@@ -18,9 +17,16 @@ export interface ServiceOptions {
   readonly onReady?: () => void
 }
 
+/** The HTTP side of the service. */
+export interface HttpSide {
+  /** Resolves when there is an app to answer requests; makes it where nothing has asked for it before. */
+  prepareApp(): Promise<unknown>
+  close(): Promise<void>
+}
+
 /** What the service learns while it starts. */
 export interface State {
-  app?: FastifyInstance
+  http?: HttpSide
   database?: Database
   serverVersion?: string
   resetter?: Resetter

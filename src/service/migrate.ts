@@ -76,6 +76,8 @@ async function migrate(
       ...{ applied, optionalSchema: optionalSchema.value, version: SERVICE.version },
     })
   }
+  // Where something was applied, it was made meanwhile.
+  await state.http?.prepareApp()
   reportReady(context, result)
 }
 

@@ -1,17 +1,49 @@
+import type { FastifyInstance } from 'fastify'
 import type { DatabasesRouteOptions } from '../http/routes/databases.ts'
 import type { ResetRouteOptions } from '../http/routes/reset.ts'
+import type { WebServer } from '../http/web-server.ts'
 import { assertNotAhead, assertReady, assertReadyForReset } from '../reset/assert-ready.ts'
 import { createOverviewReader } from '../status/overview.ts'
 import { lends, type ServiceContext } from './context.ts'
 
-/** Creates the app and opens the port; rejects where it is in use. */
+/**
+ * Opens the port; rejects where it is in use. The app is made when a request or the service asks for it: until
+ * then the process has better things to do.
+ */
 export async function serve(context: ServiceContext): Promise<void> {
-  const { config, log, state, readiness, readStatus, mask } = context
+  const { config, log, state, ending } = context
   const { metrics } = context.observation
   // Imported only here: a run that migrates once opens no port.
-  const { createApp } = await import('../http/app.ts')
+  const { createWebServer } = await import('../http/web-server.ts')
   const { listen } = await import('../http/listen.ts')
-  state.app = createApp({
+  let app: Promise<FastifyInstance> | undefined
+  const prepareApp = () => {
+    if (app === undefined) {
+      app = makeApp(context, web)
+      app.catch(ending.fail)
+    }
+    return app
+  }
+  const web = createWebServer({ onEvent: metrics.onEvent, prepareApp })
+  await listen(web.server, config, log)
+  state.http = {
+    prepareApp,
+    async close() {
+      web.drain()
+      const closed = new Promise((resolve) => web.server.close(resolve))
+      await (await app)?.close()
+      web.server.closeIdleConnections()
+      await closed
+    },
+  }
+}
+
+async function makeApp(context: ServiceContext, web: WebServer): Promise<FastifyInstance> {
+  const { config, log, state, readiness, readStatus, mask } = context
+  const { metrics } = context.observation
+  const { createApp } = await import('../http/app.ts')
+  const app = createApp({
+    web,
     log,
     hosts: config,
     mask,
@@ -24,7 +56,8 @@ export async function serve(context: ServiceContext): Promise<void> {
     reset: config.resetEnabled ? createResetRouteOptions(context) : undefined,
     databases: lends(config) ? createDatabasesRouteOptions(context) : undefined,
   })
-  await listen(state.app, config)
+  await app.ready()
+  return app
 }
 
 function createResetRouteOptions(context: ServiceContext): ResetRouteOptions {

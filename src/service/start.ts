@@ -29,7 +29,11 @@ export async function start(context: ServiceContext): Promise<void> {
   state.serverVersion = serverVersion
   // From here on a session that goes silent, also while migrating, is found and ended.
   state.watch = startWatch({ database, readiness, log, stopping: ending.signal })
-  const hooks = await prepareReset(context, database)
+  const prepareApp: ProvisionHooks = {
+    // After the others have sent what PostgreSQL works on meanwhile.
+    whileMigrating: async () => void setImmediate(() => void state.http?.prepareApp()),
+  }
+  const hooks = combineHooks(prepareApp, await prepareReset(context, database))
   try {
     await migrateUntilReached(context, { database, hooks, session })
     if (once) {

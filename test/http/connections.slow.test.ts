@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Test, test } from 'tap'
+import { createWebServer } from '../../src/http/web-server.ts'
 import { createTestApp as createApp } from '../support/app.ts'
 import { becomes } from '../support/becomes.ts'
 
@@ -19,7 +20,7 @@ async function listen(app: FastifyInstance): Promise<number> {
 
 /** Its clients keep their side open, which would be waited for. */
 const createTestApp = (t: Test, deps: Parameters<typeof createApp>[1] = {}) =>
-  createApp(t, { lingerMs: 300, ...deps })
+  createApp(t, { web: createWebServer({ onEvent: deps.onEvent, lingerMs: 300 }), ...deps })
 
 /** Keeps its side open after the server has closed the other, as a rude client does. */
 function openClient(t: Test, port: number, sent: string): Client {
@@ -245,7 +246,7 @@ test('an answer arrives whole, although the body of the last request is not read
 })
 
 test('a good answer arrives whole, although garbage follows and the client is busy for a while', async (t) => {
-  const app = createTestApp(t, { lingerMs: 5000 })
+  const app = createTestApp(t, { web: createWebServer({ lingerMs: 5000 }) })
   const text = 'x'.repeat(1_500_000)
   app.get('/large', async () => text)
   const sent = 'GET /large HTTP/1.1\r\nHost: localhost\r\n\r\nHELO\r\n\r\n'

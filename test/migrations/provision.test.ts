@@ -466,6 +466,34 @@ test('a migration that commits by itself does not begin before that hook has end
   t.strictSame(rows, [{ done: 'done' }])
 })
 
+test('what comes later is prepared while the first migration runs, and not waited for', async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const holder = await database.open('test')
+  t.teardown(() => holder.end())
+  await holder.query('select pg_advisory_lock(1)')
+  let calls = 0
+  const whileMigrating = async () => {
+    calls++
+    await until('the migration runs', async () => {
+      const { rows } = await database.pool.query(
+        `select from pg_stat_activity
+          where datname = current_database() and query like '%pg_advisory_xact_lock(1)%'
+            and wait_event_type = 'Lock'`,
+      )
+      return rows.length === 1
+    })
+    await holder.query('select pg_advisory_unlock(1)')
+    await new Promise(() => {})
+  }
+
+  await run(t, database, {
+    bodies: ['select pg_advisory_xact_lock(1)', 'select 2'],
+    hooks: { whileMigrating },
+  })
+
+  t.equal(calls, 1)
+})
+
 test('nothing is committed where that hook has failed', async (t) => {
   for (const header of ['', '--! no-transaction\n']) {
     const database = await createTestDatabase(t, { from: 'empty' })

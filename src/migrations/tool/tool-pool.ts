@@ -30,6 +30,7 @@ export interface ToolRun {
   readonly inspected: readonly Inspected[]
   readonly onNotice: (severity: string, text: string) => void
   readonly onFileEnd: () => void
+  readonly onFirstFileSent: () => void
   readonly onSession: (backendPid: number, isOpen: boolean) => void
   readonly onWaiting: (backendPid: number) => void
 }
@@ -72,6 +73,7 @@ class ToolConnection {
   #locks = 0
   #hasBegun = false
   #mayCommit = false
+  #hasSent = false
   #isInTransaction = false
 
   constructor(run: ToolRun, sessions: FileSessions) {
@@ -188,7 +190,10 @@ class ToolConnection {
       const isChanged = session.standardStrings !== standardStrings || session.encoding !== encoding
       if (!isFirst && isChanged) throw new Error(CHANGED_SYNTAX)
       isFirst = false
-      await session.run(script)
+      const done = session.run(script)
+      if (!this.#hasSent) this.#run.onFirstFileSent()
+      this.#hasSent = true
+      await done
     }
   }
 

@@ -1,0 +1,48 @@
+import type { RequestListener, Server } from 'node:http'
+import { createConnections } from './connections.ts'
+import { trackConnections } from './drain.ts'
+import type { RequestObserver } from './plugins/observe-requests.ts'
+
+export interface WebServerOptions {
+  readonly onEvent?: RequestObserver | undefined
+  /** How long a connection that was ended may be silent before it is closed; the default is for clients that are busy. */
+  readonly lingerMs?: number | undefined
+  /** Sees to it that there is an app; the first request asks for it, and each waits for it. Default: there is one. */
+  readonly prepareApp?: () => Promise<unknown>
+}
+
+/** The server that Fastify's app answers for. It can listen before there is an app, which takes longer to make. */
+export interface WebServer {
+  readonly server: Server
+  /** Has Fastify answer the requests: its `serverFactory`. */
+  readonly use: (answer: RequestListener) => Server
+  /** Ends the connections that have nothing to wait for, when the server closes. */
+  readonly drain: () => void
+}
+
+export function createWebServer(options: WebServerOptions = {}): WebServer {
+  const { onEvent, lingerMs, prepareApp } = options
+  const { createServer, reject } = createConnections(onEvent, lingerMs)
+  let isPrepared = prepareApp === undefined
+  let answer: RequestListener = (_request, response) => response.destroy()
+  const server = createServer((request, response) => {
+    if (isPrepared || prepareApp === undefined) return answer(request, response)
+    // Where there will be none, the connection is closed: the service is about to end.
+    void prepareApp().then(
+      () => {
+        isPrepared = true
+        answer(request, response)
+      },
+      () => response.destroy(),
+    )
+  })
+  server.on('clientError', reject)
+  return {
+    server,
+    use(listener) {
+      answer = listener
+      return server
+    },
+    drain: trackConnections(server),
+  }
+}
