@@ -41,15 +41,19 @@ const RECORD = {
 
 const STATE = { defaults: '', has_login_trigger: false, holds_tool_lock: true, other_locks: 0 }
 
-/** Starts the server on a free port of this machine. */
+/** Longer than the service works between two messages, so that what it sends at about the same time is here. */
+const SILENCE_MS = 20
+
+/** Starts the server on a free port of this machine. It answers in the same order however busy the machine is. */
 export async function startStandInServer() {
   const history = []
   const sockets = new Set()
+  const inOrder = createOrder()
   let lastPid = 0
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => {}).on('close', () => sockets.delete(socket))
-    serve(socket, { pid: ++lastPid, history, seen })
+    serve(socket, { pid: ++lastPid, history, seen, inOrder })
   })
   const seen = []
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -64,13 +68,34 @@ export async function startStandInServer() {
   }
 }
 
+/** Once all sessions have been silent, runs the work of one: of that which connected first. */
+function createOrder() {
+  const waiting = []
+  let timer
+  const wait = () => {
+    clearTimeout(timer)
+    timer = setTimeout(runOne, SILENCE_MS)
+  }
+  function runOne() {
+    waiting.sort((one, other) => one.pid - other.pid)
+    waiting.shift()?.work()
+    if (waiting.length > 0) wait()
+  }
+  return (pid, work) => {
+    waiting.push({ pid, work })
+    wait()
+  }
+}
+
 function serve(socket, session) {
   let rest = Buffer.alloc(0)
   let hasStarted = false
   let isInTransaction = false
   let prepared = ''
 
-  socket.on('data', (data) => {
+  socket.on('data', (data) => session.inOrder(session.pid, () => read(data)))
+
+  function read(data) {
     rest = Buffer.concat([rest, data])
     while (rest.length >= 5) {
       // The first messages have no type.
@@ -82,7 +107,7 @@ function serve(socket, session) {
       if (hasStarted) receive(String.fromCharCode(message[0]), message.subarray(5))
       else begin(message)
     }
-  })
+  }
 
   function begin(message) {
     if (message.readInt32BE(4) === SSL_REQUEST) {
