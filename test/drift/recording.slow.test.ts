@@ -54,6 +54,28 @@ test('what is not drift', async (t) => {
   await pool.query(`drop owned by ${role}`)
 })
 
+test('what PostgreSQL keeps for itself among the options of a column is not drift', async (t) => {
+  const { pool, listDrift } = await createRecorded(t, SCHEMA)
+  // As Debian's PostgreSQL 17.12 writes it with each column, and another value where the table is made again.
+  const setOptions = async (options: string) => {
+    const client = await pool.connect()
+    try {
+      await client.query('set allow_system_table_mods = on')
+      await client.query(
+        `update pg_attribute set attoptions = $1 where attrelid = 'app.item'::regclass and attname = 'name'`,
+        [options],
+      )
+    } finally {
+      client.release(true)
+    }
+  }
+  await setOptions('{pg_attver=230316408}')
+  t.strictSame(await listDrift(), [])
+
+  await setOptions('{pg_attver=238018064,n_distinct=5}')
+  t.match(await listDrift(), [/^changed column app.item.name: .*options {n_distinct=5}/])
+})
+
 test('differences from before a migration stay, unless the migration changes that very thing', async (t) => {
   const { pool, migrate, listDrift, compare } = await createRecorded(t, SCHEMA)
   await pool.query(`

@@ -25,7 +25,11 @@ export const RELATION_PARTS = sql`
            case when attstorage <> typstorage then 'storage ' || attstorage::text end,
            case when attcompression <> '' then 'compression ' || attcompression::text end,
            case when attstattarget > 0 then 'statistics ' || attstattarget end,
-           case when attoptions is not null then 'options ' || attoptions::text end,
+           -- Debian's PostgreSQL 17.12 keeps a number there, another one whenever the column is made again.
+           case when attoptions is not null
+                then 'options ' || nullif(array(select option from unnest(attoptions) as option
+                                                 where option not like 'pg\\_attver=%')::text, '{}')
+           end,
            case when attfdwoptions is not null then 'options ' || attfdwoptions::text end)),
          'pg_class'::regclass, attrelid, attnum
     from relation
