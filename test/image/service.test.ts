@@ -46,7 +46,7 @@ t.test('the service in a container', needsEngine, async (t) => {
         () => readHealth(service),
         (health) => health === 'healthy',
       )
-      t.match(await docker('top', service, '-o', 'pid,args'), /\n\d+ +node server\.js$/)
+      t.match(await docker('top', service, '-o', 'pid,args'), /\n\d+ +node (?:--\S+ )*server\.js$/)
       t.equal(await docker('diff', service), '')
 
       await docker('kill', `--signal=${signal}`, service)
