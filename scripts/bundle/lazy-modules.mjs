@@ -5,14 +5,14 @@ const require = createRequire(import.meta.url)
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * Modules that take half a millisecond or more to load, and that packages require at once for what a start
- * does not do: an HTTP/2 server, a worker for the log, a child process, assertions that hold, the addresses of
- * proxies, the versions of Fastify that plugins declare, the colours of errors.
+ * Modules that take half a millisecond or more to load, and that are required at once for what a start does not
+ * do: an HTTP/2 server, a worker for the log, a child process, assertions that hold, the addresses of proxies, the
+ * versions of Fastify that plugins declare, the colours of errors, a flag of V8 for large files.
  */
 const LAZY = {
   builtin: [
     ...['assert', 'child_process', 'dns', 'fs/promises', 'http2', 'https', 'module', 'perf_hooks'],
-    ...['tls', 'worker_threads', 'zlib'],
+    ...['tls', 'v8', 'worker_threads', 'zlib'],
   ],
   package: ['@fastify/proxy-addr', 'chalk', 'semver'],
 }

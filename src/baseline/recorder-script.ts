@@ -1,7 +1,7 @@
 import { definitionsSql } from '../catalog/definitions/definitions.ts'
-import { USER_SCHEMAS } from '../catalog/scope.ts'
 import { SERVICE_SESSION } from '../postgres/service-session.ts'
 import { sql } from '../postgres/sql-text.ts'
+import { HOLDS_NOTHING, MADE_SCHEMAS } from './holds-nothing.ts'
 import { LAST_CURRENT_SQL, LAST_MIGRATION_SQL } from './last-migration.ts'
 
 /**
@@ -30,19 +30,6 @@ const CANONICAL = [
 
 /** The columns of a recorded object, besides the moment. */
 export const RECORDED_COLUMNS = 'kind, name, schema, parent, aspects, classid, objid, objsubid'
-
-/** The condition for schemas that migrations may have made. An empty public schema is PostgreSQL's default, and nobody's. */
-export const MADE_SCHEMAS = `${USER_SCHEMAS}
-     and (nspname <> 'public'
-          or exists (select from pg_catalog.pg_class where relnamespace = pg_namespace.oid)
-          or exists (select from pg_catalog.pg_proc where pronamespace = pg_namespace.oid)
-          or exists (select from pg_catalog.pg_type where typnamespace = pg_namespace.oid))`
-
-/** The condition that there is nothing to record: no definition is read then. */
-export const HOLDS_NOTHING = `not exists (select from pg_catalog.pg_namespace where ${MADE_SCHEMAS})
-       and not exists (select from pg_catalog.pg_default_acl)
-       and not exists (select from pg_catalog.pg_publication)
-       and pg_catalog.to_regnamespace('pgmq') is null`
 
 /**
  * Creates what keeps the recorded schema, in the service's own schema; can be run again over itself. Like

@@ -1,6 +1,6 @@
 import type { Queryable } from '../postgres/client.ts'
 import { listForeignObjects } from './own-schema.ts'
-import { HOLDS_NOTHING, RECORD_FORMAT, RECORDER_SCRIPT } from './recorder-script.ts'
+import { RECORD_FORMAT, RECORDER_SCRIPT } from './recorder-script.ts'
 
 /*
  * Several statements in one message are one transaction, which ends with it: nothing here leaves one open.
@@ -104,12 +104,6 @@ export async function readRecorderState(client: Queryable): Promise<RecorderStat
   return { format: formats[0]?.format, problem: undefined, schemaExists, mayCreate, role }
 }
 
-/** Whether there is nothing to record yet. Then `beginRecording` can run beside a migration, whatever that locks. */
-export async function holdsNothing(client: Queryable): Promise<boolean> {
-  const { rows } = await client.query<{ isEmpty: boolean }>(`select ${HOLDS_NOTHING} as "isEmpty"`)
-  return rows[0]?.isEmpty === true
-}
-
 /** Remembers the schema before migrations. Returns why it cannot. */
 export async function beginRecording(client: Queryable): Promise<RecorderProblem> {
   const { problem, script } = await findRecorderScript(client)
@@ -126,19 +120,17 @@ export async function finishRecording(client: Queryable): Promise<void> {
   await client.query(`${LOCK_TIMEOUT}; select provisioning.finish_recording()`)
 }
 
-/** The longest that `prepareFinish` may take: a migration may have ended. */
+/** The longest that `prepareFinish` may take: the migration may have ended. */
 const PREPARE_TIMEOUT = '500ms'
 
 /**
- * Where there was no schema to read at the beginning, has the session load what `finishRecording` needs: that takes
- * longer than to record the schema. To be called before the first migration begins. Reads definitions of the service's
- * own objects only, so that no migration waits for it.
+ * Has the session load what `finishRecording` needs, where there was no schema to read at the beginning: that takes
+ * longer than to record the schema. To be called while the last migration runs. Reads definitions of the service's own
+ * objects only, so that no migration waits for it.
  */
 export async function prepareFinish(client: Queryable): Promise<void> {
   await client.query(
     `set local statement_timeout = '${PREPARE_TIMEOUT}';
-     select case when provisioning.list_schemas() = '{}'
-                 then (select count(*) from provisioning.read_definitions('{provisioning}', null, null))
-            end`,
+     select count(*) from provisioning.read_definitions('{provisioning}', null, null)`,
   )
 }

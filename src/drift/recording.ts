@@ -9,6 +9,7 @@ import { describeError, isConnectionLost } from '../postgres/errors.ts'
  */
 export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionHooks {
   let hasBegun: boolean | undefined
+  let wasEmpty = false
 
   async function attempt(client: Client, work: (client: Client) => Promise<unknown>) {
     let problem: unknown
@@ -28,6 +29,7 @@ export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionH
     return problem === undefined
   }
 
+  // What records is imported only where it is needed, because a start with nothing pending has to be fast.
   async function begin(client: Client): Promise<void> {
     const { beginRecording } = await import('../baseline/recorder.ts')
     hasBegun = await attempt(client, beginRecording)
@@ -36,20 +38,19 @@ export function createRecordingHooks({ log }: { readonly log: Log }): ProvisionH
   return {
     async beforeFirstFile(client) {
       hasBegun = undefined
-      // Imported only here, because a start with nothing pending has to be fast.
-      const { holdsNothing } = await import('../baseline/recorder.ts')
+      const { holdsNothing } = await import('../baseline/holds-nothing.ts')
       // To read definitions would wait for what the migration has locked, while that waits for the record.
-      const isEmpty = await holdsNothing(client).catch((error) => {
+      wasEmpty = await holdsNothing(client).catch((error) => {
         if (isConnectionLost(error)) throw error
         return false
       })
-      if (!isEmpty) await begin(client)
+      if (!wasEmpty) await begin(client)
     },
     async beforeFirstCommit(client) {
       if (hasBegun === undefined) await begin(client)
     },
-    async whileMigrating(client) {
-      if (!hasBegun) return
+    async whileMigrating(client, { isLast }) {
+      if (!hasBegun || !wasEmpty || !isLast) return
       const { prepareFinish } = await import('../baseline/recorder.ts')
       await prepareFinish(client)
     },

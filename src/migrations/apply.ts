@@ -71,8 +71,8 @@ export interface ApplyOptions {
   readonly onProgress: ToolWatchOptions['onProgress']
   /** Called when the tool is started; until it has ended, the client has nothing else to do. */
   readonly onStarted?: () => void
-  /** Called when a run of it has sent its first file: until PostgreSQL answers, the process has nothing to do. */
-  readonly onFirstFileSent?: () => void
+  /** Called when it has sent a file: until PostgreSQL answers, the process has nothing to do. */
+  readonly onFileSent?: (isLast: boolean) => void
   /** The first migration waits for it. */
   readonly beforeFirstFile?: () => Promise<void>
   /** The first commit waits for it. */
@@ -156,7 +156,7 @@ export async function applyPending(options: ApplyOptions): Promise<Applied> {
               watch.start(sessions)
               options.onStarted?.()
             },
-            onFirstFileSent: options.onFirstFileSent,
+            onFileSent: options.onFileSent,
             onEndAll: database.sessions?.onEndAll,
             inspect: unfinished.inspect,
           }).finally(watch.stop),

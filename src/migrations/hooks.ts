@@ -15,8 +15,8 @@ export function combineHooks(...all: readonly ProvisionHooks[]): ProvisionHooks 
     async beforeFirstCommit(client) {
       for (const hooks of all) await hooks.beforeFirstCommit?.(client)
     },
-    async whileMigrating(client) {
-      for (const hooks of all) await hooks.whileMigrating?.(client)
+    async whileMigrating(client, migration) {
+      for (const hooks of all) await hooks.whileMigrating?.(client, migration)
     },
     async afterMigrating(client, result) {
       for (const hooks of all.toReversed()) await hooks.afterMigrating?.(client, result)

@@ -77,14 +77,13 @@ export interface ProvisionHooks {
   beforeMigrating?(client: Client, status: MigrationStatus): Promise<void>
   /** Begins when the tool is started, where something is pending; the first migration waits for it. */
   beforeFirstFile?(client: Client): Promise<void>
-  /** Begins after that, maybe while the first migration runs; its commit waits for it. */
+  /** Begins when the first migration was sent; its commit waits for it. */
   beforeFirstCommit?(client: Client): Promise<void>
   /**
-   * Begins after that, when the first migration was sent, and is not waited for: until PostgreSQL answers, neither
-   * the process nor the session has anything to do, so this is the time to prepare what comes then. A failure is
-   * ignored.
+   * Begins after that, when a migration was sent, and is not waited for: until PostgreSQL answers, neither the
+   * process nor the session has anything to do, so this is the time to prepare what comes then. A failure is ignored.
    */
-  whileMigrating?(client: Client): Promise<void>
+  whileMigrating?(client: Client, migration: { readonly isLast: boolean }): Promise<void>
   /** Runs once no migration is pending, even if none was applied. */
   afterMigrating?(client: Client, result: ProvisionResult): Promise<void>
 }
@@ -198,10 +197,11 @@ function createRun(options: ProvisionOptions) {
         tool,
         placeholders: { [options.optionalSchema.placeholder]: optionalSchema.value },
         ...{ beforeFirstFile, beforeFirstCommit },
-        onStarted: () => void beforeFirstCommit().catch(() => {}),
-        onFirstFileSent: () =>
+        onStarted: () => void beforeFirstFile().catch(() => {}),
+        // Not before: the server's processors have enough to do until then.
+        onFileSent: (isLast) =>
           void beforeFirstCommit()
-            .then(() => hooks?.whileMigrating?.(session))
+            .then(() => hooks?.whileMigrating?.(session, { isLast }))
             .catch(() => {}),
         onProgress: (detail, blockers) =>
           onProgress({ reason: 'migrating', detail, ...showBlockers(blockers) }),

@@ -109,9 +109,9 @@ test('a hook runs while migrations do, and nobody waits for it', async (t) => {
       bodies: ['select 1', 'select 2'],
       hooks: {
         beforeMigrating: async () => void seen.push('before'),
-        async whileMigrating(client) {
+        async whileMigrating(client, { isLast }) {
           await client.query('select')
-          seen.push('while')
+          seen.push(isLast ? 'while the last' : 'while')
           if (outcome === 'never ends') await new Promise(() => {})
           throw new Error('it does not matter')
         },
@@ -119,7 +119,7 @@ test('a hook runs while migrations do, and nobody waits for it', async (t) => {
       },
     })
 
-    t.strictSame(seen, ['before', 'while', 'after'], outcome)
+    t.strictSame(seen, ['before', 'while', 'while the last', 'after'], outcome)
     t.equal(applied.length, 2)
   }
 })
@@ -491,7 +491,7 @@ test('what comes later is prepared while the first migration runs, and not waite
     hooks: { whileMigrating },
   })
 
-  t.equal(calls, 1)
+  t.equal(calls, 2, 'for each migration')
 })
 
 test('nothing is committed where that hook has failed', async (t) => {

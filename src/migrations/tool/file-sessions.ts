@@ -2,13 +2,15 @@ import { isTooManyConnections } from '../../postgres/errors.ts'
 import type { Ahead } from './ahead.ts'
 import type { Connection } from './connection.ts'
 import { hasCodeThatLeavesUnseen, type SessionState } from './leftovers.ts'
-import { type Session, TOOL_LOCK_KEY } from './session.ts'
+import type { Session } from './session.ts'
 
 export interface FileSessionsOptions {
   readonly url: string
-  /** Opens a session, on this connection if it can be used. */
-  readonly open: (ahead?: Ahead<Connection>) => Promise<Session>
-  /** Begins to open one for the next file. */
+  /** Opens the first one, on this connection if it can be used. */
+  readonly openFirst: (ahead: Ahead<Connection> | undefined) => Promise<Session>
+  /** Opens another one, which shares the tool's lock. */
+  readonly openNext: () => Promise<Session>
+  /** Begins to open such a one for the next file. */
   readonly openAhead: () => Ahead<Session>
 }
 
@@ -23,7 +25,7 @@ export async function openFileSessions(
   options: FileSessionsOptions,
   ahead: Ahead<Connection> | undefined,
 ): Promise<FileSessions> {
-  return new FileSessions(options, await options.open(ahead))
+  return new FileSessions(options, await options.openFirst(ahead))
 }
 
 /**
@@ -92,44 +94,33 @@ export class FileSessions {
     await Promise.all([this.#ending, this.#current.end()])
   }
 
-  /** Replaces the session. One of the two holds the tool's lock, shared while it changes hands. */
+  /** Replaces the session. The next one shares the tool's lock before the old one ends. */
   async #renew(): Promise<void> {
     await this.#ending
     const old = this.#current
-    await old.client.query(
-      `select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY}),
-              pg_catalog.pg_advisory_unlock(${TOOL_LOCK_KEY})`,
-    )
     this.#current = await this.#openNext(old)
-    const { client } = this.#current
-    await client.query(`select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})`)
-    await old.client.query('select pg_catalog.pg_advisory_unlock_all()').catch(() => {})
-    // Not awaited here: it has no lock any more, and the next file need not wait for it.
+    // Not awaited here: the next file need not wait for it.
     this.#ending = old.end()
-    const { rows } = await client.query<{ locked: boolean }>(
-      `select pg_catalog.pg_try_advisory_lock(${TOOL_LOCK_KEY}) as locked,
-              pg_catalog.pg_advisory_unlock_shared(${TOOL_LOCK_KEY})`,
-    )
     // In the tool's own words, by which the service recognizes it.
-    if (!rows[0]?.locked) throw new Error('Failed to get exclusive lock')
+    if (!this.#current.initial.holds_tool_lock) throw new Error('Failed to get exclusive lock')
     this.#isUsed = false
   }
 
   async #openNext(old: Session): Promise<Session> {
     const ahead = this.#ahead
     this.#ahead = undefined
-    const { url, open } = this.#options
+    const { url, openNext } = this.#options
     // It has logged in, and so got its settings, before the file changed them.
     if (!this.#isAsBefore) ahead?.close()
     else {
       const next = await ahead?.take(url)
       if (next !== undefined) return next
     }
-    return open().catch(async (error) => {
+    return openNext().catch(async (error) => {
       if (!isTooManyConnections(error)) throw error
       // Where connections are few, the place of the session before it is needed.
       await old.end()
-      return open()
+      return openNext()
     })
   }
 }

@@ -57,8 +57,8 @@ export type ToolMessage =
   | { readonly type: 'notice'; readonly severity: string; readonly text: string }
   /** How many notices of the current file were not sent. */
   | { readonly type: 'notices-omitted'; readonly count: number }
-  /** The first file was sent: until PostgreSQL answers, the process has nothing to do. */
-  | { readonly type: 'first-file-sent' }
+  /** A file was sent: until PostgreSQL answers, the process has nothing to do. */
+  | { readonly type: 'file-sent'; readonly isLast: boolean }
   /** A session was opened, or was ended. */
   | { readonly type: 'session'; readonly backendPid: number; readonly isOpen: boolean }
   /** A statement has had no answer for a while: it takes long, or the connection has gone silent. */

@@ -34,7 +34,7 @@ export async function runMigrate(options: MigrateOptions): Promise<ToolEnd> {
     inspected: loadInspected(),
     ...limitNotices(onMessage),
     onSession: (backendPid, isOpen) => onMessage({ type: 'session', backendPid, isOpen }),
-    onFirstFileSent: () => onMessage({ type: 'first-file-sent' }),
+    onFileSent: (isLast) => onMessage({ type: 'file-sent', isLast }),
     onWaiting: (backendPid) => onMessage({ type: 'waiting', backendPid }),
   }
   const standIns = standIn({ ...job, pool: createToolPool(run), largeFiles: run.largeFiles })

@@ -59,13 +59,13 @@ export interface WatchOptions {
   readonly lossWatch: LossWatch
   /** Kept up to date with what the tool reports. */
   readonly pids: Set<number>
-  readonly onFirstFileSent?: (() => void) | undefined
+  readonly onFileSent?: ((isLast: boolean) => void) | undefined
 }
 
 /** Logs what the run reports, and resolves when it is done, has failed, has lost its session or is to stop. */
 export async function waitForOutcome(
   run: (onMessage: (message: ToolMessage) => void) => Promise<ToolEnd>,
-  { log, signal, progress, lossWatch, pids, onFirstFileSent = () => {} }: WatchOptions,
+  { log, signal, progress, lossWatch, pids, onFileSent = () => {} }: WatchOptions,
 ): Promise<Outcome> {
   let isOver = false
   let abort = () => {}
@@ -75,7 +75,7 @@ export async function waitForOutcome(
       // After a stop, a connection that has closed says nothing of its backend.
       else if (!isOver) pids.delete(message.backendPid)
     } else if (isOver) return
-    else if (message.type === 'first-file-sent') onFirstFileSent()
+    else if (message.type === 'file-sent') onFileSent(message.isLast)
     else if (message.type === 'waiting') lossWatch.check(message.backendPid)
     else logMessage(message, log, progress)
   }

@@ -37,8 +37,8 @@ export interface RunnerOptions {
   readonly beforeFirstFile?: (() => Promise<void>) | undefined
   /** The first commit waits for it. If it fails, nothing is committed, and its error is that of the run. */
   readonly beforeFirstCommit?: (() => Promise<void>) | undefined
-  /** Called when the first file was sent: until PostgreSQL answers, the process has nothing to do. */
-  readonly onFirstFileSent?: (() => void) | undefined
+  /** Called when a file was sent: until PostgreSQL answers, the process has nothing to do. */
+  readonly onFileSent?: ((isLast: boolean) => void) | undefined
   /** Called before the tool connects. */
   readonly onStarted?: (sessions: ToolSessions) => void
   /** Calls the listener when all sessions of the service are ended; returns a function that removes it. */
@@ -85,8 +85,8 @@ export async function runTool(options: RunnerOptions): Promise<{ ended: Promise<
     }
     const run = (onMessage: (message: ToolMessage) => void) => tool.run(job, onMessage)
     const lossWatch = createLossWatch({ pool, onEndAll: options.onEndAll })
-    const { onFirstFileSent } = options
-    const watch = { log, signal, progress, lossWatch, pids, onFirstFileSent }
+    const { onFileSent } = options
+    const watch = { log, signal, progress, lossWatch, pids, onFileSent }
     const outcome = await waitForOutcome(run, watch)
     if (outcome.type === 'done') {
       progress.finish()

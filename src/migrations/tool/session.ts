@@ -16,13 +16,28 @@ import type { Script } from './script.ts'
 import { reportWaiting } from './silence.ts'
 
 /** The key of the lock that graphile-migrate holds while it migrates. */
-export const TOOL_LOCK_KEY = '4727445306447283'
+const TOOL_LOCK_KEY = '4727445306447283'
+
+/**
+ * Acquires the tool's lock as the tool does, if nobody holds it, and goes on to hold it shared: no other tool can acquire
+ * it, but our next session can join.
+ */
+export const ACQUIRE_LOCK = `
+  select case when pg_catalog.pg_try_advisory_lock(${TOOL_LOCK_KEY})
+              then pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})
+                   and pg_catalog.pg_advisory_unlock(${TOOL_LOCK_KEY})
+              else false
+         end as locked`
+
+const SHARE_LOCK = `select pg_catalog.pg_try_advisory_lock_shared(${TOOL_LOCK_KEY})`
 
 type Settings = Readonly<Record<string, string>>
 
 export interface SessionOptions extends ConnectionOptions, ConnectionListener {
   /** A connection that may be there already. */
   readonly ahead?: Ahead<Connection> | undefined
+  /** It shares the tool's lock with the session that holds it. */
+  readonly sharesLock: boolean
   /** Set at the beginning of the session, and again before a file is recorded. */
   readonly pgSettings: Settings
   readonly lockTimeoutMs: number
@@ -86,7 +101,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     },
     NO_TIME_LIMITS,
   )
-  const initial = await readState(client, apply).catch(async (error) => {
+  const preparation = options.sharesLock ? [SHARE_LOCK, apply] : [apply]
+  const initial = await readState(client, preparation).catch(async (error) => {
     await assertSettings(client, options.pgSettings)
     throw error
   })
@@ -147,9 +163,10 @@ async function assertSettings(client: pg.Client, settings: Settings): Promise<vo
   }
 }
 
-/** Applies the settings and reads what the session begins with, in one round trip. */
-async function readState(client: pg.Client, apply: string): Promise<SessionState> {
-  return lastRow(await client.query(`${apply};\n${PLAIN_PATH};\n${stateQuery(TOOL_LOCK_KEY)}`))
+/** Prepares the session and reads what it begins with, in one round trip. */
+async function readState(client: pg.Client, preparation: readonly string[]): Promise<SessionState> {
+  const statements = [...preparation, PLAIN_PATH, stateQuery(TOOL_LOCK_KEY)]
+  return lastRow(await client.query(statements.join(';\n')))
 }
 
 /** The driver returns an array for a text of several statements, which its types do not say. */

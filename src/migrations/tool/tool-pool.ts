@@ -10,7 +10,7 @@ import { type Location, loadBody } from './location.ts'
 import type { Phase, ToolError, ToolJob } from './messages.ts'
 import { type MigrationText, openLargeText, openLoadedText } from './migration-text.ts'
 import type { Refusal } from './refusal.ts'
-import { openSession, type Session, WrongPgSettingError } from './session.ts'
+import { ACQUIRE_LOCK, openSession, type Session, WrongPgSettingError } from './session.ts'
 
 /** What the tool does at the moment, for notices and errors. */
 export interface ToolRun {
@@ -30,7 +30,7 @@ export interface ToolRun {
   readonly inspected: readonly Inspected[]
   readonly onNotice: (severity: string, text: string) => void
   readonly onFileEnd: () => void
-  readonly onFirstFileSent: () => void
+  readonly onFileSent: (isLast: boolean) => void
   readonly onSession: (backendPid: number, isOpen: boolean) => void
   readonly onWaiting: (backendPid: number) => void
 }
@@ -73,7 +73,6 @@ class ToolConnection {
   #locks = 0
   #hasBegun = false
   #mayCommit = false
-  #hasSent = false
   #isInTransaction = false
 
   constructor(run: ToolRun, sessions: FileSessions) {
@@ -92,9 +91,9 @@ class ToolConnection {
     }
     switch (query) {
       case 'select pg_try_advisory_lock($1) as locked':
-        return this.#lock(query, values)
+        return this.#lock()
       case 'select pg_advisory_unlock($1)':
-        return this.#unlock(query, values)
+        return this.#unlock()
       case LAST_MIGRATION:
         return this.#readLastMigration(query)
       case 'begin':
@@ -123,9 +122,9 @@ class ToolConnection {
     return result
   }
 
-  async #lock(text: string, values?: unknown[]): Promise<object> {
+  async #lock(): Promise<object> {
     if (this.#locks === 0) {
-      const result = await this.#session.client.query<{ locked: boolean }>(text, values)
+      const result = await this.#session.client.query<{ locked: boolean }>(ACQUIRE_LOCK)
       if (result.rows[0]?.locked) this.#locks = 1
       return result
     }
@@ -138,9 +137,10 @@ class ToolConnection {
     return { rows: [{ locked: true }] }
   }
 
-  async #unlock(text: string, values?: unknown[]): Promise<object> {
+  async #unlock(): Promise<object> {
     this.#locks--
-    return this.#locks > 0 ? NO_ROWS : this.#session.client.query(text, values)
+    if (this.#locks > 0) return NO_ROWS
+    return this.#session.client.query('select pg_catalog.pg_advisory_unlock_all()')
   }
 
   async #commit(): Promise<object> {
@@ -189,10 +189,9 @@ class ToolConnection {
       if (!isFirst && !this.#isAsBefore()) return
       const isChanged = session.standardStrings !== standardStrings || session.encoding !== encoding
       if (!isFirst && isChanged) throw new Error(CHANGED_SYNTAX)
-      isFirst = false
       const done = session.run(script)
-      if (!this.#hasSent) this.#run.onFirstFileSent()
-      this.#hasSent = true
+      if (isFirst) this.#run.onFileSent(this.#isLastFile())
+      isFirst = false
       await done
     }
   }
@@ -292,7 +291,8 @@ function sessionsOf(run: ToolRun): FileSessionsOptions {
   const { url } = run.job
   return {
     url,
-    open: (ahead) => open(run, { ahead }),
+    openFirst: (ahead) => open(run, { ahead, sharesLock: false }),
+    openNext: () => open(run),
     openAhead() {
       // Until then, its end is no failure.
       const use = { isTaken: false }
@@ -314,13 +314,18 @@ function sessionsOf(run: ToolRun): FileSessionsOptions {
 
 interface OpenOptions {
   readonly ahead?: Ahead<Connection> | undefined
+  readonly sharesLock?: boolean
   readonly use?: { readonly isTaken: boolean }
 }
 
-function open(run: ToolRun, { ahead, use = { isTaken: true } }: OpenOptions): Promise<Session> {
+function open(
+  run: ToolRun,
+  { ahead, sharesLock = true, use = { isTaken: true } }: OpenOptions = {},
+): Promise<Session> {
   const { url, pgSettings, lockTimeoutMs = 0 } = run.job
   return openSession({
     ahead,
+    sharesLock,
     url,
     applicationName: run.applicationName,
     onClient: run.onClient,

@@ -1,8 +1,9 @@
 import pino from 'pino'
 import { type Test, test } from 'tap'
-import { runTool } from '../../../src/migrations/tool/runner.ts'
+import { runTool, ToolLockBusyError } from '../../../src/migrations/tool/runner.ts'
 import { createTestDatabase } from '../../support/postgres.ts'
 import { describeRun } from '../../support/tool-run.ts'
+import { settled, until } from '../../support/until.ts'
 
 /** What a file shows about the session that it runs in. */
 const showSession = (leftover: string) => `
@@ -192,12 +193,13 @@ test('what a function of an earlier start sets does not reach the next file', as
   t.strictSame(rows, [{ tenant: null }])
 })
 
-test("graphile-migrate's own lock is held in every file, and by one session", async (t) => {
+test("graphile-migrate's own lock is held in every file, so that no other tool can acquire it", async (t) => {
   const database = await createTestDatabase(t, { from: 'empty' })
   const show = (name: string) => `
     set app.${name} = '1';
     create table ${name} as
-      select mode, pid = pg_backend_pid() as own from pg_locks
+      select bool_and(mode = 'ShareLock') as is_shared, bool_or(pid = pg_backend_pid()) as has_own
+        from pg_locks
        where locktype = 'advisory' and objid::bigint = 4727445306447283 & 4294967295
          and database = (select oid from pg_database where datname = current_database());`
 
@@ -205,8 +207,59 @@ test("graphile-migrate's own lock is held in every file, and by one session", as
 
   for (const name of ['first', 'second', 'third']) {
     const { rows } = await database.pool.query(`select * from ${name}`)
-    t.strictSame(rows, [{ mode: 'ExclusiveLock', own: true }], name)
+    t.strictSame(rows, [{ is_shared: true, has_own: true }], name)
   }
+})
+
+test("a file that releases graphile-migrate's lock ends the run where another tool acquires it", async (t) => {
+  const database = await createTestDatabase(t, { from: 'empty' })
+  const other = await database.open('test')
+  t.teardown(() => other.end())
+  await other.query('create table public.go ()')
+  // The session of the second file, which is opened ahead, has the lock, too.
+  const releases = `
+    set app.released = '1';
+    do $$
+    declare
+      next_pid int;
+    begin
+      while next_pid is null loop
+        perform pg_sleep(0.01);
+        next_pid := (select pid from pg_locks
+                      where locktype = 'advisory' and objid::bigint = 4727445306447283 & 4294967295
+                        and database = (select oid from pg_database where datname = current_database())
+                        and pid <> pg_backend_pid());
+      end loop;
+      perform pg_terminate_backend(next_pid, 5000);
+      perform pg_advisory_unlock_all();
+      while exists (select from pg_class where relname = 'go') loop
+        perform pg_sleep(0.01);
+      end loop;
+    end
+    $$;`
+  const running = runTool(
+    await describeRun(t, database, [releases, 'create table public.second ();']),
+  )
+  running.catch(() => {})
+  await until('the other tool acquires the lock', async () => {
+    const { rows } = await other.query(
+      `select exists (select from pg_stat_activity where datname = current_database()
+                        and query like '%app.released%' and state = 'active' and pid <> pg_backend_pid())
+              and pg_try_advisory_lock(4727445306447283) as locked`,
+    )
+    return rows[0].locked
+  })
+  await other.query('drop table public.go')
+
+  const error = await settled(
+    'the run ends',
+    running.catch((thrown) => thrown),
+  )
+  t.ok(error instanceof ToolLockBusyError, String(error))
+  const { rows } = await other.query(
+    `select to_regclass('public.second') as second, count(*)::int as applied from graphile_migrate.migrations`,
+  )
+  t.strictSame(rows, [{ second: null, applied: 1 }])
 })
 
 test('time limits of the role do not cut a migration, those of .gmrc do', async (t) => {
