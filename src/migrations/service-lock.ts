@@ -67,13 +67,19 @@ export async function withMigrationLock<T>(
   work: (client: SessionClient, lock: HeldLock) => Promise<T>,
 ): Promise<T> {
   const deadline = performance.now() + options.timeoutMs
-  const client = await poll(SERVICE_LOCK, deadline, options, () => tryWithSession(options.connect))
-  const waitForTool = () =>
-    poll(TOOL_LOCK, deadline, options, async () => {
+  const session = await poll(SERVICE_LOCK, deadline, options, () => tryWithSession(options.connect))
+  const { client } = session
+  let { isToolIdle } = session
+  const waitForTool = async () => {
+    const wasIdle = isToolIdle
+    isToolIdle = false
+    if (wasIdle) return
+    await poll(TOOL_LOCK, deadline, options, async () => {
       // Only observed: acquiring it, even for a moment, would make a tool elsewhere fail.
       const holder = await findHolder(client, TOOL_LOCK)
       return holder === undefined ? { acquired: undefined } : { holder }
     })
+  }
   let isKept = false
   try {
     const result = await work(client, { waitForTool })
@@ -91,16 +97,24 @@ export async function withMigrationLock<T>(
 }
 
 /** Opens a session, which is closed again unless it gets the lock. */
-async function tryWithSession(connect: LockOptions['connect']): Promise<Attempt<SessionClient>> {
+async function tryWithSession(connect: LockOptions['connect']): Promise<Attempt<LockSession>> {
   const client = await connect()
   let isAcquired = false
   try {
-    isAcquired = await tryAcquire(client, SERVICE_LOCK)
-    if (isAcquired) return { acquired: client }
+    const found = await tryAcquire(client)
+    isAcquired = found.isAcquired
+    if (isAcquired) return { acquired: { client, isToolIdle: found.isToolIdle } }
     return { holder: (await findHolder(client, SERVICE_LOCK)) ?? 'released a moment ago' }
   } finally {
     if (!isAcquired) await client.end().catch(() => {})
   }
+}
+
+/** A session that holds the lock. */
+interface LockSession {
+  readonly client: SessionClient
+  /** Nobody held graphile-migrate's own lock in the moment after. */
+  readonly isToolIdle: boolean
 }
 
 type Attempt<T> = { readonly acquired: T } | { readonly holder: string }
@@ -136,32 +150,37 @@ async function poll<T>(
   }
 }
 
-async function tryAcquire(client: Queryable, { key }: Lock): Promise<boolean> {
-  const { rows } = await client.query<{ acquired: boolean }>(
-    'select pg_catalog.pg_try_advisory_lock($1) as acquired',
-    [key],
+/** Tries to acquire the service's lock, and looks for the tool's in the same round trip. */
+async function tryAcquire(
+  client: Queryable,
+): Promise<{ readonly isAcquired: boolean; readonly isToolIdle: boolean }> {
+  const { rows } = await client.query<{ isAcquired: boolean; isToolIdle: boolean }>(
+    `select pg_catalog.pg_try_advisory_lock($1) as "isAcquired",
+            not exists (${holderQuery('$2')}) as "isToolIdle"`,
+    [SERVICE_LOCK.key, TOOL_LOCK.key],
   )
-  return rows[0]?.acquired === true
+  return rows[0] ?? { isAcquired: false, isToolIdle: false }
 }
 
 async function release(client: Queryable, { key }: Lock): Promise<void> {
   await client.query('select pg_catalog.pg_advisory_unlock($1)', [key])
 }
 
-/** Describes the session that holds the lock in this database; undefined if none does. */
-async function findHolder(client: Queryable, { key }: Lock): Promise<string | undefined> {
-  // Alone first, and without the view: to plan the join takes longer than all other queries of a start.
-  const { rows: locks } = await client.query<{ pid: number }>(
-    `select pid
+/** Finds the backends that hold the lock of this key in this database. */
+const holderQuery = (key: string): string => `
+     select pid
        from pg_catalog.pg_lock_status() as lock
       where locktype = 'advisory'
         and objsubid = 1
         and granted
         and database = (select oid from pg_catalog.pg_database
                          where datname = pg_catalog.current_database())
-        and (classid::bigint << 32) | objid::bigint = $1`,
-    [key],
-  )
+        and (classid::bigint << 32) | objid::bigint = ${key}`
+
+/** Describes the session that holds the lock in this database; undefined if none does. */
+async function findHolder(client: Queryable, { key }: Lock): Promise<string | undefined> {
+  // Alone first, and without the view: to plan the join takes longer than all other queries of a start.
+  const { rows: locks } = await client.query<{ pid: number }>(holderQuery('$1'), [key])
   const [held] = locks
   if (held === undefined) return undefined
   const { rows } = await client.query<{ pid: number; application: string; since: Date | null }>(
