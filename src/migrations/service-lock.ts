@@ -155,8 +155,9 @@ async function tryAcquire(
   client: Queryable,
 ): Promise<{ readonly isAcquired: boolean; readonly isToolIdle: boolean }> {
   const { rows } = await client.query<{ isAcquired: boolean; isToolIdle: boolean }>(
-    `select pg_catalog.pg_try_advisory_lock($1) as "isAcquired",
-            not exists (${holderQuery('$2')}) as "isToolIdle"`,
+    `select acquired as "isAcquired",
+            case when acquired then not exists (${holderQuery('$2')}) else false end as "isToolIdle"
+       from (select pg_catalog.pg_try_advisory_lock($1) as acquired offset 0) as attempt`,
     [SERVICE_LOCK.key, TOOL_LOCK.key],
   )
   return rows[0] ?? { isAcquired: false, isToolIdle: false }
