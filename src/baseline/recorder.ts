@@ -110,7 +110,7 @@ export async function beginRecording(client: Queryable): Promise<RecorderProblem
   if (problem !== undefined) return problem
   // In one transaction with the script: a commit takes longer than all of it.
   await client.query(
-    `${script}; ${LOCK_TIMEOUT}; ${ASYNCHRONOUS}; select provisioning.begin_recording()`,
+    `${LOCK_TIMEOUT}; ${ASYNCHRONOUS}; ${script}; select provisioning.begin_recording()`,
   )
   return undefined
 }

@@ -71,6 +71,12 @@ test('the schema before the first migration is recorded before that commits', as
       'create view public.named as select 1 as id',
       `lock table public.named; ${isRecorded} drop view public.named; ${beside}`,
     ],
+    // The file waits for the record also where both make the same, or where it locks what the record reads.
+    ['select', `create schema if not exists provisioning; ${isRecorded} ${beside}`],
+    [
+      'select',
+      `alter table graphile_migrate.migrations enable row level security; ${isRecorded} ${beside}`,
+    ],
     // What the record reads of queues.
     ['create extension pgmq', `lock table pgmq.meta; ${isRecorded} ${beside}`],
   ] as const) {
@@ -81,6 +87,25 @@ test('the schema before the first migration is recorded before that commits', as
     await becomes(t, () => readDrift(service), { inSync: true, differences: [] })
     await service.stop()
   }
+})
+
+test('a first migration that makes, unseen, what the record needs does not keep the start waiting', async (t) => {
+  const { url } = await createTestDatabase(t, { from: 'empty' })
+  // Until the record waits for it.
+  const makes = `
+    do $$
+    begin
+      execute 'create schema provi' || 'sioning';
+      while not exists (select from pg_locks where not granted) loop
+        perform pg_sleep(0.01);
+      end loop;
+    end
+    $$;`
+  const MIGRATIONS_DIR = createMigrationsFolder(t, [makes])
+  const service = startService(t, { DATABASE_URL: url, MIGRATIONS_DIR })
+
+  await service.waitForReady()
+  t.ok(await service.waitForLog('the schema is not recorded, so drift from it cannot be reported'))
 })
 
 test('with reset off, a later migration does not absorb drift', async (t) => {
