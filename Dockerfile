@@ -66,5 +66,5 @@ USER 65532:65532
 HEALTHCHECK --interval=5s --timeout=3s --start-period=1h --start-interval=250ms --retries=2 \
   CMD ["node", "healthcheck.js"]
 # Room for the objects of a start, in MB: V8 would begin with 1 MB, and collect garbage four times until the service is
-# ready. In a container with little memory it has no more than that, unless it is told.
+# ready. In a container with little memory it has no more than that, unless a flag says so.
 ENTRYPOINT ["node", "--min-semi-space-size=8", "--max-semi-space-size=8", "server.js"]

@@ -7,7 +7,7 @@ export interface WebServerOptions {
   readonly onEvent?: RequestObserver | undefined
   /** How long a connection that was ended may be silent before it is closed; the default is for clients that are busy. */
   readonly lingerMs?: number | undefined
-  /** Sees to it that there is an app; the first request asks for it, and each waits for it. Default: there is one. */
+  /** Makes the app if there is none yet; requests wait for it. Default: the app exists. */
   readonly prepareApp?: () => Promise<unknown>
 }
 

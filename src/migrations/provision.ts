@@ -77,7 +77,7 @@ export interface ProvisionHooks {
   beforeMigrating?(client: Client, status: MigrationStatus): Promise<void>
   /** Begins when the tool is started, where something is pending; the first migration waits for it. */
   beforeFirstFile?(client: Client): Promise<void>
-  /** Begins when the first migration was sent; its commit waits for it. */
+  /** Begins when the first migration was sent, and its commit waits for it; one that commits by itself is sent later. */
   beforeFirstCommit?(client: Client): Promise<void>
   /**
    * Begins after that, when a migration was sent, and is not waited for: until PostgreSQL answers, neither the

@@ -78,6 +78,7 @@ async function migrate(
   }
   // Where something was applied, it was made meanwhile.
   await state.http?.prepareApp()
+  context.ending.signal.throwIfAborted()
   reportReady(context, result)
 }
 

@@ -31,11 +31,15 @@ export async function serve(context: ServiceContext): Promise<void> {
     async close() {
       web.drain()
       const closed = new Promise((resolve) => web.server.close(resolve))
-      await (await app)?.close()
+      // One that could not be made was reported.
+      const made = await app?.catch(() => undefined)
+      await made?.close()
       web.server.closeIdleConnections()
       await closed
     },
   }
+  // A stop that came before had nothing to close.
+  if (ending.signal.aborted) await state.http.close()
 }
 
 async function makeApp(context: ServiceContext, web: WebServer): Promise<FastifyInstance> {

@@ -11,8 +11,9 @@ export interface ToolJob extends ToolSettings {
   /** The name of the database, for the placeholder `:DATABASE_NAME`. */
   readonly databaseName: string
   readonly migrationsFolder: string
-  /** The first and the last file that are pending. */
+  /** The first file that is pending. */
   readonly firstFilename: string | undefined
+  /** The last one: nothing is left to do after it. */
   readonly lastFilename: string | undefined
   /** PostgreSQL's `lock_timeout` for files that run in a transaction; undefined leaves the session's. */
   readonly lockTimeoutMs?: number | undefined

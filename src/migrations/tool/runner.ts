@@ -54,8 +54,8 @@ const UNKNOWN: Aftermath = { isApplied: undefined, unfinished: [] }
 export { MigrationBlockedError, ToolLockBusyError, ToolSessionLostError } from './outcome.ts'
 
 /**
- * Runs the migration tool, and returns the promise that its sessions have ended. If it fails or has to stop, its session is canceled and the rollback waited for: closing its
- * connections alone would leave the statement running.
+ * Runs the migration tool, and returns a promise that resolves when its sessions have ended. If it fails or has to stop,
+ * its session is canceled and the rollback waited for: closing its connections alone would leave the statement running.
  */
 export async function runTool(options: RunnerOptions): Promise<{ ended: Promise<void> }> {
   const { settings, pool, log, signal } = options
@@ -65,9 +65,9 @@ export async function runTool(options: RunnerOptions): Promise<{ ended: Promise<
   const { applicationName } = tool
   const sessions = { application: applicationName, pids }
   options.onStarted?.(sessions)
-  let beginError: unknown
+  let hookError: unknown
   const noteError = (error: unknown) => {
-    beginError = error
+    hookError = error
     throw error
   }
   try {
@@ -100,7 +100,7 @@ export async function runTool(options: RunnerOptions): Promise<{ ended: Promise<
     // A database that does not answer is asked when it does.
     const isLost = outcome.type === 'lost'
     await (isLost ? Promise.race([canceled, sleep(CANCEL_LOST_MS)]) : canceled)
-    if (beginError !== undefined) throw beginError
+    if (hookError !== undefined) throw hookError
     const aftermath = isLost
       ? UNKNOWN
       : ((migration && (await options.inspect?.(migration))) ?? ROLLED_BACK)

@@ -28,7 +28,7 @@ export function prepareTool(url?: string): Tool {
   const load = () => import('./migrate.ts')
   const connecting = url === undefined ? undefined : connectAhead(url, name, connections.add)
   const ahead = connecting?.ahead
-  const loaded = connecting === undefined ? load() : connecting.isLoggingIn.then(load)
+  const loaded = connecting === undefined ? load() : connecting.loginBegun.then(load)
   return {
     applicationName: name,
     async run(job, onMessage) {
@@ -48,9 +48,9 @@ function connectAhead(
   applicationName: string,
   onClient: ConnectionOptions['onClient'],
 ) {
-  let isKnown = () => {}
-  const isLoggingIn = new Promise<void>((resolve) => {
-    isKnown = resolve
+  let reportLogin = () => {}
+  const loginBegun = new Promise<void>((resolve) => {
+    reportLogin = resolve
   })
   const connect = () =>
     openConnection({
@@ -58,10 +58,10 @@ function connectAhead(
       onClient(client) {
         onClient?.(client)
         // Its first message is sent before.
-        setImmediate(isKnown)
+        setImmediate(reportLogin)
       },
-    }).finally(isKnown)
-  return { ahead: openAhead(url, connect, disconnect), isLoggingIn }
+    }).finally(reportLogin)
+  return { ahead: openAhead(url, connect, disconnect), loginBegun }
 }
 
 function disconnect({ client }: Connection): void {
