@@ -48,6 +48,8 @@ export function createApp(deps: AppDeps): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true }),
     genReqId: createRequestId,
     bodyLimit: 64 * 1024,
+    // A name that is too long is like any other that does not exist. Node.js limits the whole request line.
+    routerOptions: { maxParamLength: 64 * 1024 },
     // A probe on a kept connection gets our `stopping` rather than Fastify's own 503.
     return503OnClosing: false,
     frameworkErrors: answerFrameworkError,

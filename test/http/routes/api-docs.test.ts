@@ -70,6 +70,7 @@ test('nothing else of the disk is served', async (t) => {
     'constructor',
     '__proto__',
     '%00',
+    'x'.repeat(5000),
   ]) {
     const response = await app.inject(`/docs/${name}`)
     t.match(response.json(), { status: 404, code: 'route_not_found' }, name)

@@ -160,8 +160,8 @@ test('a borrower with an empty label is named by its database', (t) => {
   t.end()
 })
 
-for (const id of ['xyz', `${ID}0`, '%00']) {
-  test(`the id ${id} is that of no lease`, async (t) => {
+for (const id of ['xyz', `${ID}0`, '%00', 'x'.repeat(5000)]) {
+  test(`the id ${id.slice(0, 50)} is that of no lease`, async (t) => {
     const { call, asked } = createWorld(t)
     const notFound = { status: 404, body: { code: 'lease_not_found' } }
     t.match(await call('GET', `/databases/${id}`), notFound)
