@@ -21,16 +21,16 @@ export interface WebServer {
 }
 
 export function createWebServer(options: WebServerOptions = {}): WebServer {
-  const { onEvent, lingerMs, prepareApp } = options
-  const { createServer, reject } = createConnections(onEvent, lingerMs)
-  let isPrepared = prepareApp === undefined
+  const { createServer, reject } = createConnections(options.onEvent, options.lingerMs)
+  /** Undefined once there is an app. */
+  let { prepareApp } = options
   let answer: RequestListener = (_request, response) => response.destroy()
   const server = createServer((request, response) => {
-    if (isPrepared || prepareApp === undefined) return answer(request, response)
+    if (prepareApp === undefined) return answer(request, response)
     // Where there will be none, the connection is closed: the service is about to end.
     void prepareApp().then(
       () => {
-        isPrepared = true
+        prepareApp = undefined
         answer(request, response)
       },
       () => response.destroy(),

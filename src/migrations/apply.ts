@@ -6,6 +6,7 @@ import { ServiceError } from '../errors/service-error.ts'
 import type { MigrationEvent, OnEvent } from '../events.ts'
 import type { Log } from '../logger.ts'
 import { parseConnectionUrl } from '../postgres/connection/url.ts'
+import { readDeadlockTimeoutMs } from '../postgres/deadlock-timeout.ts'
 import { describeError, isReadOnlySqlstate } from '../postgres/errors.ts'
 import { retryConnecting } from '../postgres/retry.ts'
 import {
@@ -205,12 +206,7 @@ async function findReadOnlyError(
 /** Autovacuum gives a table up only to a session that has waited for the server's deadlock timeout. */
 async function warnOfDeadlockTimeout(client: Client, lockTimeoutMs: number, log: Log) {
   if (lockTimeoutMs === 0) return
-  const { rows } = await client.query<{ deadlockTimeoutMs: number }>(
-    // The view pg_settings would read all settings first.
-    `select (extract(epoch from pg_catalog.current_setting('deadlock_timeout')::interval) * 1000)::integer
-              as "deadlockTimeoutMs"`,
-  )
-  const { deadlockTimeoutMs = 0 } = rows[0] ?? {}
+  const deadlockTimeoutMs = await readDeadlockTimeoutMs(client)
   if (lockTimeoutMs > deadlockTimeoutMs) return
   log.warn(
     { lockTimeoutMs, deadlockTimeoutMs },

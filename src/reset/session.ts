@@ -10,6 +10,7 @@ import { listAppliedSeeds, type StoredSeed } from '../baseline/seeds.ts'
 import { findBaseline } from '../baseline/store.ts'
 import { queueTablesOf } from '../catalog/queues.ts'
 import { NO_OTHER_SCHEMAS, type OtherSchemas } from '../catalog/scope.ts'
+import { readDeadlockTimeoutMs } from '../postgres/deadlock-timeout.ts'
 import { applyResetSettings, INHERITED_SEARCH_PATH_SQL } from '../postgres/session-settings.ts'
 import { noBaselineError, notOwnerError, temporaryPrivilegeError } from './errors.ts'
 import { generateResetFunction, type ResetOutcome } from './function/generate.ts'
@@ -191,11 +192,7 @@ async function assertMayReset(
  * session becomes a deadlock victim.
  */
 async function readLockWaitMs(client: Client): Promise<number> {
-  const { rows } = await client.query<{ waitMs: number }>(
-    `select greatest(1, setting::int * 0.4)::int as "waitMs"
-       from pg_settings where name = 'deadlock_timeout'`,
-  )
-  return rows[0]?.waitMs ?? 100
+  return Math.max(1, Math.round(0.4 * (await readDeadlockTimeoutMs(client))))
 }
 
 /** Maps table and sequence numbers to names, and the two tables of a queue to the queue. */
